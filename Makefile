@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Every target installs what it needs and can be run again. `make help` lists them.
+
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PLAYBOOK := ansible-playbook -i inventories/lab/hosts.yml
+
+.DEFAULT_GOAL := help
+.PHONY: help env system lab lab-down demo test test-full lint types unit unit36 sanity docs molecule system-tests bench lock clean
+
+help: ## This list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+env: ## Python packages into .venv, as locked
+	@tools/make_env.sh
+
+system: ## System packages, with apt-get
+	@tools/system_packages.sh
+
+lab: system env ## Build and start the lab hospital (root)
+	@.venv/bin/$(PLAYBOOK) playbooks/lab_up.yml
+
+lab-down: system env ## Stop and remove the lab hospital
+	@.venv/bin/$(PLAYBOOK) playbooks/lab_down.yml
+
+demo: lab ## One patch night on the lab hospital
+	@.venv/bin/python -m tests.demo.demo
+
+test: system env ## Every test, with seconds per suite
+	@.venv/bin/python tools/run_suites.py
+
+test-full: system env ## Every test, the slow ones as well
+	@.venv/bin/python tools/run_suites.py --full
+
+lint: env ## ruff, yamllint, ansible-lint, shellcheck
+	@tools/system_packages.sh git shellcheck
+	@.venv/bin/python tools/run_suites.py lint ansible-lint
+
+types: env ## mypy
+	@.venv/bin/python tools/run_suites.py types
+
+unit: env ## Unit tests
+	@.venv/bin/python tools/run_suites.py unit
+
+unit36: env ## What travels to hosts, under Python 3.6
+	@.venv/bin/python tools/run_suites.py unit36
+
+sanity: env ## ansible-test sanity
+	@.venv/bin/python tools/run_suites.py sanity
+
+docs: env ## The collection's documentation and changelog
+	@.venv/bin/python tools/run_suites.py docs
+
+molecule: lab ## One scenario a role
+	@.venv/bin/python tools/run_suites.py molecule
+
+system-tests: lab ## The whole system, driven through ansible-runner
+	@.venv/bin/python tools/run_suites.py system
+
+bench: export PYTHONPATH := $(CURDIR)/collections
+bench: env ## Benchmarks
+	@.venv/bin/python -m tests.bench.run
+
+lock: env ## Newest dependencies into requirements.lock
+	@.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command 'make lock' --group dev --output-file requirements.lock pyproject.toml
+
+clean: ## Remove environments and caches
+	rm -rf .venv .venv36 .cache .ansible .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what the approved plan says of a host: the inventory may have changed since."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """Returns the plan's entry with either the manifest (to stage) or the transaction (to install)."""
+
+    ARGUMENTS = {
+        **RUN_ARGUMENTS,
+        "part": {"type": "str", "required": True, "choices": ["manifest", "transaction"]},
+    }
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
+        entry = run.host(host)
+        if arguments["part"] == "manifest":
+            return {"changed": False, "host": entry, "manifest": run.manifest(host)}
+        stage = run.stage(host)
+        snapshot = restore_point(host, run.run_id, entry, stage)
+        return {
+            "changed": False,
+            "host": {**entry, "snapshot": snapshot},
+            "transaction": stage["transaction"],
+            "finished": run.finished(host),
+            "out": run.out(host),
+        }

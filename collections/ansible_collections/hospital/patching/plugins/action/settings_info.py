@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Explains every effective setting of a host and where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.inventory.host import Host
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.action import ActionBase
+from ansible.vars.plugins import get_vars_from_inventory_sources
+
+from ansible_collections.hospital.patching.plugins.plugin_utils import explanation, settings
+from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """Reads the inventory again, place by place, in Ansible's order of precedence."""
+
+    ARGUMENTS = {}
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        name = task_vars["inventory_hostname"]
+        sources = list(task_vars.get("ansible_inventory_sources") or [])
+        inventory = InventoryManager(loader=self._loader, sources=sources)
+        places = explanation.places(
+            [(label, self._variables(sources, entity)) for label, entity in self._entities(inventory.hosts[name])]
+        )
+        explained = settings.explain(name, task_vars["hostvars"][name], also_known=RUN_VARIABLES)
+        rows = explanation.rows(explained, places)
+        return {"changed": False, "settings": rows, "text": explanation.text(name, rows).splitlines()}
+
+    @staticmethod
+    def _entities(host: Host) -> list[tuple[str, Any]]:
+        groups = sorted(host.get_groups(), key=lambda group: (group.depth, group.priority, group.name))
+        return [*((f"group {group.name}", group) for group in groups), (f"host {host.name}", host)]
+
+    def _variables(self, sources: list[str], entity: Any) -> dict[str, Any]:
+        found = dict(entity.get_vars())
+        found.update(get_vars_from_inventory_sources(self._loader, sources, [entity], "all"))
+        return found

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holding a host for one run: the journal's record first, then competing updaters held off."""
+
+import os
+from typing import Any, Dict, List, NamedTuple
+
+from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.journal import LOCK_STEP, Journal
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+LockResult = NamedTuple("LockResult", [("changed", bool), ("suspended", List[str]), ("not_resumed", List[str])])
+
+
+def caller() -> str:
+    """Return the address from which this connection came, as far as the host can tell."""
+    return (os.environ.get("SSH_CONNECTION") or "unknown").split()[0]
+
+
+class HostLock:
+    """Holds and releases this host; safe to be killed at any point and called again."""
+
+    def __init__(self, journal: Journal, runner: Runner, clock: Clock, updaters_wait_s: int = 120) -> None:
+        self.journal = journal
+        self.runner = runner
+        self.clock = clock
+        self.updaters_wait_s = updaters_wait_s
+
+    def hold(self, run_id: str, detail: Dict[str, Any], write: bool = True) -> LockResult:
+        """Hold the host. A second call by the same run only stops updaters that a reboot brought back.
+
+        What will be stopped is journalled before it is stopped, so that a run
+        killed in between still knows what to start again.
+        """
+        _refuse_unwritable(detail)
+        self.journal.refuse_other_holder(run_id)
+        already_held = self.journal.holder() is not None
+        active = competing_updaters.active(self.runner)
+        if not write:
+            return LockResult(not already_held or bool(active), active, [])
+        _record, fresh = self.journal.hold(run_id, dict(detail, suspended=active))
+        if not fresh:
+            back = [name for name in active if name not in self.suspended(run_id)]
+            if back:
+                self.journal.append(run_id, LOCK_STEP, "note", suspended=back)
+        try:
+            competing_updaters.suspend(self.runner, active, self.clock, self.updaters_wait_s)
+        except PatchingError:
+            # Never leave a host held by a run that was just told that it cannot have it.
+            if fresh:
+                self.release(run_id)
+            raise
+        return LockResult(fresh or bool(active), self.suspended(run_id), [])
+
+    def release(self, run_id: str, write: bool = True) -> LockResult:
+        """Start again exactly what was stopped, then give the host up."""
+        self.journal.refuse_other_holder(run_id)
+        if self.journal.holder() is None:
+            return LockResult(False, [], [])
+        suspended = self.suspended(run_id)
+        if not write:
+            return LockResult(True, suspended, [])
+        not_resumed = competing_updaters.resume(self.runner, suspended)
+        resumed = [name for name in suspended if name not in not_resumed]
+        self.journal.release(run_id, {"resumed": resumed, "not_resumed": not_resumed})
+        return LockResult(True, suspended, not_resumed)
+
+    def suspended(self, run_id: str) -> List[str]:
+        """Return the updaters that ``run_id`` stopped since it holds this host."""
+        names: List[str] = []
+        for record in self.journal.read():
+            if record["step"] != LOCK_STEP or record["run_id"] != run_id:
+                continue
+            if record["event"] == "released":
+                names = []
+            names += [name for name in record["detail"].get("suspended", []) if name not in names]
+        return names
+
+
+def _refuse_unwritable(detail: Dict[str, Any]) -> None:
+    try:
+        canonical_json(detail)
+    except TypeError as error:
+        raise PatchingError("detail", str(error), "text, whole numbers, lists and mappings", "correct the task")

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who holds the package database: the same fcntl locks that apt and dpkg take."""
+
+import fcntl
+import os
+import struct
+from typing import Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+
+LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
+#: struct flock: type, whence, start, length, pid.
+_FLOCK = "hhqqi"
+_POLL_S = 1.0
+
+
+def holder(path: str) -> Optional[int]:
+    """Return the process id that holds a lock on ``path``, or None; 0 means one of another namespace."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        query = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _whence, _start, _length, pid = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_GETLK, query))
+    finally:
+        os.close(descriptor)
+    return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def command_of(pid: int) -> str:
+    """Return the command line of a process, shortened."""
+    try:
+        with open("/proc/{}/cmdline".format(pid), "rb") as handle:
+            return handle.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()[:120] or "unknown"
+    except OSError:
+        return "unknown"
+
+
+def wait_until_free(root: str, timeout_s: int, clock: Clock) -> None:
+    """Return when nobody holds the package database.
+
+    Raises:
+        PatchingError: it is still held after ``timeout_s``; names the holder.
+    """
+    deadline = clock.monotonic() + timeout_s
+    while True:
+        held = [
+            (path, pid) for path, pid in ((name, holder(os.path.join(root, name))) for name in LOCKS) if pid is not None
+        ]
+        if not held:
+            return
+        if clock.monotonic() >= deadline:
+            path, pid = held[0]
+            raise PatchingError(
+                "/" + path,
+                "held by process {} ({}) for longer than {} s".format(pid, command_of(pid), timeout_s),
+                "a free package database",
+                "wait for that process or find out why it hangs; never remove the lock file",
+            )
+        clock.sleep(_POLL_S)

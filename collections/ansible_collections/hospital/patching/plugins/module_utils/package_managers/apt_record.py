@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host looked like before a transaction: marks, holds, failed units. Written once, read until the end."""
+
+import contextlib
+import json
+import os
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from ansible_collections.hospital.patching.plugins.module_utils import reboot_required
+from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import (
+    DpkgDatabase,
+    Package,
+    holds,
+    native_architecture,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.etc_archive import proposals
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
+
+Installed = Dict[Tuple[str, str], Package]
+
+
+def path_of(directory: str) -> str:
+    """Return where the record of a stage lies."""
+    return os.path.join(directory, "before.json")
+
+
+def read(directory: str) -> Optional[Dict[str, Any]]:
+    """Return the record of an earlier attempt, or None."""
+    try:
+        with open(path_of(directory), encoding="utf-8") as handle:
+            return dict(json.load(handle))
+    except (OSError, ValueError):
+        return None
+
+
+def take(host: Host, database: DpkgDatabase, installed: Installed, directory: str) -> Dict[str, Any]:
+    """Return the record; the first attempt writes it, and a resumed one keeps that of the first."""
+    record = read(directory)
+    if record is not None:
+        return record
+    record = {
+        "automatic": database.automatic(installed),
+        "holds": holds(installed),
+        "failed_units": failed_units(host.runner, host.root),
+        "conffile_proposals": proposals(host.root),
+        "reboot_required": reboot_required.flag_reasons(host.root) + reboot_required.kernel_reasons(host.root),
+        "time": host.clock.stamp(),
+    }
+    write(path_of(directory), record)
+    return record
+
+
+def forget(directory: str) -> None:
+    """Remove the record of a transaction that was finished, so that the next attempt takes its own."""
+    for name in ("before.json", "after.json"):
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(directory, name))
+
+
+def write(path: str, value: Any) -> None:
+    """Write JSON whole and on disk, or not at all."""
+    descriptor = os.open(path + ".part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        json.dump(value, handle, sort_keys=True)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.rename(path + ".part", path)
+
+
+def _plain(installed: Installed, key: str) -> str:
+    """Return ``name:arch`` with the native architecture for ``all``, so that a switch between them is no difference."""
+    name, _colon, arch = key.rpartition(":")
+    return "{}:{}".format(name, native_architecture(installed) if arch == "all" else arch)
+
+
+def expected_automatic(before: Dict[str, Any], entries: List[Dict[str, Any]], installed: Installed) -> Set[str]:
+    """Return which installed packages must be marked automatic: as before, and new ones as planned."""
+    marked = {_plain(installed, key) for key in before["automatic"]}
+    for entry in entries:
+        key = _plain(installed, "{name}:{arch}".format(**entry))
+        if entry["from"] is None:
+            marked.discard(key)
+            if entry["automatic"]:
+                marked.add(key)
+    here = {_plain(installed, "{}:{}".format(*key)) for key in installed}
+    return marked & here
+
+
+def automatic_now(database: DpkgDatabase, installed: Installed) -> Set[str]:
+    """Return which installed packages are marked automatic now, in the form of :func:`expected_automatic`."""
+    return {_plain(installed, key) for key in database.automatic(installed)}
+
+
+def holds_lost(before: Dict[str, Any], installed: Installed) -> List[str]:
+    """Return what differs in holds among the packages that are still installed."""
+    here = {_plain(installed, "{}:{}".format(*key)) for key in installed}
+    then = {_plain(installed, key) for key in before["holds"]} & here
+    return sorted(then ^ {_plain(installed, key) for key in holds(installed)})

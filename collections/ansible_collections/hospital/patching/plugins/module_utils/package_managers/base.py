@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every package manager of this project can do; one file an implementation."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR, Journal
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+#: Everything a package manager needs of its host; tests replace any part.
+Host = NamedTuple("Host", [("runner", Runner), ("clock", Clock), ("root", str), ("state_dir", str)])
+
+#: What a stage is asked for: the plan's updates of one host, within its manifest.
+StageRequest = NamedTuple(
+    "StageRequest",
+    [
+        ("run_id", str),
+        ("host", str),
+        ("updates", List[Dict[str, Any]]),
+        ("manifest", Optional[Dict[str, Any]]),
+        ("check", bool),
+    ],
+)
+
+#: What an installation (or its way back) is asked for.
+InstallRequest = NamedTuple(
+    "InstallRequest",
+    [
+        ("run_id", str),
+        ("transaction", Dict[str, Any]),
+        ("lock_timeout_s", int),
+        ("timeout_s", int),
+        ("check", bool),
+    ],
+)
+
+
+def this_host(state_dir: str = STATE_DIR) -> Host:
+    """Return the host that this code runs on."""
+    return Host(Runner(), Clock(), "/", state_dir)
+
+
+class PackageManager(ABC):
+    """One family of package tools. Methods return the shapes of the modules' RETURN sections."""
+
+    #: The value of the option ``manager``.
+    NAME = ""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.journal = Journal(host.state_dir, host.clock)
+
+    @staticmethod
+    @abstractmethod
+    def present(root: str) -> bool:
+        """Return whether the host under ``root`` is run by this package manager."""
+
+    @abstractmethod
+    def pending(self, security_only: bool) -> Dict[str, Any]:
+        """Resolve what the host would update; leaves nothing behind."""
+
+    @abstractmethod
+    def stage(self, request: StageRequest) -> Dict[str, Any]:
+        """Download the host's transaction, and the installed versions for the way back."""
+
+    @abstractmethod
+    def install(self, request: InstallRequest) -> Dict[str, Any]:
+        """Install exactly the transaction from its stage."""
+
+    @abstractmethod
+    def verify(self, transaction: Dict[str, Any], expect: str) -> Dict[str, Any]:
+        """Compare the host with the transaction's ``to`` or ``from`` versions; reads only."""
+
+    @abstractmethod
+    def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
+        """Put the versions back that ``transaction`` replaced; empty ``names`` means all."""

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All package managers. Explicit imports, because only what is imported travels to a host."""
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PackageManager
+
+#: In the order in which ``auto`` tries them.
+PACKAGE_MANAGERS = (Apt,)
+
+
+def select(name: str, host: Host) -> PackageManager:
+    """Return the package manager called ``name``, or with ``auto`` the first that runs the host.
+
+    Raises:
+        PatchingError: the name is unknown, or nothing known runs this host.
+    """
+    known = {manager.NAME: manager for manager in PACKAGE_MANAGERS}
+    if name in known:
+        if not known[name].present(host.root):
+            raise PatchingError(
+                "package manager", "{} is not installed here".format(name), "its database", "set manager to auto"
+            )
+        return known[name](host)
+    if name != "auto":
+        raise PatchingError(
+            "package manager", repr(name), "auto or one of {}".format(", ".join(sorted(known))), "correct manager"
+        )
+    for manager in PACKAGE_MANAGERS:
+        if manager.present(host.root):
+            return manager(host)
+    raise PatchingError(
+        "package manager",
+        "none of {} runs this host".format(", ".join(sorted(known))),
+        "a supported package manager",
+        "set patching_policy to observed for this host, or patch it by hand",
+    )

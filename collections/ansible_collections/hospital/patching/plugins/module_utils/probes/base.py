@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every probe is: options, targets, and one reading of health that only reads."""
+
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.options import read_options
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+#: Options that every probe has.
+COMMON_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "type": {"type": "str", "required": True},
+    "vantage": {"type": "str", "choices": ["controller", "host"], "default": "host"},
+    "timeout_s": {"type": "int", "default": 10},
+}
+
+#: What a probe works with; tests replace each part.
+ProbeContext = NamedTuple("ProbeContext", [("runner", Runner), ("clock", Clock), ("connector", Any), ("proc", str)])
+
+#: What a probe saw: a sentence for people and a value for comparison.
+Reading = NamedTuple("Reading", [("detail", str), ("value", Any)])
+
+
+class Failed(Exception):
+    """The probe ran, and what it looked at is not healthy."""
+
+    def __init__(self, detail: str, value: Any = None) -> None:
+        self.detail = detail
+        self.value = value
+        super().__init__(detail)
+
+
+class Inconclusive(Exception):
+    """The probe could not tell: it never passes as healthy."""
+
+    def __init__(self, detail: str, value: Any = None) -> None:
+        self.detail = detail
+        self.value = value
+        super().__init__(detail)
+
+
+class Probe:
+    """One reading of health. A subclass states NAME and OPTIONS and implements look().
+
+    Adding a probe is one file with such a class and one line in registry.py.
+    """
+
+    NAME = ""
+    OPTIONS: Dict[str, Dict[str, Any]] = {}
+
+    def __init__(self, definition: Dict[str, Any], context: ProbeContext) -> None:
+        self.name = str(definition.get("name", ""))
+        spec = dict(COMMON_OPTIONS, **self.OPTIONS)
+        self.options = read_options("probe {!r}".format(self.name), spec, definition)
+        self.context = context
+        self.timeout_s = self.options["timeout_s"]
+        if not 1 <= self.timeout_s <= 600:
+            raise self.bad_option("timeout_s is {}".format(self.timeout_s), "1 to 600 seconds")
+        self.validate()
+
+    def validate(self) -> None:
+        """Check what the argument spec cannot.
+
+        Raises:
+            PatchingError: by ``self.bad_option``.
+        """
+
+    def targets(self) -> List[Tuple[str, int]]:
+        """Return each (host, port) that read() would connect to."""
+        return []
+
+    def target(self) -> str:
+        """Return what is looked at, for people; never with a secret in it."""
+        return ", ".join("{}:{}".format(host, port) for host, port in self.targets()) or "this host"
+
+    def look(self) -> Reading:
+        """Look once, and return what is healthy.
+
+        Raises:
+            Failed: it is not healthy.
+            Inconclusive: it could not be told.
+        """
+        raise NotImplementedError
+
+    def read(self) -> Dict[str, Any]:
+        """Return one probe result; whatever goes wrong inside is a verdict, not an exception."""
+        started = self.context.clock.monotonic()
+        try:
+            reading = self.look()
+            verdict, detail, value = "ok", reading.detail, reading.value
+        except Failed as failure:
+            verdict, detail, value = "failed", failure.detail, failure.value
+        except Inconclusive as doubt:
+            verdict, detail, value = "inconclusive", doubt.detail, doubt.value
+        except PatchingError as error:
+            verdict, detail, value = "inconclusive", "the probe could not run: {}".format(error), None
+        except Exception as error:  # noqa: BLE001 - a defect of a probe must neither pass as healthy nor end the others
+            # Only the type: messages of libraries may quote what was answered.
+            verdict, detail, value = "inconclusive", "the probe broke off: {}".format(type(error).__name__), None
+        elapsed_ms = int((self.context.clock.monotonic() - started) * 1000)
+        return self.result(verdict, detail, value, elapsed_ms)
+
+    def result(self, verdict: str, detail: str, value: Any, elapsed_ms: int) -> Dict[str, Any]:
+        """Return the probe result of the contract."""
+        return {
+            "name": self.name,
+            "type": self.NAME,
+            "target": self.target(),
+            "verdict": verdict,
+            "detail": detail,
+            "seconds_ms": elapsed_ms,
+            "value": value,
+        }
+
+    def bad_option(self, seen: str, expected: str) -> PatchingError:
+        return PatchingError("probe {!r}".format(self.name), seen, expected, "correct its definition in the inventory")

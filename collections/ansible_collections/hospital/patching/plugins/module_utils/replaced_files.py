@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes that still run code whose file was replaced, and the systemd unit each belongs to."""
+
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+Process = NamedTuple(
+    "Process",
+    [("pid", int), ("command", str), ("unit", Optional[str]), ("started_s", int), ("files", List[str])],
+)
+
+_DELETED = " (deleted)"
+#: Mapped "files" that are deleted in normal operation: shared memory, generated code, temporary libraries.
+_NOT_INSTALLED = (
+    "/dev/",
+    "/memfd:",
+    "/SYSV",
+    "/tmp/",  # noqa: S108
+    "/var/tmp/",  # noqa: S108
+    "/run/",
+    "/proc/",
+    "/sys/",
+    "/anon_hugepage",
+    "/drm",
+)
+_UNIT = re.compile(r"[^/]+\.(?:service|scope)\Z")
+
+
+def parse_maps(text: str) -> List[str]:
+    """Return the deleted files that are mapped as code (proc(5), /proc/pid/maps)."""
+    found = set()
+    for line in text.split("\n"):
+        if not line.endswith(_DELETED):
+            continue
+        parts = line[: -len(_DELETED)].split(None, 5)
+        if len(parts) == 6 and "x" in parts[1] and parts[5].startswith("/") and not parts[5].startswith(_NOT_INSTALLED):
+            found.add(parts[5])
+    return sorted(found)
+
+
+def parse_cgroup(text: str) -> Optional[str]:
+    """Return the unit that a process belongs to, under cgroups v1, hybrid and v2, also within a container.
+
+    systemd keeps its own hierarchy in ``name=systemd`` where v1 controllers
+    are in use, else in the unified one. The outermost service or scope is the
+    unit of the system manager; those below are a user's or the unit's own.
+    """
+    paths = {}
+    for line in text.splitlines():
+        number, _colon, rest = line.partition(":")
+        controllers, _colon, path = rest.partition(":")
+        paths["unified" if number == "0" and not controllers else controllers] = path
+    path = paths.get("name=systemd") or paths.get("unified") or ""
+    parts = [part for part in path.split("/") if _UNIT.match(part)]
+    # A container's own scope lies above the container's units.
+    while len(parts) > 1 and re.match(r"(libpod|docker|cri-o|crio|lxc|machine)[-.:_]", parts[0]):
+        parts.pop(0)
+    return parts[0] if parts else None
+
+
+class ProcessTable:
+    """The processes under ``proc``."""
+
+    def __init__(self, proc: str = "/proc") -> None:
+        self.proc = proc
+
+    def started_s(self, pid: int) -> int:
+        """Return when a process started, in whole seconds since the epoch; 0 when it is gone."""
+        stat = self._read("{}/stat".format(pid))
+        boot = [line for line in self._read("stat").splitlines() if line.startswith("btime ")]
+        fields = stat.rsplit(")", 1)[-1].split()
+        if len(fields) < 20 or not boot:
+            return 0
+        # Field 22 of stat counts from the command's name, which is field 2.
+        return int(boot[0].split()[1]) + int(fields[19]) // int(os.sysconf("SC_CLK_TCK"))
+
+    def stale(self) -> List[Process]:
+        """Return the processes of this host that run replaced files; containers' own are theirs to look after."""
+        mine = self._namespace("self")
+        found = []
+        for name in os.listdir(self.proc):
+            if not name.isdigit() or self._namespace(name) != mine:
+                continue
+            files = self._replaced(name)
+            if files:
+                pid = int(name)
+                found.append(
+                    Process(
+                        pid,
+                        self._read(name + "/comm").strip(),
+                        self.unit_of(pid),
+                        self.started_s(pid),
+                        files,
+                    )
+                )
+        return sorted(found)
+
+    def unit_of(self, pid: int) -> Optional[str]:
+        """Return the unit that a process belongs to."""
+        return parse_cgroup(self._read("{}/cgroup".format(pid)))
+
+    def of_unit(self, unit: str) -> List[int]:
+        """Return the processes that belong to ``unit``."""
+        names = [name for name in os.listdir(self.proc) if name.isdigit()]
+        return sorted(int(name) for name in names if self.unit_of(int(name)) == unit)
+
+    def ancestors(self) -> Set[int]:
+        """Return this process and those it descends from: our own session, which ends by itself."""
+        pid, found = os.getpid(), set()
+        while pid > 1 and pid not in found:
+            found.add(pid)
+            fields = self._read("{}/stat".format(pid)).rsplit(")", 1)[-1].split()
+            pid = int(fields[1]) if len(fields) > 1 else 0
+        return found
+
+    def _replaced(self, name: str) -> List[str]:
+        files = set(parse_maps(self._read(name + "/maps")))
+        try:
+            program = os.readlink(os.path.join(self.proc, name, "exe"))
+        except OSError:
+            program = ""
+        if program.endswith(_DELETED) and not program.startswith(_NOT_INSTALLED):
+            files.add(program[: -len(_DELETED)])
+        return sorted(files)
+
+    def _namespace(self, name: str) -> str:
+        try:
+            return os.readlink(os.path.join(self.proc, name, "ns/pid"))
+        except OSError:
+            return ""
+
+    def _read(self, name: str) -> str:
+        try:
+            with open(os.path.join(self.proc, name), "rb") as handle:
+                return handle.read().decode("utf-8", "replace")
+        except OSError:
+            return ""  # the process has ended meanwhile
+
+
+def as_facts(processes: List[Process]) -> List[Dict[str, Any]]:
+    """Return processes as ``software_facts`` shows them."""
+    return [
+        {"pid": process.pid, "command": process.command, "unit": process.unit, "files": process.files}
+        for process in processes
+    ]

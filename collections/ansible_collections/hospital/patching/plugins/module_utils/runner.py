@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running commands with a C locale, a time limit and no terminal."""
+
+import os
+import re
+import signal
+import subprocess
+from typing import Dict, List, NamedTuple, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+
+Result = NamedTuple("Result", [("args", List[str]), ("rc", int), ("stdout", str), ("stderr", str)])
+
+
+def without_logins(text: str) -> str:
+    """Return ``text`` with the login of every URL in it replaced, so that none reaches a log or report."""
+    return re.sub(r"//[^/@\s]+@", "//***@", text)
+
+
+class Runner:
+    """Runs commands; tests replace it by a double that answers from recordings."""
+
+    def run(
+        self,
+        args: List[str],
+        timeout_s: int = 300,
+        env: Optional[Dict[str, str]] = None,
+        text_in: Optional[str] = None,
+        cwd: Optional[str] = None,
+        check: bool = True,
+    ) -> Result:
+        """Run ``args`` without a shell and return its result.
+
+        Output is decoded as UTF-8 with replacement, so a broken encoding never
+        raises. The whole process group is killed when ``timeout_s`` has passed.
+
+        Raises:
+            PatchingError: the command is missing, timed out, or (with ``check``)
+                exited with another status than 0.
+        """
+        environment = dict(os.environ, LC_ALL="C.UTF-8", LANGUAGE="C", **(env or {}))
+        try:
+            # run_command has no time limit and no process group, and needs an AnsibleModule.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                args,
+                stdin=subprocess.PIPE if text_in is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PatchingError(args[0], str(error), "an executable command", "install it or correct PATH")
+        try:
+            out, err = process.communicate(None if text_in is None else text_in.encode("utf-8"), timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise PatchingError(
+                " ".join(args[:3]),
+                "no end after {} s".format(timeout_s),
+                "an end within that time",
+                "look at what it waits for on the host, then run again",
+            )
+        result = Result(args, process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+        if check and result.rc != 0:
+            raise PatchingError(
+                " ".join(args[:3]),
+                "exit {}: {}".format(result.rc, without_logins((result.stderr or result.stdout).strip()[-600:])),
+                "exit 0",
+                "correct what the command names, then run again",
+            )
+        return result

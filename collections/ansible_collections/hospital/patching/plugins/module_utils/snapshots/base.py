@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every provider of restore points can do. A snapshot is known by its provider's id, never by its name alone."""
+
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.options import read_options
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+Snapshot = NamedTuple(
+    "Snapshot",
+    [
+        ("id", str),
+        ("provider", str),
+        ("run_id", str),
+        ("host", str),
+        ("reason", str),
+        ("created", str),
+        ("expires", str),
+        ("detail", Dict[str, Any]),
+    ],
+)
+
+
+class SnapshotProvider:
+    """One way to make a restore point. A subclass states NAME and OPTIONS and implements the rest.
+
+    Adding a provider is one file with such a class and one line in registry.py.
+    """
+
+    NAME = ""
+    OPTIONS: Dict[str, Dict[str, Any]] = {}
+    #: Whether create() makes something, or only records what is there already.
+    MAKES = False
+
+    def __init__(self, options: Dict[str, Any], runner: Runner, clock: Clock) -> None:
+        self.options = read_options("snapshot provider {}".format(self.NAME), self.OPTIONS, options)
+        self.runner = runner
+        self.clock = clock
+
+    def available(self, host: str) -> Optional[str]:
+        """Return why no restore point of ``host`` can be made here and now, or None when one can."""
+        raise NotImplementedError
+
+    def create(self, run_id: str, host: str, reason: str, expires: str) -> Snapshot:
+        """Make a restore point and return it.
+
+        Raises:
+            PatchingError: it could not be made; then nothing is left behind.
+        """
+        raise NotImplementedError
+
+    def list(self, run_id: Optional[str] = None, host: Optional[str] = None) -> List[Snapshot]:
+        """Return the project's own snapshots, the oldest first; a foreign one is never among them."""
+        raise NotImplementedError
+
+    def delete(self, snapshot_id: str) -> bool:
+        """Delete the snapshot and return whether it existed."""
+        raise NotImplementedError
+
+    def revert(self, snapshot_id: str, host: str) -> Dict[str, Any]:
+        """Put ``host`` back to the snapshot and return what was done.
+
+        Raises:
+            PatchingError: this provider cannot, or it failed; the message says what runs now.
+        """
+        raise PatchingError(
+            "snapshot provider {}".format(self.NAME),
+            "asked to revert {}".format(host),
+            "a provider that reverts whole hosts",
+            "roll the packages back by update_rollback",
+        )
+
+    def present(self, run_id: str, host: str) -> Optional[Snapshot]:
+        """Return the snapshot that this run already made of ``host``, or None."""
+        mine = self.list(run_id, host)
+        return mine[-1] if mine else None

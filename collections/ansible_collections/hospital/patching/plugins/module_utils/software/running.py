@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on replaced files, whether a reboot is owed, and which units have failed."""
+
+from typing import Any, Dict, List
+
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.reboot_required import flag_reasons, kernel_reasons
+from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable, as_facts
+from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
+
+
+def replaced_libraries(_host: Host) -> List[Dict[str, Any]]:
+    """Return the collector's part ``replaced_libraries``."""
+    return as_facts(ProcessTable().stale())
+
+
+def reboot_owed(host: Host) -> Dict[str, Any]:
+    """Return the collector's part ``reboot_required``."""
+    reasons = flag_reasons(host.root) + kernel_reasons(host.root)
+    return {"required": bool(reasons), "reasons": reasons}
+
+
+def units_failed(host: Host) -> List[str]:
+    """Return the collector's part ``failed_units``."""
+    return failed_units(host.runner, host.root)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Many probes of an application's health in one call."""
+
+DOCUMENTATION = r"""
+module: app_health_info
+short_description: Read the health of an application and of its host
+version_added: 0.1.0
+description:
+  - Runs many probes at once, each with its own time limit, from the machine on which the task runs.
+    Delegate the task to read health from where users are.
+  - Probes only read. Answers' bodies are never returned or stored.
+  - A probe that hangs, or that could not run, is V(inconclusive), which never counts as V(ok).
+  - Every address is checked against O(device_segments) by the machine that connects, after the name was resolved
+    and before the connection. No redirect is followed and no proxy is used.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.attributes.info_module
+  - hospital.patching.run.step
+options:
+  probes:
+    description:
+      - The probes to run. An unknown type or option is refused before anything is read.
+      - "Every probe takes C(name) (unique in this call), C(type), C(timeout_s) (default 10) and C(vantage)
+        (C(host) or C(controller), which is read by whoever decides where this task runs)."
+      - "Type C(http): C(url), C(method) (C(GET) or C(HEAD)), C(status) (a list, default 200), C(headers_equal),
+        C(json_equal) (dotted path to expected value), C(text_regexp), C(ca_file), C(latency_limit_ms), and
+        C(address) to connect to instead of resolving the URL's host."
+      - "Type C(tcp): C(host), C(port), C(address), C(banner_regexp)."
+      - "Type C(units): C(active), the systemd units that must be active; without it no unit may have failed."
+      - "Type C(ports): C(listening), such as C(tcp/443), which must be listened on."
+      - "Type C(mounts): C(mounted) and C(writable), paths of mounts that must be so."
+    type: list
+    elements: dict
+    default: []
+  builtin:
+    description:
+      - Also read failed units, listening ports and mounts, as C(builtin-units), C(builtin-ports) and C(builtin-mounts).
+    type: bool
+    default: false
+  device_segments:
+    description:
+      - Networks of medical devices, as in C(patching_device_segments); no address in them is connected to.
+      - Without this option nothing is declared, so probes that connect are V(inconclusive). V([]) is a declaration.
+    type: list
+    elements: str
+  wait_s:
+    description:
+      - Read probes that are not V(ok) again until they are, or until this many seconds have passed.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: Read the host's own health
+  hospital.patching.app_health_info:
+    builtin: true
+    device_segments: "{{ patching_device_segments }}"
+
+- name: Read the portal's health from where users are
+  hospital.patching.app_health_info:
+    device_segments: "{{ patching_device_segments }}"
+    wait_s: 60
+    probes:
+      - name: FHIR metadata
+        type: http
+        url: "https://{{ ansible_host }}/metadata"
+        json_equal:
+          resourceType: CapabilityStatement
+      - name: interface engine
+        type: tcp
+        host: "{{ ansible_host }}"
+        port: 6661
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+results:
+  description: One result per probe, in their order; the built-in ones last.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name:
+      description: The probe's name.
+      type: str
+      sample: FHIR metadata
+    type:
+      description: The probe's type.
+      type: str
+      sample: http
+    target:
+      description: What was looked at.
+      type: str
+      sample: https://portal1/metadata
+    verdict:
+      description: V(ok), V(failed) or V(inconclusive).
+      type: str
+      sample: ok
+    detail:
+      description: One sentence on why.
+      type: str
+      sample: status 200 in 12 ms
+    seconds_ms:
+      description: How long the probe took, in milliseconds.
+      type: int
+      sample: 13
+    value:
+      description: What is compared before and after, by the probe's type; null when nothing was read.
+      type: raw
+      sample: {status: 200, latency_ms: 12, bytes: 512}
+verdict:
+  description: The worst verdict of all; V(inconclusive) when there was nothing to read.
+  type: str
+  returned: always
+  sample: ok
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.probes import engine, registry
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
+from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            arguments.STEP,
+            probes=dict(type="list", elements="dict", default=[]),
+            builtin=dict(type="bool", default=False),
+            device_segments=dict(type="list", elements="str"),
+            wait_s=dict(type="int", default=0),
+        ),
+        supports_check_mode=True,
+    )
+    clock = Clock()
+    try:
+        context = ProbeContext(Runner(), clock, Connector(module.params["device_segments"], clock), "/proc")
+        probes = registry.build_all(module.params["probes"], module.params["builtin"], context)
+        results = engine.run_probes(probes, clock, module.params["wait_s"])
+    except PatchingError as error:
+        module.fail_json(msg=str(error), **error.parts())
+    module.exit_json(changed=False, results=results, verdict=engine.verdict(results))
+
+
+if __name__ == "__main__":
+    main()

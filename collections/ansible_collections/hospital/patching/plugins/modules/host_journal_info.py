@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Read a host's journal."""
+
+DOCUMENTATION = r"""
+module: host_journal_info
+short_description: Read the journal that a host keeps of what runs did to it
+version_added: 0.1.0
+description:
+  - Returns the records of the host's append-only journal and who holds the host.
+  - A last line that was cut off while it was written is left out and told; any other damage is an error,
+    because nothing may be installed on a host whose past is unknown.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.attributes.info_module
+options:
+  state_dir:
+    description: Directory on the host that holds the journal.
+    type: path
+    default: /var/lib/hospital-patching
+  run_id:
+    description: Return only the records of this run; RV(holder) is told whoever it is.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Read who holds the host
+  hospital.patching.host_journal_info:
+  register: journal
+"""
+
+RETURN = r"""
+records:
+  description: The records, the oldest first; empty when the host has no journal.
+  type: list
+  elements: dict
+  returned: always
+holder:
+  description: The record of the run that holds this host; null when none does.
+  type: dict
+  returned: always
+torn:
+  description: Whether the last line was cut off while it was written.
+  type: bool
+  returned: always
+boot:
+  description: C(boot_id), which changes with every start of the host (or container), and C(booted), when that was.
+  type: dict
+  returned: always
+  sample: {boot_id: 3d3c2b60-5ab0-4c8d-b6f1-0e6f0b1a2c3d+24, booted: "2026-11-21T22:14:09Z"}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils.boot import read_boot
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR, Journal
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(state_dir=dict(type="path", default=STATE_DIR), run_id=dict(type="str")),
+        supports_check_mode=True,
+    )
+    journal = Journal(module.params["state_dir"])
+    run_id = module.params["run_id"]
+    try:
+        records = [record for record in journal.read() if run_id in (None, record["run_id"])]
+        answer = dict(records=records, holder=journal.holder(), torn=journal.torn(), boot=read_boot())
+    except PatchingError as error:
+        module.fail_json(msg=str(error), **error.parts())
+    module.exit_json(changed=False, **answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Make or delete a host's restore point."""
+
+DOCUMENTATION = r"""
+module: host_snapshot
+short_description: Make or delete a restore point of a host
+version_added: 0.1.0
+description:
+  - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
+  - Runs where the provider is. Delegate it to the machine with the container engine for V(container);
+    run it on the host itself for V(preserved).
+  - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.run
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says whether a restore point could be made, without making it.
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to compare.
+  idempotent:
+    support: full
+    details:
+      - A run makes one restore point of a host; a second call returns the same one.
+options:
+  state:
+    description: Whether the restore point is to exist.
+    type: str
+    choices: [present, absent]
+    default: present
+  provider:
+    description:
+      - V(container) commits a podman or docker container to an image. Volumes are not part of it.
+      - V(preserved) proves that every package which the transaction replaces was preserved by
+        M(hospital.patching.update_stage); nothing is made.
+      - V(none) records that there is no way back, with a reason.
+    type: str
+    choices: [container, none, preserved]
+    required: true
+  options:
+    description:
+      - Options of the provider.
+      - "V(container): C(engine), the command line's first words (default C([podman])); C(container) (default O(host));
+        C(pause) (default true), whether processes stop while the commit is made; C(min_free_bytes) (default 1 GiB),
+        which must be free beside the container's own changes."
+      - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
+        default is where that module preserves packages."
+    type: dict
+    default: {}
+  host:
+    description: Inventory name of the host that is secured.
+    type: str
+    required: true
+  reason:
+    description: Why it is made, or, with O(provider=none), why there is none.
+    type: str
+    default: ""
+  expires:
+    description: When it may be deleted, in UTC as C(2026-11-25T01:00:00Z). Without it O(retention_s) from now.
+    type: str
+  retention_s:
+    description: Seconds after which it may be deleted.
+    type: int
+    default: 259200
+  id:
+    description: Id of the snapshot to delete; required with O(state=absent).
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Make a restore point of the host's container
+  hospital.patching.host_snapshot:
+    provider: container
+    options:
+      engine: [podman, --root, /srv/containers]
+    run_id: 20261122T010000Z-ab12cd34
+    host: "{{ inventory_hostname }}"
+    reason: before the monthly update
+  delegate_to: localhost
+  register: restore_point
+
+- name: Delete it
+  hospital.patching.host_snapshot:
+    state: absent
+    provider: container
+    run_id: 20261122T010000Z-ab12cd34
+    host: "{{ inventory_hostname }}"
+    id: "{{ restore_point.snapshot.id }}"
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+snapshot:
+  description: The restore point; null when it was deleted, did not exist, or would only have been made (check mode).
+  type: dict
+  returned: always
+  contains:
+    id:
+      description: The provider's own id.
+      type: str
+    provider:
+      description: Name of the provider.
+      type: str
+    run_id:
+      description: Run that made it.
+      type: str
+    host:
+      description: Host that it secures.
+      type: str
+    reason:
+      description: Why it was made.
+      type: str
+    created:
+      description: When it was made, in UTC.
+      type: str
+    expires:
+      description: When it may be deleted, in UTC.
+      type: str
+    detail:
+      description: What else the provider tells.
+      type: dict
+"""
+
+from datetime import timedelta
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS, create_provider
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            arguments.RUN,
+            state=dict(type="str", choices=["present", "absent"], default="present"),
+            provider=dict(type="str", choices=sorted(PROVIDERS), required=True),
+            options=dict(type="dict", default={}),
+            host=dict(type="str", required=True),
+            reason=dict(type="str", default=""),
+            expires=dict(type="str"),
+            retention_s=dict(type="int", default=259200),
+            id=dict(type="str"),
+        ),
+        required_if=[("state", "absent", ["id"])],
+        supports_check_mode=True,
+    )
+    wanted, clock, write = module.params, Clock(), not module.check_mode
+    until = clock.now() + timedelta(seconds=wanted["retention_s"])
+    expires = wanted["expires"] or until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        provider = create_provider(wanted["provider"], wanted["options"], Runner(), clock)
+        if wanted["state"] == "present":
+            kept = keeping.present(provider, wanted["run_id"], wanted["host"], wanted["reason"], expires, write)
+        else:
+            kept = keeping.absent(provider, wanted["run_id"], wanted["id"], write)
+    except PatchingError as error:
+        module.fail_json(msg=str(error), **error.parts())
+    module.exit_json(changed=kept.changed, snapshot=kept.snapshot and dict(kept.snapshot._asdict()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""List restore points."""
+
+DOCUMENTATION = r"""
+module: host_snapshot_info
+short_description: List the restore points that runs have made
+version_added: 0.1.0
+description:
+  - Lists snapshots that carry this collection's labels; foreign ones are never listed.
+  - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.attributes.info_module
+options:
+  provider:
+    description: Name of the provider.
+    type: str
+    choices: [container, none, preserved]
+    required: true
+  options:
+    description: Options of the provider, as for M(hospital.patching.host_snapshot).
+    type: dict
+    default: {}
+  run_id:
+    description: Only snapshots of this run.
+    type: str
+  host:
+    description: Only snapshots of this host.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: List all restore points of a host
+  hospital.patching.host_snapshot_info:
+    provider: container
+    host: portal1
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+snapshots:
+  description:
+    - The snapshots, the oldest first, each with C(id), C(provider), C(run_id), C(host), C(reason), C(created),
+      C(expires) and C(detail).
+  type: list
+  elements: dict
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS, create_provider
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            provider=dict(type="str", choices=sorted(PROVIDERS), required=True),
+            options=dict(type="dict", default={}),
+            run_id=dict(type="str"),
+            host=dict(type="str"),
+        ),
+        supports_check_mode=True,
+    )
+    try:
+        provider = create_provider(module.params["provider"], module.params["options"], Runner(), Clock())
+        found = provider.list(module.params["run_id"], module.params["host"])
+    except PatchingError as error:
+        module.fail_json(msg=str(error), **error.parts())
+    module.exit_json(changed=False, snapshots=[dict(snapshot._asdict()) for snapshot in found])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Put one host back to its restore point."""
+
+DOCUMENTATION = r"""
+module: host_snapshot_rollback
+short_description: Put one host back to a restore point, confirmed by the snapshot's id
+version_added: 0.1.0
+description:
+  - Recreates the host's container from the snapshot's image, by the command that created it.
+  - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
+    database, a directory or other data that has moved on; roll packages back there.
+  - The replaced container is stopped and kept under another name, which is returned. If the reverted one does
+    not start, the replaced one is put back.
+  - podman only; docker does not tell by which command a container was created.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.run
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Proves that the snapshot exists and is of this host and run, and changes nothing.
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to compare.
+  idempotent:
+    support: none
+    details:
+      - Each call reverts the host.
+options:
+  provider:
+    description: Name of the provider.
+    type: str
+    choices: [container]
+    default: container
+  options:
+    description: Options of the provider, as for M(hospital.patching.host_snapshot).
+    type: dict
+    default: {}
+  id:
+    description: Id of the snapshot, from the run's ledger.
+    type: str
+    required: true
+  host:
+    description: Inventory name of the host that is put back.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Put the host back
+  hospital.patching.host_snapshot_rollback:
+    id: "{{ restore_point.snapshot.id }}"
+    run_id: 20261122T010000Z-ab12cd34
+    host: portal1
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+snapshot:
+  description: The snapshot that the host was put back to.
+  type: dict
+  returned: always
+reverted:
+  description: What was done; null in check mode.
+  type: dict
+  returned: always
+  sample:
+    container: portal1
+    image: sha256:0c1d
+    kept: portal1-before-revert-20261122T013000Z
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import create_provider
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            arguments.RUN,
+            provider=dict(type="str", choices=["container"], default="container"),
+            options=dict(type="dict", default={}),
+            id=dict(type="str", required=True),
+            host=dict(type="str", required=True),
+        ),
+        supports_check_mode=True,
+    )
+    wanted = module.params
+    try:
+        provider = create_provider(wanted["provider"], wanted["options"], Runner(), Clock())
+        snapshot = keeping.require(provider, wanted["id"], wanted["run_id"], wanted["host"])
+        reverted = None if module.check_mode else provider.revert(snapshot.id, wanted["host"])
+    except PatchingError as error:
+        module.fail_json(msg=str(error), **error.parts())
+    module.exit_json(changed=True, snapshot=dict(snapshot._asdict()), reverted=reverted)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+DOCUMENTATION = r"""
+module: run_host
+short_description: Read what the approved plan says of a host
+version_added: 0.1.0
+description:
+  - The plan binds the run; the inventory may have changed since it was made.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.controller.promises
+  - hospital.patching.controller
+options:
+  part:
+    description: What to return beside the host's entry, the manifest (to stage) or the staged transaction (to install).
+    type: str
+    required: true
+    choices: [manifest, transaction]
+"""
+
+EXAMPLES = r"""
+- name: Read what the plan says of the host
+  hospital.patching.run_host:
+    run_id: 20261122T010000Z-ab12cd34
+    part: transaction
+  register: planned
+"""
+
+RETURN = r"""
+host:
+  description: The plan's entry of the host.
+  type: dict
+  returned: success
+manifest:
+  description: The manifest that binds the host.
+  type: dict
+  returned: when O(part=manifest)
+transaction:
+  description: The transaction that stage resolved.
+  type: dict
+  returned: when O(part=transaction)
+finished:
+  description: Whether this run is done with the host, for good or until a person has looked at it.
+  type: bool
+  returned: when O(part=transaction)
+out:
+  description: Whether an interrupted start of this run left the host out of service.
+  type: bool
+  returned: when O(part=transaction)
+"""

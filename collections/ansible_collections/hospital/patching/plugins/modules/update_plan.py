@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+DOCUMENTATION = r"""
+module: update_plan
+short_description: >-
+  Make the plan: which hosts, in which waves, with which updates
+version_added: 0.1.0
+description:
+  - Reads settings from the inventory and assessments from the evidence directory; contacts no host.
+  - The same inputs give the same waves and the same digest.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.controller.promises
+options:
+  hosts:
+    description:
+      - Names of the hosts to plan for.
+      - The other hosts of the inventory count as out of their services, so that no wave relies on them.
+    type: list
+    elements: str
+    required: true
+  evidence_dir:
+    description: Directory on the controller that keeps evidence.
+    type: path
+    default: evidence
+"""
+
+EXAMPLES = r"""
+- name: Make the plan
+  hospital.patching.update_plan:
+    hosts: "{{ groups['hospital'] }}"
+  register: made
+"""
+
+RETURN = r"""
+plan:
+  description: The plan.
+  type: dict
+  returned: success
+plan_id:
+  description: Id of the plan, and of the run that will execute it.
+  type: str
+  returned: success
+digest:
+  description: Digest of the plan, to which an approval binds.
+  type: str
+  returned: success
+text:
+  description: The plan as a table, line by line.
+  type: list
+  elements: str
+  returned: success
+"""

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Before the window: everything that an update needs, on the host, checked and rehearsed."""
+
+DOCUMENTATION = r"""
+module: update_stage
+short_description: Download a host's updates and keep the way back
+version_added: 0.1.0
+description:
+  - Resolves the host's own transaction within O(manifest). Anything the manifest does not allow is refused by name.
+  - Checks the free space, downloads every package through the package manager, compares each file's SHA-256, writes
+    an index of its own, and rehearses the transaction from that index alone.
+  - Keeps the installed versions of everything the transaction replaces or removes.
+  - Nothing is installed and no service is touched. What is staged already is not downloaded again.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.run
+  - hospital.patching.run.manager
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Resolves and counts, downloads nothing; RV(cves) stays empty, because changelogs are inside the packages.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  host:
+    description: The host's inventory name, which becomes part of the transaction.
+    type: str
+    required: true
+  updates:
+    description: The plan's updates of this host, as M(hospital.patching.pending_updates_info) returned them.
+    type: list
+    elements: dict
+    required: true
+  manifest:
+    description:
+      - The manifest of the host's group.
+      - Without it, exactly O(updates) are allowed.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Stage what the plan says
+  hospital.patching.update_stage:
+    run_id: 20261122T010000Z-ab12cd34
+    host: "{{ inventory_hostname }}"
+    updates: "{{ pending.updates }}"
+  register: stage
+"""
+
+RETURN = r"""
+transaction:
+  description: What the host will do, with from and to of every package, and its digest.
+  type: dict
+  returned: success
+  sample: {schema: 1, host: portal1, manager: apt, manifest: null, entries: [], digest: "sha256:0818093d…"}
+nothing_to_do:
+  description: Whether every update is at its target already.
+  type: bool
+  returned: success
+  sample: false
+stage_dir:
+  description: Where the packages are; null when there is nothing to do, and in check mode.
+  type: str
+  returned: success
+  sample: /var/lib/hospital-patching/stage/0818093dbb92
+preserved_dir:
+  description: Where the versions are kept that it replaces.
+  type: str
+  returned: success
+  sample: /var/lib/hospital-patching/preserved/0818093dbb92
+preserved:
+  description: The versions kept for the way back, with C(name), C(arch), C(version) and C(sha256).
+  type: list
+  elements: dict
+  returned: success
+  sample: [{name: libssl3, arch: amd64, version: 3.0.15-1~deb12u1, sha256: 8ec874926e21…}]
+not_preserved:
+  description: The versions that could not be kept, with C(name), C(arch), C(version) and C(reason).
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+space:
+  description: For each file system concerned, C(mount), C(needed_bytes) (margin included) and C(free_bytes).
+  type: list
+  elements: dict
+  returned: success
+  sample: [{mount: /, needed_bytes: 205671124, free_bytes: 244111933440}]
+cves:
+  description: By package name, the CVEs that its changelog names between from and to; a package whose changelog was
+    not found is not in it.
+  type: dict
+  returned: success
+  sample: {libssl3: [CVE-2025-9230]}
+download_bytes:
+  description: Bytes downloaded by this call; in check mode those that would be.
+  type: int
+  returned: success
+  sample: 41822932
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest, this_host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=arguments.merged(
+            arguments.RUN,
+            arguments.MANAGER,
+            dict(
+                host=dict(type="str", required=True),
+                updates=dict(type="list", elements="dict", required=True),
+                manifest=dict(type="dict"),
+            ),
+        ),
+        supports_check_mode=True,
+    )
+    given = module.params
+    request = StageRequest(given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode)
+    try:
+        result = select(given["manager"], this_host(given["state_dir"])).stage(request)
+    except PatchingError as error:
+        module.fail_json(msg=str(error), **error.parts())
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

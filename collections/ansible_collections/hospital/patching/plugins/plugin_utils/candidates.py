@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the planner is told of one host: settings, address, and what assess learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils import fleet, settings
+from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
+
+#: Outcome of a host whose assessment says it could not be assessed.
+OUTCOME_OF = {"unreachable": "unreachable", "failed": "refused", "not_contacted": "excluded"}
+
+
+def bystander(host: str, variables: Mapping[str, Any]) -> fleet.Candidate:
+    """Return a host that the plan was not asked for; it still counts in its service, as out."""
+    known = settings.effective(host, variables, also_known=RUN_VARIABLES)
+    why_not = fleet.Exclusion("excluded", "the plan was not asked for this host")
+    return fleet.Candidate(known, str(variables.get("ansible_host") or host), None, why_not)
+
+
+def candidate(host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None) -> fleet.Candidate:
+    """Return the host as the planner takes it.
+
+    ``assessment`` is the newest document that assess kept of the host; a fact of
+    the same play goes before it, so that check mode can plan without a file.
+    """
+    known = settings.effective(host, variables, also_known=RUN_VARIABLES)
+    address = str(variables.get("ansible_host") or host)
+    document = variables.get("ansible_facts", {}).get("patching_assessment") or assessment
+    if document is None:
+        why_not = fleet.Exclusion("refused", "it was never assessed: run assess.yml first")
+        return fleet.Candidate(known, address, None, why_not)
+    holder = document.get("holder")
+    if holder:
+        held = f"held by run {holder['run_id']} since {holder['time']}: finish that run, or return the host, first"
+        return fleet.Candidate(known, address, None, fleet.Exclusion("refused", held))
+    if document["status"] == "assessed":
+        return fleet.Candidate(known, address, document["pending"], None)
+    outcome = OUTCOME_OF[document["status"]]
+    if outcome == "excluded" and known.managed:
+        # Somebody expects it to be patched, so that it may not be contacted is no quiet exclusion.
+        outcome = "refused"
+    why_not = fleet.Exclusion(outcome, document["reason"])
+    return fleet.Candidate(known, address, None, why_not)

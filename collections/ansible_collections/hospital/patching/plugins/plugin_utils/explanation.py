@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where each effective setting comes from, for ``explain.yml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Explained
+
+
+def places(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """Return, per variable, the last layer that sets it; layers go from weak to strong."""
+    return {name: label for label, variables in layers for name in variables}
+
+
+def rows(explained: Iterable[Explained], found: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return one row a setting: name, value, source and meaning.
+
+    A setting that is set in no inventory layer was set by the playbook or by ``-e``.
+    """
+    return [
+        {
+            "name": item.name,
+            "value": item.value,
+            "source": found.get(item.name, "playbook or -e") if item.origin == "set" else item.origin,
+            "meaning": item.meaning,
+        }
+        for item in explained
+    ]
+
+
+def text(host: str, table: list[dict[str, Any]]) -> str:
+    """Return the rows as an aligned table under the host's name."""
+    names = max(len(row["name"]) for row in table)
+    sources = max(len(row["source"]) for row in table)
+    lines = [f"{row['name']:<{names}}  {row['source']:<{sources}}  {_short(row['value'])}" for row in table]
+    return "\n".join([f"Effective settings of {host}", *lines])
+
+
+def _short(value: Any) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the planner is told of each host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Why a host is not planned: ``excluded``, ``refused``, ``nothing_to_do`` or ``unreachable``."""
+
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One host of the inventory.
+
+    ``assessment`` is what ``pending_updates_info`` returned. Without it
+    ``why_not`` says why, and the host counts as out of its service.
+    """
+
+    settings: Settings
+    address: str | None
+    assessment: Mapping[str, Any] | None
+    why_not: Exclusion | None

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked and recorded when a run begins."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+
+
+def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
+    """Refuse ``--limit``: it takes hosts out of batches and so shifts every later wave."""
+    if limit:
+        raise PatchingError(
+            f"plan {plan['plan_id']}",
+            f"--limit {limit}",
+            "the whole plan, because a limit shifts hosts between waves",
+            "start again without --limit; to leave hosts out, plan again without them",
+        )
+
+
+def circumstances(plan: dict[str, Any], reference: str) -> dict[str, str]:
+    """Return who started what from where; the name is a claim and proves nothing."""
+    by_digest = reference == plan["digest"]
+    return {
+        "plan_digest": plan["digest"],
+        "approval": "started with the plan's digest" if by_digest else f"started with {reference}, not with a digest",
+        "controller": socket.gethostname(),
+        "started_by": os.environ.get("SUDO_USER") or getpass.getuser(),
+    }

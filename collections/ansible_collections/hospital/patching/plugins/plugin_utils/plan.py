@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: a digested value that says who is disrupted when, beside whom, with what.
+
+It is a function of the time, the inventory's settings and the assessments: the
+same input gives the same plan and the same digest. Anyone can read it before
+the night; the run is held against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import (
+    build_manifests,
+    contradictions,
+    group_of,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem, natural_key
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service, services_of
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
+from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of, too_late
+from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
+from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Member, Wave, cut_waves, with_canaries
+
+SCHEMA = 1
+#: What the digest leaves out: names and times of making, and estimates, which are learned later.
+OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
+ESTIMATES = frozenset({"estimate_s", "way_back_s"})
+#: Where a probe is read from unless it says so: what users reach from the controller, all else on the host.
+VANTAGE = {"http": "controller", "tcp": "controller"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and its manifests by digest."""
+
+    plan: dict[str, Any]
+    manifests: dict[str, dict[str, Any]]
+
+
+def build_plan(
+    plan_id: str,
+    now: datetime,
+    candidates: Mapping[str, Candidate],
+    groups: Collection[str] = (),
+    watched: bool = False,
+    parallel: int = 10,
+) -> Planned:
+    """Return the plan for ``candidates``: the inventory's hosts by name.
+
+    Args:
+        groups: names of the inventory's groups; a host of such a name is refused.
+        watched: whether a watcher runs on a second machine; tier 1 is refused without.
+        parallel: the most hosts of one wave.
+    """
+    services, service_problems = services_of(candidates)
+    fleet = Fleet(candidates, services, service_problems, groups, watched)
+    hosts = sorted(candidates, key=natural_key)
+    left_out = {host: why for host in hosts if (why := exclusion(host, fleet)) is not None}
+    slots = _slots(candidates, [host for host in hosts if host not in left_out], now, left_out)
+    _leave_out(slots, other_nights(slots, now), left_out)
+    _leave_out(slots, _contradicting(candidates, slots), left_out)
+    waves = _waves(candidates, services, slots, now, parallel, left_out)
+
+    updates = {host: plain(candidates[host].assessment)["updates"] for host in slots}
+    names = {host: group_of(_assessment(candidates[host])["facts"]) for host in slots}
+    manifests = build_manifests(names, updates, now)
+    rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots))}
+    plan: dict[str, Any] = {
+        "schema": SCHEMA,
+        "plan_id": plan_id,
+        "created": stamp(now),
+        "site": {"segments": _segments(candidates)},
+        "hosts": {
+            host: _host(host, candidates[host], slots[host], services, rings[host], manifests[host]) for host in slots
+        },
+        "services": {name: service.as_dict() for name, service in services.items()},
+        "waves": [
+            {"number": number, "hosts": list(wave.hosts), "soak_s": wave.soak_s, "kind": wave.kind}
+            for number, wave in enumerate(waves, 1)
+        ],
+        "not_planned": {
+            host: {"outcome": left_out[host].outcome, "reason": left_out[host].reason}
+            for host in hosts
+            if host in left_out
+        },
+    }
+    plan["digest"] = plan_digest(plan)
+    verify_plan(plan)
+    return Planned(plan, {manifest["digest"]: manifest for manifest in manifests.values()})
+
+
+def _leave_out(slots: dict[str, Slot], answers: Mapping[str, Exclusion], left_out: dict[str, Exclusion]) -> None:
+    for host, why in answers.items():
+        left_out[host] = why
+        del slots[host]
+
+
+def _slots(
+    candidates: Mapping[str, Candidate], hosts: Sequence[str], now: datetime, left_out: dict[str, Exclusion]
+) -> dict[str, Slot]:
+    slots = {}
+    for host in hosts:
+        answer = slot_of(candidates[host].settings, now)
+        if isinstance(answer, Exclusion):
+            left_out[host] = answer
+        else:
+            slots[host] = answer
+    return slots
+
+
+def _contradicting(candidates: Mapping[str, Candidate], slots: Mapping[str, Slot]) -> dict[str, Exclusion]:
+    wanted = {host: _assessment(candidates[host])["updates"] for host in slots}
+    return {host: Exclusion("refused", reason) for host, reason in contradictions(wanted).items()}
+
+
+def _waves(
+    candidates: Mapping[str, Candidate],
+    services: Mapping[str, Service],
+    slots: dict[str, Slot],
+    now: datetime,
+    parallel: int,
+    left_out: dict[str, Exclusion],
+) -> list[Wave]:
+    """Cut waves, leave out the hosts that come too late, and cut again until all fit."""
+    while True:
+        waves = cut_waves(_members(candidates, slots), services, parallel)
+        late = too_late(waves, slots, now)
+        if not late:
+            return waves
+        _leave_out(slots, late, left_out)
+
+
+def _members(candidates: Mapping[str, Candidate], slots: Mapping[str, Slot]) -> list[Member]:
+    members = []
+    for host in slots:
+        settings = candidates[host].settings
+        members.append(
+            Member(
+                host=host,
+                service=settings.service,
+                kind=settings.kind,
+                tier=settings.tier,
+                ring=settings.ring or "broad",
+                soak_s=settings.soak_s,
+                drained_by=(settings.drain or {}).get("host"),
+            )
+        )
+    return members
+
+
+def _assessment(candidate: Candidate) -> Mapping[str, Any]:
+    """Return the assessment of a candidate that has one, as every planned host does."""
+    if candidate.assessment is None:
+        raise ValueError("a host without an assessment is never planned")
+    return candidate.assessment
+
+
+def _segments(candidates: Mapping[str, Candidate]) -> list[str] | None:
+    """Return all device segments that any host's settings declare; None when none does."""
+    declared = [one.settings.device_segments for one in candidates.values()]
+    known = {segment for segments in declared if segments is not None for segment in segments}
+    return sorted(known) if any(segments is not None for segments in declared) else None
+
+
+def _host(
+    host: str,
+    candidate: Candidate,
+    slot: Slot,
+    services: Mapping[str, Service],
+    ring: str,
+    manifest: Mapping[str, Any],
+) -> dict[str, Any]:
+    settings, assessment = candidate.settings, _assessment(candidate)
+    window = None
+    if slot.window is not None and slot.occurrence is not None:
+        start, end = slot.occurrence.start, slot.occurrence.end
+        window = {"text": slot.window.text, "start": stamp(start), "end": stamp(end)}
+    return {
+        "address": candidate.address or host,
+        "kind": settings.kind,
+        "policy": settings.policy,
+        "tier": settings.tier,
+        "service": settings.service,
+        "ring": ring,
+        "approvals": APPROVALS[settings.tier],
+        "window": window,
+        "min_healthy": services[settings.service].min_healthy if settings.service else None,
+        "drain": _drain(host, candidate),
+        "snapshot": settings.snapshot,
+        "probes": _probes(candidate),
+        "manager": str(assessment["manager"]),
+        "group": manifest["group"],
+        "manifest": manifest["digest"],
+        "updates": plain(assessment["updates"]),
+        "security_only": settings.security_only,
+        "restart_by_reload": list(settings.restart_by_reload),
+        "limits": {name: getattr(settings, name) for name in LIMITS},
+        "soak_s": settings.soak_s,
+        "estimate_s": settings.estimate_s,
+        "way_back_s": settings.way_back_s,
+        "downtime_s": settings.downtime_s,
+    }
+
+
+def _drain(host: str, candidate: Candidate) -> dict[str, Any]:
+    drain = candidate.settings.drain
+    if drain is None:
+        return {"type": "none", "reason": "an endpoint has no users to move away"}
+    return drain if drain["type"] == "none" else {"server": host, **drain}
+
+
+def _probes(candidate: Candidate) -> list[dict[str, Any]]:
+    """Return the probes of the service's pages, then the site's own; the built-in ones are added on the host."""
+    pages: list[dict[str, Any]] = [
+        {"name": f"url-{number}", "type": "http", "vantage": "controller", "url": url}
+        for number, url in enumerate(candidate.settings.probe_url, 1)
+    ]
+    return pages + [
+        {"vantage": VANTAGE.get(str(probe["type"]), "host"), **probe} for probe in candidate.settings.probes
+    ]
+
+
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """Return the digest that approval binds to: over everything but names, times of making and estimates.
+
+    Raises:
+        PatchingError: a value has no canonical form, such as a number with a fraction.
+    """
+    body = {key: value for key, value in plan.items() if key not in OUTSIDE_DIGEST}
+    body["hosts"] = {
+        host: {key: value for key, value in entry.items() if key not in ESTIMATES}
+        for host, entry in plan["hosts"].items()
+    }
+    try:
+        return digest(body)
+    except TypeError as error:
+        raise PatchingError(
+            f"plan {plan['plan_id']}", str(error), "text and whole numbers", "correct that value in the inventory"
+        ) from error
+
+
+def verify_plan(
+    plan: Mapping[str, Any], known_hosts: Collection[str] | None = None, groups: Collection[str] = ()
+) -> None:
+    """Refuse a plan that is damaged, was edited, or whose waves break a promise.
+
+    Args:
+        known_hosts: the inventory's hosts, when a run is about to begin.
+        groups: the inventory's groups; a host of such a name would expand to it.
+
+    Raises:
+        PatchingError: naming the first thing that is wrong.
+    """
+    schema.validate("plan", plan, "plan")
+    subject = f"plan {plan['plan_id']}"
+    found = plan_digest(plan)
+    if found != plan["digest"]:
+        raise PatchingError(
+            subject,
+            f"content with {found}",
+            f"the digest it carries, {plan['digest']}",
+            "make a new plan; never edit one",
+        )
+    problems = wave_problems(plan) or _inventory_problems(plan, known_hosts, groups)
+    if problems:
+        raise PatchingError(subject, "; ".join(problems[:5]), "waves that keep every service up", "make a new plan")
+
+
+def _inventory_problems(
+    plan: Mapping[str, Any], known_hosts: Collection[str] | None, groups: Collection[str]
+) -> list[str]:
+    named = [problem for host in plan["hosts"] if (problem := name_problem(host, groups))]
+    if known_hosts is not None:
+        named += [f"the inventory does not know {host}" for host in plan["hosts"] if host not in known_hosts]
+    return named
+
+
+def order(plan: Mapping[str, Any]) -> list[str]:
+    """Return the planned hosts in the order in which a play takes them."""
+    return [host for wave in plan["waves"] for host in wave["hosts"]]
+
+
+def serial(plan: Mapping[str, Any]) -> list[int]:
+    """Return the sizes of the waves; empty for an empty plan, which Ansible would read as "all remaining hosts"."""
+    return [len(wave["hosts"]) for wave in plan["waves"]]
+
+
+def wave_of(plan: Mapping[str, Any], host: str) -> dict[str, Any]:
+    """Return the wave of a planned host.
+
+    Raises:
+        PatchingError: no wave names the host.
+    """
+    for wave in plan["waves"]:
+        if host in wave["hosts"]:
+            return dict(wave)
+    raise PatchingError(
+        f"host {host}",
+        f"plan {plan['plan_id']} has no wave for it",
+        "a planned host",
+        "make a new plan that includes it",
+    )
+
+
+def check_batch(plan: Mapping[str, Any], batch: Sequence[str], ended: Collection[str] = ()) -> None:
+    """Refuse a batch of Ansible's that is not exactly one wave: a limit or an unknown host has shifted it.
+
+    Ansible takes hosts whose journey has ended out of the batch; ``ended`` names
+    them, and they may be missing.
+
+    Raises:
+        PatchingError: naming the batch and the wave.
+    """
+    wave: dict[str, Any] = wave_of(plan, batch[0]) if batch else {"number": 0, "hosts": []}
+    left = [host for host in wave["hosts"] if host in batch or host not in ended]
+    if not batch or list(batch) != left:
+        raise PatchingError(
+            f"wave {wave['number']} of plan {plan['plan_id']}",
+            f"Ansible's batch is {', '.join(batch) or 'empty'}",
+            f"{', '.join(wave['hosts'])}, in that order",
+            "start the run without --limit and with the inventory the plan was made from",
+        )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as plain text for a terminal, at most 120 columns wide."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
+
+WIDTH = 120
+#: The widest a column of names becomes before it is cut.
+NAME_WIDTH = 28
+
+
+def plan_table(plan: Mapping[str, Any]) -> str:
+    """Return waves, hosts, updates and refusals of a plan as readable text."""
+    lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
+    lines += _wrapped(f"Digest {plan['digest']}")
+    lines += _segments(plan["site"]["segments"])
+    for wave in plan["waves"]:
+        lines += ["", *_wave(plan, wave)]
+    if not plan["waves"]:
+        lines += ["", "No host is planned: nothing will be disrupted."]
+    if plan["not_planned"]:
+        lines += ["", "Not planned", *_not_planned(plan["not_planned"])]
+    if plan["hosts"]:
+        lines += ["", "Updates", *_updates(plan["hosts"])]
+    return "\n".join(lines) + "\n"
+
+
+def _segments(segments: Sequence[str] | None) -> list[str]:
+    if segments is None:
+        return ["Device segments: not declared, so no host is contacted"]
+    return _wrapped(f"Device segments: {', '.join(segments) or 'declared as none'}")
+
+
+def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any]) -> list[str]:
+    hosts = {host: plan["hosts"][host] for host in wave["hosts"]}
+    soak = f", then {_minutes(wave['soak_s'])} soak" if wave["soak_s"] else ""
+    title = f"Wave {wave['number']} ({wave['kind']}{soak})"
+    rows = [("host", "service", "tier", "ring", "window (UTC)", "drain", "way back", "updates")]
+    for host, entry in hosts.items():
+        rows.append(
+            (
+                host,
+                entry["service"] or "-",
+                str(entry["tier"]),
+                entry["ring"],
+                _window(entry["window"]),
+                entry["drain"].get("host", "none"),
+                entry["snapshot"]["provider"],
+                str(len(entry["updates"])),
+            )
+        )
+    return [title, *_table(rows)]
+
+
+def _window(window: Mapping[str, str] | None) -> str:
+    if window is None:
+        return "when seen"
+    start, end = window["start"][:16].replace("T", " "), window["end"][:16].replace("T", " ")
+    return f"{start} - {end[11:] if end[:10] == start[:10] else end}"
+
+
+def _minutes(seconds: int) -> str:
+    return f"{seconds // 60} min" if seconds % 60 == 0 else f"{seconds} s"
+
+
+def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> list[str]:
+    lines: list[str] = []
+    width = _name_width(entries)
+    for host in sorted(entries, key=lambda name: (entries[name]["outcome"], natural_key(name))):
+        entry = entries[host]
+        label = f"  {_cut(host, width):<{width}}  {entry['outcome']:<13}  "
+        lines += _wrapped(entry["reason"], label, " " * len(label))
+    return lines
+
+
+def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """List each change once, with the hosts that get it."""
+    wanted: dict[tuple[str, str, str, str], list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        for update in hosts[host]["updates"]:
+            change = (update["name"], update["arch"], update["from"] or "(new)", update["to"] or "(removed)")
+            wanted.setdefault(change, []).append(host)
+    lines: list[str] = []
+    for (name, arch, before, after), names in sorted(wanted.items()):
+        lines += _wrapped(f"{name} ({arch}) {before} -> {after}: {', '.join(names)}", "  ", "      ")
+    return lines
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [min(NAME_WIDTH, max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [f"{_cut(cell, width):<{width}}" for cell, width in zip(row, widths, strict=True)]
+        lines.append(("  " + "  ".join(cells))[:WIDTH].rstrip())
+    return lines
+
+
+def _name_width(names: Iterable[str]) -> int:
+    return min(NAME_WIDTH, max(len(name) for name in names))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _wrapped(text: str, first: str = "", following: str = "  ") -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=following, break_on_hyphens=False)

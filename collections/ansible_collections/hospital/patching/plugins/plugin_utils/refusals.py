@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a host is not planned: asked in order, the first answer counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import group_of
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
+
+#: Signatures over the plan's digest that a tier needs; tiers 3 and 4 are approved by starting with the digest.
+APPROVALS = {1: 2, 2: 1, 3: 0, 4: 0}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What the answers are drawn from."""
+
+    candidates: Mapping[str, Candidate]
+    services: Mapping[str, Service]
+    service_problems: Mapping[str, str]
+    groups: Collection[str]
+    watched: bool
+
+
+@dataclass(frozen=True)
+class Case:
+    """One host, and all that is known around it."""
+
+    host: str
+    candidate: Candidate
+    fleet: Fleet
+
+
+def exclusion(host: str, fleet: Fleet) -> Exclusion | None:
+    """Return why ``host`` is not planned, or None when it may be."""
+    for check in CHECKS:
+        answer = check(Case(host, fleet.candidates[host], fleet))
+        if answer is not None:
+            return answer
+    return None
+
+
+def _refused(reason: str) -> Exclusion:
+    return Exclusion("refused", reason)
+
+
+def _policy(case: Case) -> Exclusion | None:
+    if case.candidate.settings.policy == "vendor_locked":
+        return Exclusion("excluded", "vendor_locked: a medical device is never contacted")
+    if case.candidate.settings.policy == "observed":
+        return Exclusion("excluded", "observed: assessed, never changed; patching_service makes it managed")
+    return None
+
+
+def _name(case: Case) -> Exclusion | None:
+    problem = name_problem(case.host, case.fleet.groups)
+    return _refused(f"{problem}, so no wave can name it; rename the host or the group") if problem else None
+
+
+def _assessed(case: Case) -> Exclusion | None:
+    if case.candidate.assessment is None:
+        return case.candidate.why_not or Exclusion("unreachable", "it was not assessed; run assess for it")
+    try:
+        for update in case.candidate.assessment["updates"]:
+            _require_update(canonical_json(plain(update)))
+        group_of(case.candidate.assessment["facts"])
+        str(case.candidate.assessment["manager"])
+    except PatchingError as error:
+        return _refused(f"its assessment cannot be used: {error}")
+    except (KeyError, TypeError) as error:
+        return _refused(f"its assessment cannot be used: {type(error).__name__} {error}; assess it again")
+    if not case.candidate.assessment["updates"]:
+        return Exclusion("nothing_to_do", "no update is pending")
+    return None
+
+
+@lru_cache(maxsize=65536)
+def _require_update(text: str) -> None:
+    """Refuse an update that does not fit its contract; kept, because hosts share most of their updates."""
+    update = json.loads(text)
+    schema.validate("update", update, f"update {update['name']}")
+
+
+def _validated(case: Case) -> Exclusion | None:
+    if case.candidate.settings.policy == "vendor_validated":
+        return _refused("vendor_validated: this release reads no list of versions that the vendor allows")
+    return None
+
+
+def _stated(case: Case) -> Exclusion | None:
+    if case.candidate.settings.kind == "endpoint":
+        return None
+    for setting in ("service", "window", "drain"):
+        if getattr(case.candidate.settings, setting) is None:
+            return _refused(f"patching_{setting} is not set; a managed server needs it")
+    return None
+
+
+def _drain_host(case: Case) -> Exclusion | None:
+    balancer = (case.candidate.settings.drain or {}).get("host")
+    if balancer is None:
+        return None
+    if balancer == case.host:
+        return _refused("patching_drain names the host itself; it cannot drain itself")
+    known = case.fleet.candidates.get(balancer)
+    if known is None:
+        return _refused(f"patching_drain names {balancer}, which is not among the planned inventory's hosts")
+    # One that the plan was not asked for is left alone, so the gate's own checks are enough for it.
+    if known.assessment is None and (known.why_not is None or known.why_not.outcome != "excluded"):
+        return _refused(f"{balancer}, which drains it, could not be assessed")
+    return None
+
+
+def _service(case: Case) -> Exclusion | None:
+    name = case.candidate.settings.service
+    if name is None:
+        return None
+    if name in case.fleet.service_problems:
+        return _refused(f"service {name}: {case.fleet.service_problems[name]}")
+    service = case.fleet.services[name]
+    if service.allowance < 1:
+        out = ", ".join(service.out)
+        return _refused(
+            f"service {name}: {len(service.hosts)} hosts, {service.min_healthy} must stay healthy,"
+            f" and {out} could not be assessed, so none may be taken out; bring {out} back first"
+        )
+    for partner in service.never_with:
+        if case.fleet.services[partner].out:
+            out = ", ".join(case.fleet.services[partner].out)
+            return _refused(f"service {partner}, never disrupted with {name}, has {out} out; bring it back first")
+    return None
+
+
+def _approval(case: Case) -> Exclusion | None:
+    tier = case.candidate.settings.tier
+    if APPROVALS[tier] and case.candidate.settings.allowed_signers is None:
+        return _refused(f"tier {tier} needs {APPROVALS[tier]} signed approvals; patching_allowed_signers is not set")
+    if tier == 1 and not case.fleet.watched:
+        return _refused("tier 1 needs a watcher on a second machine, and there is none")
+    return None
+
+
+CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
+    _policy,
+    _name,
+    _assessed,
+    _validated,
+    _stated,
+    _drain_host,
+    _service,
+    _approval,
+)

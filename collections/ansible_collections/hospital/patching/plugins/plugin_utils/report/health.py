@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Health before, after, and after a rollback, as the ledger's records tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.timeline import Part
+
+#: Worst first.
+VERDICTS = ("failed", "inconclusive", "ok")
+MOMENTS = ("before", "after", "after_rollback")
+
+
+def health_section(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return ``{"verdicts": {moment: verdict|None}, "probes": [...], "findings": [...]}``.
+
+    Each probe carries one reading a moment, or null where it was not read.
+    """
+    moments = {moment: _detail(part) for moment, part in _moments(parts).items()}
+    readings = {moment: _readings(detail) for moment, detail in moments.items()}
+    names = list(dict.fromkeys(name for found in readings.values() for name in found))
+    return {
+        "verdicts": {moment: _verdict(detail, readings[moment]) for moment, detail in moments.items()},
+        "probes": [_probe(name, readings) for name in names],
+        "findings": [
+            {"moment": moment, **finding} for moment, detail in moments.items() for finding in _findings(detail)
+        ],
+    }
+
+
+def _moments(parts: Sequence[Part]) -> dict[str, Part | None]:
+    found: dict[str, Part | None] = dict.fromkeys(MOMENTS)
+    put_back = False
+    for part in parts:
+        if part.step == "rollback":
+            put_back = True
+        elif part.step == "health_before":
+            found["before"] = part
+        elif part.step == "verify":
+            found["after_rollback" if put_back else "after"] = part
+    return found
+
+
+def _detail(part: Part | None) -> dict[str, Any]:
+    return {} if part is None else part.detail
+
+
+def _readings(detail: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the last reading of each probe; the judge's list and the probes' own are the same readings."""
+    results = [*(detail.get("results") or []), *(detail.get("probes") or [])]
+    return {str(result.get("name", "unnamed")): dict(result) for result in results if isinstance(result, Mapping)}
+
+
+def _verdict(detail: Mapping[str, Any], readings: Mapping[str, Mapping[str, Any]]) -> str | None:
+    if detail.get("verdict") in VERDICTS:
+        return str(detail["verdict"])
+    seen = {reading.get("verdict") for reading in readings.values()}
+    return next((verdict for verdict in VERDICTS if verdict in seen), None)
+
+
+def _probe(name: str, readings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": name, "type": None, "target": None}
+    for moment in MOMENTS:
+        reading = readings[moment].get(name)
+        row[moment] = None
+        if reading is None:
+            continue
+        row["type"] = row["type"] or _text(reading.get("type"))
+        row["target"] = row["target"] or _text(reading.get("target"))
+        took = reading.get("seconds_ms")
+        row[moment] = {
+            "verdict": _known(reading.get("verdict")),
+            "detail": _text(reading.get("detail")),
+            "took_ms": took if isinstance(took, int) else None,
+        }
+    return row
+
+
+def _findings(detail: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    for finding in detail.get("findings") or []:
+        if isinstance(finding, Mapping):
+            text = _text(finding.get("finding")) or "no words"
+            yield {"probe": _text(finding.get("probe")), "finding": text, "verdict": _known(finding.get("verdict"))}
+        else:
+            yield {"probe": None, "finding": str(finding), "verdict": None}
+    for problem in detail.get("problems") or []:
+        if isinstance(problem, Mapping):
+            text = f"{problem.get('subject')}: {problem.get('seen')}; expected {problem.get('expected')}"
+        else:
+            text = str(problem)
+        yield {"probe": None, "finding": text, "verdict": "failed"}
+
+
+def _known(verdict: Any) -> str | None:
+    return verdict if verdict in VERDICTS else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How page and text name things and write numbers; no markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
+
+UNMEASURED = "not measured"
+#: What a table shows where there is nothing to show.
+NONE = "\N{EN DASH}"
+NBSP = "\N{NO-BREAK SPACE}"
+
+#: Worst first, as they are counted in the headline.
+OUTCOMES = {
+    "stuck": "stuck",
+    "unreachable": "unreachable",
+    "unverified": "unverified",
+    "no outcome": "without an outcome",
+    "rolled_back": "rolled back",
+    "refused": "refused",
+    "not_started": "not started",
+    "patched": "patched",
+    "nothing_to_do": "nothing to do",
+    "excluded": "excluded",
+}
+#: Outcomes by how they are felt: the page colours them, the text counts them.
+MOODS = {
+    "patched": "good",
+    "nothing_to_do": "good",
+    "rolled_back": "warn",
+    "refused": "warn",
+    "not_started": "warn",
+    "unverified": "bad",
+    "stuck": "bad",
+    "unreachable": "bad",
+    "excluded": "quiet",
+}
+STEPS = {"health_before": "health before", "rollback": "roll back"}
+VERDICTS = {"ok": "ok", "failed": "failed", "inconclusive": "inconclusive", None: UNMEASURED}
+MOMENTS = {"before": "before", "after": "after", "after_rollback": "after rolling back"}
+#: Worst first, as hosts are listed.
+MOOD_ORDER = ("bad", "warn", "good", "quiet")
+TROUBLES = {
+    "marks": "marks differ",
+    "reboot_owed": "reboot owed",
+    "conffile": "files proposed",
+    "evidence": "evidence broken",
+    "device_contacted": "device contacted",
+    "felt": "users felt it",
+    "unfinished": "no outcome yet",
+}
+FOOTER = (
+    "A report of hospital.patching. It states what was recorded; whether that satisfies a rule is for an auditor to "
+    "judge. A ledger that is not anchored could have been rewritten as a whole by whoever may write its folder."
+)
+STATES = {"installed": "installed", "put_back": "put back", "not_installed": "not installed"}
+
+
+def outcome(word: str | None) -> str:
+    """Return the outcome as people read it."""
+    return OUTCOMES.get(word or "", "no outcome yet")
+
+
+def mood(word: str | None) -> str:
+    """Return ``good``, ``warn``, ``bad`` or ``quiet``; a host without an outcome is ``bad``."""
+    return MOODS.get(word or "", "bad")
+
+
+def step(word: str) -> str:
+    """Return a step's name as people read it."""
+    return STEPS.get(word, word)
+
+
+def duration(milliseconds: int | None) -> str:
+    """Return ``0.4 s``, ``42 s``, ``6 min 05 s`` or ``1 h 12 min``; it is never broken over two lines."""
+    return _duration(milliseconds).replace(" ", NBSP) if milliseconds is not None else UNMEASURED
+
+
+def _duration(milliseconds: int) -> str:
+    if 0 < milliseconds < 100:
+        return "<0.1 s"
+    seconds = round(milliseconds / 1000)
+    if milliseconds < 10_000:
+        return f"{milliseconds / 1000:.1f} s"
+    if seconds < 100:
+        return f"{seconds} s"
+    if seconds < 5400:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def count(number: int | None, one: str, many: str | None = None) -> str:
+    """Return ``1 update`` or ``25 updates``; an unknown number is ``not measured``."""
+    if number is None:
+        return UNMEASURED
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def zone(report: Mapping[str, Any]) -> tzinfo:
+    """Return the time zone of the hosts' windows; UTC when they name none."""
+    name = (report["window"] or {}).get("time_zone") or "UTC"
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
+
+
+def moment(stamp: str | None, where: tzinfo, form: str = "%H:%M:%S") -> str:
+    """Return a stamp as local time."""
+    return UNMEASURED if stamp is None else read_stamp(stamp).astimezone(where).strftime(form)
+
+
+def day(stamp: str | None, where: tzinfo) -> str:
+    """Return ``Sunday 22 November 2026``."""
+    if stamp is None:
+        return "a night that has not begun"
+    local: datetime = read_stamp(stamp).astimezone(where)
+    return f"{local:%A} {local.day} {local:%B %Y}"
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """Return the night in one sentence."""
+    coverage = report["coverage"]
+    counted = coverage["by_outcome"]
+    others = {word: counted[word] for word in OUTCOMES if word in counted and word not in ("patched", "nothing_to_do")}
+    text = f"{coverage['up_to_date']} of {count(coverage['hosts'], 'host')} up to date"
+    if others:
+        text += "; " + ", ".join(f"{number} {OUTCOMES[word]}" for word, number in others.items())
+    return text + "."
+
+
+def listed_and_installed(host: Mapping[str, Any]) -> str:
+    """Return both numbers, as a reader compares them."""
+    listed = UNMEASURED if host["listed"] is None else str(host["listed"])
+    installed = UNMEASURED if host["installed"] is None else str(host["installed"])
+    text = f"listed {listed}, installed {installed}"
+    return f"{text}, put back {host['put_back']}" if host["put_back"] else text
+
+
+def marks(host: Mapping[str, Any]) -> str:
+    """Return whether package marks and holds are as before."""
+    words = {True: "as before", False: "CHANGED", None: UNMEASURED}
+    return f"marks {words[host['marks_equal']]}, holds {words[host['holds_equal']]}"
+
+
+def restart(host: Mapping[str, Any]) -> str:
+    """Return what was restarted or rebooted, and why."""
+    reboot = host["reboot"]
+    texts = []
+    if reboot["rebooted"]:
+        texts.append("rebooted" + _because(reboot["reasons"]))
+    elif reboot["required"]:
+        texts.append("REBOOT OWED" + _because(reboot["reasons"]))
+    if host["restarted"]:
+        units = ", ".join(
+            one["unit"].removesuffix(".service") + (" (reload)" if one["how"] == "reload" else "")
+            for one in host["restarted"]
+        )
+        texts.append(f"restarted {count(len(host['restarted']), 'unit')}: {units}")
+    if host["restart_failed"]:
+        texts.append("did not come back: " + ", ".join(one["unit"] for one in host["restart_failed"]))
+    if host["owed"]:
+        texts.append("owed: " + ", ".join(str(one["unit"] or f"process {one['pid']}") for one in host["owed"]))
+    if texts:
+        return "; ".join(texts)
+    return "nothing needed a restart" if reboot["required"] is False else UNMEASURED
+
+
+def _because(reasons: Iterable[str]) -> str:
+    text = ", ".join(reasons)
+    return f" ({text})" if text else ""
+
+
+def health(host: Mapping[str, Any]) -> str:
+    """Return ``ok → ok``, with a third verdict after a rollback."""
+    verdicts = host["health"]["verdicts"]
+    text = f"{VERDICTS[verdicts['before']]} → {VERDICTS[verdicts['after']]}"
+    if verdicts["after_rollback"] is not None:
+        text += f" → {VERDICTS[verdicts['after_rollback']]} after rolling back"
+    return text
+
+
+def way_back(host: Mapping[str, Any]) -> str:
+    """Return what the host could have gone back to."""
+    snapshot = host["snapshot"]
+    if snapshot is None:
+        return UNMEASURED
+    name = {"preserved": "preserved packages", "none": "none", "container": "container snapshot"}
+    parts = [name.get(snapshot["provider"], snapshot["provider"]), snapshot["id"], snapshot["reason"]]
+    return " · ".join(part for part in parts if part)
+
+
+def drained(host: Mapping[str, Any]) -> str:
+    """Return where the host was drained, and for how long."""
+    drain = host["drain"]
+    if drain is None:
+        return UNMEASURED
+    if drain["type"] == "none":
+        return "not drained" + (f": {drain['reason']}" if drain["reason"] else "")
+    text = f"drained at {drain['at']}" if drain["at"] else f"drained ({drain['type']})"
+    if host["out_ms"] is None:
+        return "never drained" if host["steps"] else text
+    return f"{text} for {duration(host['out_ms'])}" + ("" if host["returned"] else ", NOT RETURNED")
+
+
+def measured(service: Mapping[str, Any]) -> str:
+    """Return what the requests sent through a service saw."""
+    numbers = service["measured"]
+    if numbers is None:
+        return "downtime not measured"
+    parts = []
+    if numbers["requests"] is not None:
+        parts.append(f"{count(numbers['requests'], 'request')}, {numbers['failed'] or 0} failed")
+    if numbers["downtime_ms"] is not None:
+        parts.append("no downtime" if numbers["downtime_ms"] == 0 else f"down {duration(numbers['downtime_ms'])}")
+    return ", ".join(parts) or "downtime not measured"
+
+
+def window_left(report: Mapping[str, Any]) -> str:
+    """Return how far before the window's end the run was over."""
+    window = report["window"]
+    if window is None or window["left_s"] is None:
+        return UNMEASURED
+    left = duration(abs(window["left_s"]) * 1000)
+    return f"{left} before the window ended" if window["left_s"] >= 0 else f"{left} AFTER the window ended"
+
+
+def seal(report: Mapping[str, Any]) -> str:
+    """Return whether the ledger's head is sealed and anchored."""
+    evidence = report["evidence"]
+    sealed = {True: "sealed", False: "not sealed", None: "seal not checked"}[evidence["sealed"]]
+    by = f" by {evidence['signed_by']}" if evidence["signed_by"] else ""
+    return f"{sealed}{by}, {evidence['anchored']}"
+
+
+def span(report: Mapping[str, Any], where: tzinfo) -> str:
+    """Return when the night was, in the time zone of its window."""
+    if report["started"] is None:
+        return "Nothing has been recorded."
+    times = f"{moment(report['started'], where)} to {moment(report['ended'], where)}"
+    name = (report["window"] or {}).get("time_zone") or "UTC"
+    window = report["window"]
+    if window is None:
+        return f"{times} {name}; no window was planned"
+    same_day = moment(window["start"], where, "%j") == moment(window["end"], where, "%j")
+    form = "%H:%M" if same_day else "%a %H:%M"
+    opens, closes = moment(window["start"], where, form), moment(window["end"], where, form)
+    return f"{times}, window {opens} to {closes} ({name}); over {window_left(report)}"
+
+
+def started_by(opened: Mapping[str, Any]) -> str:
+    """Return who started the run, and where; the name is what the environment claims."""
+    if not opened["started_by"] and not opened["controller"]:
+        return UNMEASURED
+    return f"{opened['started_by'] or 'unknown'} (as claimed) on {opened['controller'] or 'an unknown controller'}"
+
+
+def identity(host: Mapping[str, Any]) -> str:
+    """Return what kind of host it is."""
+    parts = [
+        host["kind"],
+        f"of {host['service']}" if host["service"] else None,
+        f"tier {host['tier']}" if host["tier"] is not None else None,
+        host["policy"],
+        f"ring {host['ring']}" if host["ring"] else None,
+        f"wave {host['wave']}" if host["wave"] is not None else None,
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def gist(host: Mapping[str, Any]) -> str:
+    """Return the host's night in one line."""
+    if not host["steps"] or host["outcome"] in ("refused", "not_started", "unreachable", "excluded", "stuck", None):
+        return str(host["reason"] or "nothing was recorded")
+    if host["outcome"] == "rolled_back":
+        return f"{count(host['put_back'], 'update')} put back; health {health(host)}"
+    security = sum(update["security"] for update in host["updates"] if update["state"] == "installed")
+    parts = [f"{count(host['installed'], 'update')} ({security} security, {count(len(host['cves']), 'CVE')})"]
+    if host["reboot"]["rebooted"]:
+        parts.append("rebooted")
+    elif host["restarted"]:
+        parts.append(f"{count(len(host['restarted']), 'unit')} restarted")
+    parts.append(f"health {health(host)}")
+    return "; ".join(parts)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the restore point of a planned host is asked for: provider, options, and where it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Keys of ``patching_snapshot`` that are not options of the provider.
+OWN_KEYS = ("provider", "reason", "on")
+
+
+def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``host_snapshot`` needs for ``host``.
+
+    ``entry`` is the plan's entry of the host, ``stage`` its stage result. The
+    packages that stage preserved lie on the host itself; any other provider
+    runs on the controller unless ``patching_snapshot.on`` names a machine.
+    """
+    wanted = dict(entry["snapshot"])
+    provider = wanted["provider"]
+    options = {key: value for key, value in wanted.items() if key not in OWN_KEYS}
+    if provider == "preserved":
+        options.update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
+    return {
+        "provider": provider,
+        "options": options,
+        "reason": wanted.get("reason") or f"before run {run_id}",
+        "on": wanted.get("on") or ("localhost" if provider == "container" else host),
+    }

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run as the action plugins see it: its plan, stage results and ledger.
+
+A run executes one plan, once, in one window, so it carries the plan's id; the
+same plan started again continues the same run.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, ledger, outcomes
+
+#: Keys of step results that may enter the ledger; answers' bodies and secrets never do.
+STEP_KEYS = frozenset(
+    (
+        "already",
+        "changed",
+        "conffile_proposals",
+        "cves",
+        "download_bytes",
+        "findings",
+        "holder",
+        "holds_equal",
+        "installed",
+        "lost_connection",
+        "marks_equal",
+        "msg",
+        "not_preserved",
+        "nothing_to_do",
+        "owed",
+        "probes",
+        "problems",
+        "reboot_required",
+        "rebooted",
+        "repaired",
+        "restarted",
+        "snapshot",
+        "space",
+        "suspended",
+        "verdict",
+    )
+)
+
+#: Outcomes after which starting the run again leaves a host alone: it is done, or a person has to look at it first.
+FINISHED = frozenset({"patched", "nothing_to_do", "stuck", "unverified", "rolled_back"})
+
+
+class Run:
+    """A run in the evidence directory."""
+
+    def __init__(self, evidence_dir: str, run_id: str) -> None:
+        self.evidence = evidence.Evidence(Path(evidence_dir))
+        self.run_id = run_id
+        self.ledger = ledger.Ledger(self.evidence.ledger_path(run_id), clock=Clock())
+
+    @classmethod
+    def start(cls, evidence_dir: str, reference: str, check: bool = False) -> Run:
+        """Find the plan by path, id or digest, and, unless only checking, give its run a copy."""
+        loaded = evidence.Evidence(Path(evidence_dir)).load_plan(reference)
+        run = cls(evidence_dir, str(loaded.plan["plan_id"]))
+        if not check:
+            run.evidence.start_run(run.run_id, loaded)
+        return run
+
+    def _loaded(self) -> evidence.Loaded:
+        """Return the run's own copy of its plan; in check mode, where none is made, the plan itself."""
+        copy = self.evidence.run_dir(self.run_id) / "plan.json"
+        return self.evidence.load_plan(str(copy) if copy.exists() else self.run_id)
+
+    def plan(self) -> dict[str, Any]:
+        """Return the run's plan, checked against its schema and digest."""
+        return dict(self._loaded().plan)
+
+    def host(self, name: str) -> dict[str, Any]:
+        """Return the plan's entry of one host.
+
+        Raises:
+            PatchingError: the plan does not name the host.
+        """
+        plan = self.plan()
+        if name not in plan["hosts"]:
+            raise PatchingError(
+                f"host {name}",
+                f"plan {plan['plan_id']} does not name it",
+                f"one of {', '.join(plan['hosts']) or 'no hosts at all'}",
+                "make a new plan that includes it",
+            )
+        return dict(plan["hosts"][name])
+
+    def manifest(self, name: str) -> dict[str, Any]:
+        """Return the manifest that binds one host."""
+        return dict(self._loaded().manifests[self.host(name)["manifest"]])
+
+    def record(self, host: str | None, step: str, event: str, **detail: Any) -> None:
+        """Append one ledger record."""
+        self.ledger.append(self.run_id, step, event, host=host, detail=detail)
+
+    def states(self) -> dict[str, outcomes.HostState]:
+        """Return what the ledger knows of each host."""
+        return outcomes.host_states(self.ledger.read())
+
+    def finished(self, host: str) -> bool:
+        """Say whether this run has finished with a host, so that starting it again leaves the host alone."""
+        state = self.states().get(host)
+        return state is not None and state.outcome in FINISHED
+
+    def out(self, host: str) -> bool:
+        """Say whether the ledger's last word on a host is that it is out of service."""
+        state = self.states().get(host)
+        return state is not None and state.out
+
+    def keeps(self, host: str, outcome: str) -> bool:
+        """Say whether an earlier failure of the host is kept: not being touched again does not mend it."""
+        state = self.states().get(host)
+        return state is not None and state.outcome in outcomes.FAILURES and outcome in ("not_started", "refused")
+
+    def unfinished(self, host: str) -> dict[str, str]:
+        """Return outcome and reason for a host that has none when the run is closed."""
+        if self.out(host):
+            return {"outcome": "stuck", "reason": "the run ended while the host was held out of service"}
+        return {"outcome": "not_started", "reason": "the run ended before its turn came"}
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the outcome of every host of the plan, planned or not."""
+        plan, states = self.plan(), self.states()
+        found = {name: entry["outcome"] for name, entry in plan["not_planned"].items()}
+        found.update({name: (states[name].outcome if name in states else None) or "" for name in plan["hosts"]})
+        return found
+
+    def save_stage(self, host: str, stage: dict[str, Any]) -> None:
+        """Keep what stage learned of a host."""
+        evidence.write_json(self.evidence.stage_path(self.run_id, host), stage)
+
+    def stage(self, host: str) -> dict[str, Any]:
+        """Return what stage learned of a host.
+
+        Raises:
+            PatchingError: the host was not staged for this run.
+        """
+        path = self.evidence.stage_path(self.run_id, host)
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise PatchingError(
+                f"host {host}",
+                f"no stage of run {self.run_id} ({error.__class__.__name__})",
+                "a transaction staged before the window",
+                "run stage.yml with the same plan, then this again",
+            ) from error
+
+    def stages(self) -> dict[str, dict[str, Any]]:
+        """Return the stage results of every host that has one."""
+        names = [name for name in self.plan()["hosts"] if self.evidence.stage_path(self.run_id, name).exists()]
+        return {name: self.stage(name) for name in names}
+
+    def stop_requested(self) -> bool:
+        """Say whether somebody dropped the file ``stop`` into the run's directory."""
+        return (self.evidence.run_dir(self.run_id) / "stop").exists()
+
+    def findings(self) -> list[str]:
+        """Return what is wrong with the ledger's chain; empty when nothing is."""
+        found = ledger.verify(self.evidence.ledger_path(self.run_id))
+        return [f"line {finding.line}: {finding.problem}" for finding in found]
+
+    def traffic(self) -> dict[str, Any] | None:
+        """Return what was measured beside the run (requests, connections), where somebody measured it."""
+        path = self.evidence.run_dir(self.run_id) / "traffic.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def write_report(self, report: dict[str, Any], html: str) -> dict[str, str]:
+        """Write the report in both forms and return their absolute paths."""
+        paths = {form: self.evidence.report_path(self.run_id, form) for form in ("json", "html")}
+        evidence.write_json(paths["json"], report)
+        paths["html"].write_text(html, encoding="utf-8")
+        return {form: str(path.resolve()) for form, path in paths.items()}

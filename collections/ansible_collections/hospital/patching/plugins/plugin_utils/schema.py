@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contracts: documents are validated against the JSON Schemas beside this file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from referencing import Registry, Resource
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+
+FOLDER = Path(__file__).parent / "schemas"
+
+
+def kinds() -> list[str]:
+    """Return the names of all contracts."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def _document(kind: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((FOLDER / f"{kind}.json").read_text(encoding="utf-8"))
+    return document
+
+
+@lru_cache(maxsize=1)
+def _registry() -> Registry[Any]:
+    """Return all schemas by their ``$id``, for those that refer to each other."""
+    documents = {kind: _document(kind) for kind in kinds()}
+    resources = ((one.get("$id", kind), Resource.from_contents(one)) for kind, one in documents.items())
+    return Registry().with_resources(resources)
+
+
+@lru_cache
+def _validator(kind: str) -> Draft202012Validator:
+    return Draft202012Validator(_document(kind), registry=_registry())
+
+
+def validate(kind: str, value: object, where: str) -> None:
+    """Hold ``value`` against the schema ``kind``.
+
+    Args:
+        where: the document's name for people: a path, or "plan 2026…".
+
+    Raises:
+        PatchingError: it does not fit; the message names the place in it.
+    """
+    error = best_match(_validator(kind).iter_errors(value))
+    if error is not None:
+        raise PatchingError(
+            f"{where} at {place(error.absolute_path)}",
+            _seen(error),
+            f"what the contract {kind} says there",
+            "make the document again; if a newer release wrote it, use that release",
+        )
+
+
+def place(path: Iterable[str | int]) -> str:
+    """Return a path in a document as people write it: ``hosts.db1.updates[3].to``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".") or "its top"
+
+
+def _seen(error: ValidationError) -> str:
+    return error.message if len(error.message) <= 300 else error.message[:300] + "…"

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Services: the hosts that carry them, and how many of those may be out at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
+
+
+@dataclass(frozen=True)
+class Service:
+    """A clinical service. ``out`` are the members whose health nobody could see when the plan was made."""
+
+    name: str
+    tier: int
+    hosts: tuple[str, ...]
+    min_healthy: int
+    never_with: tuple[str, ...]
+    out: tuple[str, ...]
+
+    @property
+    def allowance(self) -> int:
+        """How many further hosts may be out; zero or less means that none may."""
+        return len(self.hosts) - self.min_healthy - len(self.out)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "tier": self.tier,
+            "hosts": list(self.hosts),
+            "min_healthy": self.min_healthy,
+            "never_with": list(self.never_with),
+            "out": list(self.out),
+        }
+
+
+def services_of(candidates: Mapping[str, Candidate]) -> tuple[dict[str, Service], dict[str, str]]:
+    """Return all services by name, and for those that contradict themselves the reason.
+
+    Every host that names a service is a member, whatever its policy: one that
+    is never patched still serves.
+    """
+    members: dict[str, list[str]] = {}
+    for host in sorted(candidates, key=natural_key):
+        name = candidates[host].settings.service
+        if name is not None:
+            members.setdefault(name, []).append(host)
+    apart = _never_with(members, candidates)
+    services, problems = {}, {}
+    for name in sorted(members, key=natural_key):
+        hosts = {host: candidates[host] for host in members[name]}
+        service = Service(
+            name=name,
+            tier=min(one.settings.tier for one in hosts.values()),
+            hosts=tuple(hosts),
+            min_healthy=_min_healthy(hosts),
+            never_with=tuple(sorted(apart[name], key=natural_key)),
+            out=tuple(host for host, one in hosts.items() if _is_out(one)),
+        )
+        services[name] = service
+        problem = _contradiction(hosts) or _impossible(service, hosts) or _unknown_partner(service, members)
+        if problem:
+            problems[name] = problem
+    return services, problems
+
+
+def _is_out(candidate: Candidate) -> bool:
+    """A member that could not be assessed counts as out: unknown never means healthy."""
+    return candidate.assessment is None
+
+
+def _never_with(members: Mapping[str, list[str]], candidates: Mapping[str, Candidate]) -> dict[str, set[str]]:
+    """Return service → partners, both ways, whichever of the two says it."""
+    apart: dict[str, set[str]] = {name: set() for name in members}
+    for name, hosts in members.items():
+        for host in hosts:
+            for partner in candidates[host].settings.never_with:
+                apart[name].add(partner)
+                apart.setdefault(partner, set()).add(name)
+    return apart
+
+
+def _min_healthy(hosts: Mapping[str, Candidate]) -> int:
+    stated = [one.settings.min_healthy for one in hosts.values() if one.settings.min_healthy is not None]
+    if stated:
+        return max(stated)
+    if len(hosts) == 1:
+        (single,) = hosts.values()
+        return 1 if single.settings.downtime_s is None else 0
+    return len(hosts) - 1
+
+
+def _contradiction(hosts: Mapping[str, Candidate]) -> str | None:
+    for setting in ("tier", "min_healthy"):
+        values = {host: getattr(one.settings, setting) for host, one in hosts.items()}
+        if len(set(values.values())) > 1:
+            seen = ", ".join(f"{value} on {host}" for host, value in values.items())
+            return f"its hosts contradict each other in patching_{setting}: {seen}; set it once for the service"
+    return None
+
+
+def _impossible(service: Service, hosts: Mapping[str, Candidate]) -> str | None:
+    size = len(service.hosts)
+    if service.min_healthy < size:
+        return None
+    if size == 1 and all(one.settings.min_healthy is None for one in hosts.values()):
+        return (
+            f"{service.hosts[0]} carries it alone and states no downtime that it accepts;"
+            " set patching_downtime_s, or patching_min_healthy to 0"
+        )
+    return f"patching_min_healthy is {service.min_healthy} of {size} hosts, so none may ever be out; lower it"
+
+
+def _unknown_partner(service: Service, members: Mapping[str, list[str]]) -> str | None:
+    if service.name in service.never_with:
+        return "patching_never_with names the service itself; name the other service"
+    unknown = [partner for partner in service.never_with if partner not in members]
+    if unknown:
+        return f"patching_never_with names {', '.join(unknown)}, which no host carries; correct the name"
+    return None

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Readers of setting values: each returns the typed value, or raises ``ValueError`` with what was expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:+-]*")
+
+
+def text(value: object) -> str:
+    """Read text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("text that is not empty")
+    # Variables may carry Ansible's own kinds of text; only plain text leaves here.
+    return str(value)
+
+
+def name(value: object) -> str:
+    """Read the name of a host, service, unit or tool."""
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise ValueError("a name of letters, digits and . _ - + : @")
+    return str(value)
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Read a list of names; order and repetition mean nothing."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of names")
+    return tuple(sorted({name(item) for item in value}))
+
+
+def boolean(value: object) -> bool:
+    """Read a boolean; templates yield it as text."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "yes": True, "false": False, "no": False}
+    if not isinstance(value, str) or value.lower() not in known:
+        raise ValueError("true or false")
+    return known[value.lower()]
+
+
+def whole(lowest: int, highest: int | None = None) -> Callable[[object], int]:
+    """Return a reader of whole numbers; text of digits is one, because templates yield text."""
+    limits = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+
+    def read(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"a whole number, {limits}")
+        if value < lowest or (highest is not None and value > highest):
+            raise ValueError(f"a whole number, {limits}")
+        return int(value)
+
+    return read
+
+
+def choice(*allowed: str) -> Callable[[object], str]:
+    """Return a reader of one of a few words."""
+
+    def read(value: object) -> str:
+        if value not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return str(value)
+
+    return read
+
+
+def segments(value: object) -> tuple[str, ...]:
+    """Read a list of CIDRs; a bare text is refused, because a template gone wrong yields text."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of networks like [10.9.0.0/16], or [] when there are none")
+    return tuple(str(read_segment(text(item)).cidr) for item in value)
+
+
+def urls(value: object) -> tuple[str, ...]:
+    """Read one URL or a list of them."""
+    given = list(value) if isinstance(value, (list, tuple)) else [value]
+    for item in given:
+        if not isinstance(item, str) or not re.fullmatch(r"https?://\S.*", item):
+            raise ValueError("a URL that begins with http:// or https://, or a list of such")
+    return tuple(str(item) for item in given)
+
+
+def probes(value: object) -> tuple[dict[str, Any], ...]:
+    """Read a list of probe definitions; each is checked as the probe itself would."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of probes")
+    for probe in value:
+        registry.check(plain(probe))
+    given = tuple(plain(probe) for probe in value)
+    if len({probe["name"] for probe in given}) < len(given):
+        raise ValueError("probes whose names differ")
+    return given
+
+
+def drain(value: object) -> dict[str, Any]:
+    """Read ``none`` or ``{haproxy: host, backend: name}`` with an optional server and socket."""
+    if value == "none":
+        return {"type": "none", "reason": "patching_drain is none"}
+    expected = "none, or {haproxy: HOST, backend: NAME} with server and socket if they differ from the usual"
+    if not isinstance(value, Mapping) or not {"haproxy", "backend"} <= set(value) <= {
+        "haproxy",
+        "backend",
+        "server",
+        "socket",
+    }:
+        raise ValueError(expected)
+    found = {"type": "haproxy", "host": name(value["haproxy"]), "backend": name(value["backend"])}
+    for option in ("server", "socket"):
+        if option in value:
+            found[option] = text(value[option])
+    return found
+
+
+def snapshot(value: object) -> dict[str, Any]:
+    """Read ``preserved`` or ``{provider: NAME, ...}``; no way back needs a reason."""
+    if value == "preserved":
+        return {"provider": "preserved"}
+    if not isinstance(value, Mapping) or "provider" not in value:
+        raise ValueError("preserved, {provider: NAME, ...}, or {provider: none, reason: WHY}")
+    found: dict[str, Any] = plain(value)
+    found["provider"] = name(found["provider"])
+    if found["provider"] == "none" and not str(found.get("reason") or "").strip():
+        raise ValueError("a reason beside provider none: nothing is installed without a way back, unless one says why")
+    return found

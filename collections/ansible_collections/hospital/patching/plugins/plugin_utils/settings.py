@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of a host: one table of names, types, defaults and meanings.
+
+Settings are host or group variables with the prefix ``patching_``. A name or a
+value that is not understood is refused, because a misspelt safety setting
+would otherwise silently be its default.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
+from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
+
+PREFIX = "patching_"
+POLICIES = ("observed", "managed", "vendor_validated", "vendor_locked")
+KINDS = ("server", "endpoint")
+RINGS = ("canary", "early", "broad")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table. ``default`` None means not set; ``derived`` says what is used then."""
+
+    name: str
+    type: str
+    default: Any
+    meaning: str
+    read: Callable[[object], Any]
+    derived: str = ""
+
+    @property
+    def field(self) -> str:
+        return self.name.removeprefix(PREFIX)
+
+
+def _read_window(value: object) -> str:
+    return Window.parse(types.text(value)).text
+
+
+SETTINGS = (
+    Setting(
+        "patching_device_segments",
+        "list of CIDR",
+        None,
+        "networks of medical devices, never connected to; [] declares that there are none",
+        types.segments,
+        "no host is contacted",
+    ),
+    Setting(
+        "patching_policy",
+        " | ".join(POLICIES),
+        None,
+        "whether the host may be changed",
+        types.choice(*POLICIES),
+        "managed when patching_service is set, else observed",
+    ),
+    Setting("patching_service", "name", None, "the clinical service that the host carries", types.name),
+    Setting("patching_kind", " | ".join(KINDS), "server", "patched in waves, or when seen", types.choice(*KINDS)),
+    Setting("patching_tier", "1 to 4", 3, "1 life-critical to 4 back office", types.whole(1, 4)),
+    Setting(
+        "patching_min_healthy",
+        "count",
+        None,
+        "hosts of the service that must keep serving",
+        types.whole(0),
+        "size of the service - 1; 0 for a single host that states patching_downtime_s",
+    ),
+    Setting(
+        "patching_downtime_s", "seconds", None, "the downtime that a service of a single host accepts", types.whole(1)
+    ),
+    Setting(
+        "patching_never_with", "list of services", (), "services never disrupted together with this one", types.names
+    ),
+    Setting(
+        "patching_ring",
+        " | ".join(RINGS),
+        None,
+        "who gets a manifest first",
+        types.choice(*RINGS),
+        "canary for the first host of a service, else broad",
+    ),
+    Setting("patching_soak_s", "seconds", 600, "how long the ring before must have run well", types.whole(0)),
+    Setting("patching_window", "window", None, 'when the host may be disrupted: "Sun 01:00, 3 h, UTC"', _read_window),
+    Setting("patching_probe_url", "URL or list of URLs", (), "answers well while the service is healthy", types.urls),
+    Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
+    Setting(
+        "patching_drain",
+        "{haproxy, backend, [server], [socket]} | none",
+        None,
+        "how users are moved away first",
+        types.drain,
+    ),
+    Setting(
+        "patching_snapshot",
+        "{provider, ...} | preserved",
+        {"provider": "preserved"},
+        "the way back; {provider: none, reason: ...} for a host that has none",
+        types.snapshot,
+    ),
+    Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
+    Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
+    Setting("patching_estimate_s", "seconds", 1800, "the time to patch the host, at worst", types.whole(1)),
+    Setting("patching_way_back_s", "seconds", 1800, "the time to put the host back, at worst", types.whole(1)),
+    Setting("patching_evidence_dir", "path", "./evidence", "where evidence is kept", types.text),
+    Setting("patching_evidence_url", "URL", None, "where evidence is also kept", types.text),
+    Setting("patching_allowed_signers", "path", None, "the approvers of tiers 1 and 2", types.text),
+    Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
+    Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
+    Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
+    Setting("patching_settle_s", "seconds", 60, "how long health may take to come back", types.whole(0)),
+    Setting("patching_reboot_timeout_s", "seconds", 900, "how long a reboot may take", types.whole(1)),
+    Setting(
+        "patching_boot_time_command",
+        "command",
+        "cat /proc/sys/kernel/random/boot_id",
+        "prints something else after a reboot",
+        types.text,
+    ),
+    Setting("patching_snapshot_retention_s", "seconds", 259200, "how long a restore point is kept", types.whole(1)),
+)
+
+#: Settings that bound the steps on the host; a plan carries them as ``limits``.
+LIMITS = (
+    "drain_wait_s",
+    "lock_timeout_s",
+    "settle_s",
+    "reboot_timeout_s",
+    "boot_time_command",
+    "snapshot_retention_s",
+)
+
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The effective values of one host, by the table's names without the prefix."""
+
+    device_segments: tuple[str, ...] | None
+    policy: str
+    service: str | None
+    kind: str
+    tier: int
+    min_healthy: int | None
+    downtime_s: int | None
+    never_with: tuple[str, ...]
+    ring: str | None
+    soak_s: int
+    window: str | None
+    probe_url: tuple[str, ...]
+    probes: tuple[dict[str, Any], ...]
+    drain: dict[str, Any] | None
+    snapshot: dict[str, Any]
+    security_only: bool
+    package_manager: str
+    estimate_s: int
+    way_back_s: int
+    evidence_dir: str
+    evidence_url: str | None
+    allowed_signers: str | None
+    restart_by_reload: tuple[str, ...]
+    drain_wait_s: int
+    lock_timeout_s: int
+    settle_s: int
+    reboot_timeout_s: int
+    boot_time_command: str
+    snapshot_retention_s: int
+
+    @property
+    def managed(self) -> bool:
+        """Whether the host may be changed at all."""
+        return self.policy in ("managed", "vendor_validated")
+
+
+def effective(host: str, variables: Mapping[str, object], also_known: Collection[str] = ()) -> Settings:
+    """Return the effective settings of ``host``; variables without the prefix are ignored.
+
+    Args:
+        also_known: names with the prefix that are no settings (which run is meant, facts).
+
+    Raises:
+        PatchingError: an unknown name with the prefix, or a value that is not understood.
+    """
+    for name in variables:
+        if name.startswith(PREFIX) and name not in _BY_NAME and name not in also_known:
+            raise _unknown(host, name)
+    values = {setting.field: _value(host, setting, variables) for setting in SETTINGS}
+    if values["policy"] is None:
+        values["policy"] = "managed" if values["service"] else "observed"
+    return Settings(**values)
+
+
+def _value(host: str, setting: Setting, variables: Mapping[str, object]) -> Any:
+    given = variables.get(setting.name)
+    if given is None:
+        return setting.default
+    try:
+        return setting.read(given)
+    except PatchingError as error:
+        raise PatchingError(f"{setting.name} of {host}", error.seen, error.expected, error.next_step) from error
+    except ValueError as error:
+        raise PatchingError(
+            f"{setting.name} of {host}", repr(given), str(error), "correct it where the inventory sets it"
+        ) from error
+
+
+def _unknown(host: str, name: str) -> PatchingError:
+    near = difflib.get_close_matches(name, _BY_NAME, n=1)
+    return PatchingError(
+        f"{name} of {host}",
+        "no setting has this name",
+        f"perhaps {near[0]}" if near else "a setting of the table in the documentation",
+        "rename or remove the variable in the inventory",
+    )
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One effective value and where it comes from: ``set``, ``default`` or ``derived``."""
+
+    name: str
+    value: Any
+    origin: str
+    meaning: str
+
+
+def explain(host: str, variables: Mapping[str, object], also_known: Collection[str] = ()) -> list[Explained]:
+    """Return every effective value of ``host`` in the table's order; raises as :func:`effective`."""
+    settings = effective(host, variables, also_known)
+    explained = []
+    for setting in SETTINGS:
+        is_set = variables.get(setting.name) is not None
+        origin = "set" if is_set else "derived" if setting.derived else "default"
+        meaning = setting.meaning if is_set or not setting.derived else f"{setting.meaning} ({setting.derived})"
+        explained.append(Explained(setting.name, getattr(settings, setting.field), origin, meaning))
+    return explained

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Time: the window each host is planned for, and whether its work and the way back fit in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
+from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wave
+from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Occurrence, Window
+
+
+@dataclass(frozen=True)
+class Slot:
+    """When one host may be patched. ``occurrence`` is None for an endpoint without a window."""
+
+    window: Window | None
+    occurrence: Occurrence | None
+    estimate: timedelta
+    way_back: timedelta
+    service: str | None
+
+    @property
+    def need(self) -> timedelta:
+        return self.estimate + self.way_back
+
+    def fits(self, start: datetime) -> bool:
+        """Whether work that starts at ``start``, and the way back, end inside the window."""
+        return self.occurrence is None or start + self.need <= self.occurrence.end
+
+    def late(self, start: datetime) -> Exclusion:
+        """Return the refusal of a host whose turn would come at ``start``."""
+        if self.window is None or self.occurrence is None:
+            raise ValueError("a host without a window is never late")
+        following = self.window.next_after(self.occurrence.end - timedelta(seconds=1))
+        return Exclusion(
+            "refused",
+            f"its turn would come at {stamp(start)} and needs {_seconds(self.need)} s with the way back, but its"
+            f" window ends at {stamp(self.occurrence.end)}; the next one opens at {stamp(following.start)}",
+        )
+
+
+def _seconds(span: timedelta) -> int:
+    return int(span.total_seconds())
+
+
+def slot_of(settings: Settings, now: datetime) -> Slot | Exclusion:
+    """Return the slot of a host: in the window that is open if its work still fits, else in the next one."""
+    estimate, way_back = timedelta(seconds=settings.estimate_s), timedelta(seconds=settings.way_back_s)
+    if settings.window is None:
+        return Slot(None, None, estimate, way_back, settings.service)
+    window = Window.parse(settings.window)
+    occurrence = window.open_at(now)
+    if occurrence is None or now + estimate + way_back > occurrence.end:
+        following = window.next_after(now)
+        occurrence = window.open_at(following.start) or following
+    slot = Slot(window, occurrence, estimate, way_back, settings.service)
+    if slot.fits(max(now, occurrence.start)):
+        return slot
+    return Exclusion(
+        "refused",
+        f"its work and the way back need {_seconds(slot.need)} s, but its window {settings.window!r} lasts"
+        f" {_seconds(occurrence.end - occurrence.start)} s; widen patching_window, or lower patching_estimate_s",
+    )
+
+
+def other_nights(slots: Mapping[str, Slot], now: datetime) -> dict[str, Exclusion]:
+    """Return the hosts whose window opens after the plan's first one has closed: a plan is one window."""
+    opens = {host: slot.occurrence for host, slot in slots.items() if slot.occurrence is not None}
+    if not opens:
+        return {}
+    night = min(opens.values(), key=lambda one: (max(now, one.start), one.end))
+    return {
+        host: Exclusion("excluded", f"its window opens at {stamp(one.start)}, on another night; plan again for it")
+        for host, one in opens.items()
+        if one.start >= night.end
+    }
+
+
+def too_late(waves: Sequence[Wave], slots: Mapping[str, Slot], now: datetime) -> dict[str, Exclusion]:
+    """Walk through the waves and return the hosts whose turn comes too late to fit.
+
+    A wave starts when the one before has ended, its windows are open and the
+    ring before has run well for the soak time; it takes as long as its slowest
+    host's estimate.
+    """
+    late: dict[str, Exclusion] = {}
+    cursor = now
+    soaked: dict[str | None, datetime] = {}
+    for wave in waves:
+        entries = {host: slots[host] for host in wave.hosts}
+        start = max(
+            [cursor]
+            + [slot.occurrence.start for slot in entries.values() if slot.occurrence is not None]
+            + [soaked[slot.service] for slot in entries.values() if slot.service in soaked]
+        )
+        late.update({host: slot.late(start) for host, slot in entries.items() if not slot.fits(start)})
+        going = [slot for host, slot in entries.items() if host not in late]
+        if going:
+            cursor = start + max(slot.estimate for slot in going)
+            soaked.update({slot.service: cursor + timedelta(seconds=wave.soak_s) for slot in going if slot.service})
+    return late

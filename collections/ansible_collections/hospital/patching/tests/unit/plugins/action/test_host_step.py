@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one action plugin through which hosts are reached."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.action.host_step import ActionModule
+
+HOSTVARS = {
+    "portal1": {"patching_device_segments": ["10.9.0.0/16"]},
+    "pump1": {"patching_device_segments": ["10.9.0.0/16"], "patching_policy": "vendor_locked"},
+}
+
+
+class Connection(SimpleNamespace):
+    """A connection that only knows where it would go."""
+
+    def get_option(self, name: str) -> str:
+        assert name == "host"
+        return self.address
+
+
+@pytest.fixture
+def step(tmp_path):
+    """Return a function that runs the plugin for a task against an address."""
+
+    def run(address="10.1.0.1", delegate_to=None, transport="ssh", answer=None, **args):
+        task = SimpleNamespace(
+            action="hospital.patching.update_install",
+            args={"run_id": "r1", "evidence_dir": str(tmp_path), "step": "install", **args},
+            delegate_to=delegate_to,
+            check_mode=False,
+        )
+        plugin = ActionModule.__new__(ActionModule)
+        plugin._task = task
+        plugin._connection = Connection(transport=transport, address=address)
+        plugin._shared_loader_obj = mock.Mock()
+        plugin._shared_loader_obj.action_loader.has_plugin.return_value = False
+        side_effect = answer if isinstance(answer, Exception) else None
+        plugin._execute_module = mock.Mock(return_value=answer or {"changed": True}, side_effect=side_effect)
+        with (
+            mock.patch.object(ActionBase, "run", return_value={}),
+            mock.patch("ansible_collections.hospital.patching.plugins.action.host_step.Run") as runs,
+        ):
+            result = plugin.run(task_vars={"inventory_hostname": "portal1", "hostvars": HOSTVARS})
+        return result, plugin._execute_module, runs.return_value.record
+
+    return run
+
+
+def test_the_result_is_mirrored_in_the_ledger(step):
+    result, execute, record = step()
+    assert result["changed"] is True
+    execute.assert_called_once()
+    assert record.call_args.args == ("portal1", "install", "done")
+    assert record.call_args.kwargs["on"] == "portal1"
+
+
+def test_an_address_in_a_device_segment_is_never_connected_to(step):
+    result, execute, record = step(address="10.9.1.1")
+    assert result["failed"] is True
+    assert "10.9.1.1" in result["msg"]
+    execute.assert_not_called()
+    assert record.call_args.args[2] == "failed"
+
+
+@pytest.mark.parametrize("target", ["pump1", "unknown-balancer"])
+def test_delegation_is_checked_like_any_connection(step, target):
+    result, execute, _record = step(delegate_to=target)
+    assert result["failed"] is True
+    assert target in result["msg"]
+    execute.assert_not_called()
+
+
+def test_the_controller_itself_needs_no_segment(step):
+    result, execute, _record = step(delegate_to="localhost", transport="local")
+    assert "failed" not in result
+    execute.assert_called_once()
+
+
+@pytest.mark.parametrize(
+    "answer", [AnsibleConnectionFailure("Connection timed out"), {"unreachable": True, "msg": "Connection timed out"}]
+)
+def test_a_lost_connection_is_a_failed_result_that_rescue_can_see(step, answer):
+    result, _execute, record = step(answer=answer)
+    assert result["failed"] is True
+    assert result["lost_connection"] is True
+    assert "unreachable" not in result
+    assert "portal1" in result["msg"]
+    assert record.call_args.args[2] == "failed"

@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installing exactly: nothing but the transaction, and everything else as before."""
+
+import os
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import install
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import rollback
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify import verify
+from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
+
+
+@pytest.fixture
+def wanted(patched, host, stage_request):
+    """The staged transaction of two packages, one of them automatic."""
+    updates = pending(host, security_only=True)["updates"]
+    result = AptStage(host, stage_request(updates)).run()
+    del patched.commands[:]
+    return result["transaction"]
+
+
+@pytest.fixture
+def run(host, wanted, install_request):
+    return lambda **others: install(host, install_request(wanted, **others))
+
+
+def events(host, step="install"):
+    return [record["event"] for record in Journal(host.state_dir).read() if record["step"] == step]
+
+
+def staged(host, wanted, *names):
+    return os.path.join(host.state_dir, "stage", wanted["digest"][7:19], *names)
+
+
+def test_the_transaction_is_installed(patched, host, wanted, run):
+    result = run()
+    assert result["changed"] is True
+    assert result["installed"] == [
+        {"name": "libssl3", "arch": "amd64", "from": "3.0.20", "to": "3.0.22"},
+        {"name": "openssl", "arch": "amd64", "from": "3.0.20", "to": "3.0.22"},
+    ]
+    assert (patched.version("libssl3"), patched.version("openssl"), patched.version("tzdata")) == (
+        "3.0.22",
+        "3.0.22",
+        "2026b",
+    )
+    assert (result["marks_equal"], result["holds_equal"], result["policy_rc_d"]) == (True, True, "ours")
+    assert patched.automatic == {"libssl3"}
+    assert events(host) == ["begin", "done"]
+    assert verify(host, wanted, "to")["verdict"] == "ok"
+
+
+def test_apt_sees_the_stage_alone_and_asks_nothing(patched, host, wanted, run):
+    run()
+    (args,) = patched.ran("apt-get", "install")
+    assert "Dir::Etc::sourcelist=" + staged(host, wanted, "apt/sources.list") in args
+    assert "Dir::Etc::sourceparts=/dev/null" in args
+    assert "Dpkg::Options::=--force-confdef" in args
+    assert "Dpkg::Options::=--force-confold" in args
+    assert "--allow-downgrades" not in args
+    assert args[-2:] == ["libssl3:amd64=3.0.22", "openssl:amd64=3.0.22"]
+
+
+def test_services_are_kept_as_they_are_while_dpkg_runs(patched, run):
+    run()
+    assert patched.policy_during_dpkg is True
+    assert not (patched.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_a_second_run_changes_nothing(patched, host, run):
+    run()
+    del patched.commands[:]
+    result = run()
+    assert (result["changed"], result["nothing_to_do"], result["installed"]) == (False, True, [])
+    assert len(result["already"]) == 2
+    assert patched.commands == []
+    assert events(host) == ["begin", "done"]
+
+
+def test_check_mode_predicts_and_writes_nothing(patched, host, run):
+    before = Journal(host.state_dir).read()
+    predicted = run(check=True)
+    assert patched.commands == []
+    assert Journal(host.state_dir).read() == before
+    assert predicted["installed"] == run()["installed"]
+
+
+def test_an_empty_transaction_is_nothing_to_do(patched, host, stage_request, install_request):
+    result = AptStage(host, stage_request([])).run()
+    assert install(host, install_request(result["transaction"]))["nothing_to_do"] is True
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_drift_is_refused(patched, host, run, check):
+    patched.install("openssl", "amd64", "3.0.21")
+    with pytest.raises(
+        PatchingError, match=r"openssl:amd64: 3\.0\.21 is installed; expected 3\.0\.20 \(or 3\.0\.22, the target\)"
+    ):
+        run(check=check)
+    assert patched.commands == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_changed_file_is_refused(patched, host, wanted, run, check):
+    with open(staged(host, wanted, "debs", "openssl_3.0.22_amd64.deb"), "ab") as handle:
+        handle.write(b"x")
+    with pytest.raises(PatchingError, match="nothing was installed"):
+        run(check=check)
+    assert patched.commands == []
+
+
+def test_a_missing_file_is_refused(host, wanted, run):
+    os.unlink(staged(host, wanted, "debs", "openssl_3.0.22_amd64.deb"))
+    with pytest.raises(PatchingError, match="missing; expected the staged file"):
+        run()
+
+
+def test_a_transaction_that_was_not_staged_is_refused(host, wanted, run):
+    os.unlink(staged(host, wanted, "stage.json"))
+    with pytest.raises(PatchingError, match="no finished stage of this transaction"):
+        run()
+
+
+def test_an_edited_transaction_is_refused(wanted, run):
+    wanted["entries"][0]["to"] = "3.0.99"
+    with pytest.raises(PatchingError, match="the digest it carries"):
+        run()
+
+
+def test_another_runs_hold_is_never_broken(host, run):
+    Journal(host.state_dir).append("R0", "lock", "held")
+    with pytest.raises(PatchingError, match="held by run R0"):
+        run()
+
+
+def test_a_locked_database_is_refused_and_the_holder_named(patched, run, monkeypatch):
+    def locked(_root, timeout_s, _clock):
+        raise PatchingError("/var/lib/dpkg/lock", "held by process 7", "free after {}".format(timeout_s), "wait")
+
+    monkeypatch.setattr(package_lock, "wait_until_free", locked)
+    with pytest.raises(PatchingError, match="held by process 7"):
+        run()
+    assert patched.ran("apt-get", "install") == []
+
+
+def test_an_action_that_nobody_approved_stops_apt_before_dpkg(patched, host, run):
+    patched.extra_actions = {("cowsay", "all"): "3"}
+    with pytest.raises(PatchingError, match="stopped before anything was installed: cowsay:all would be set to 3"):
+        run()
+    assert patched.version("openssl") == "3.0.20"
+    assert events(host) == ["begin", "failed"]
+    assert not (patched.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_an_earlier_finding_of_the_guard_is_forgotten(patched, run):
+    patched.extra_actions = {("cowsay", "all"): "3"}
+    with pytest.raises(PatchingError):
+        run()
+    patched.extra_actions = {}
+    assert run()["changed"] is True
+
+
+def test_a_package_script_that_fails_is_told_with_dpkgs_words(patched, host, run):
+    patched.fail_after = 1
+    with pytest.raises(PatchingError, match=r"exit 100: .*E: Sub-process /usr/bin/dpkg returned an error code"):
+        run()
+    assert events(host) == ["begin", "failed"]
+    assert not (patched.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_an_interrupted_installation_is_repaired_and_completed(patched, host, wanted, run):
+    patched.fail_after = 1
+    with pytest.raises(PatchingError):
+        run()
+    patched.fail_after = None
+    result = run()
+    assert result["repaired"] is True
+    assert [args[4:] for args in patched.ran("dpkg", "--configure")][-1] == [
+        "dpkg",
+        "--force-confdef",
+        "--force-confold",
+        "--configure",
+        "-a",
+    ]
+    assert events(host) == ["begin", "failed", "begin", "done"]
+    assert verify(host, wanted, "to")["verdict"] == "ok"
+    # The marks are those from before the first attempt.
+    assert patched.automatic == {"libssl3"}
+
+
+def test_a_call_that_was_killed_after_dpkg_is_finished(patched, host, wanted, run):
+    """SIGKILL after dpkg and before the marks: versions are right, the rest is not."""
+    run()
+    path = os.path.join(host.state_dir, "journal.jsonl")
+    with open(path, encoding="utf-8") as handle:
+        lines = handle.read().splitlines(True)
+    with open(path, "w", encoding="utf-8") as handle:
+        handle.writelines(lines[:-1])
+    patched.automatic.clear()
+    patched.save()
+    (patched.root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\n{}\nexit 101\n".format(MARKER))
+    result = run()
+    assert result["installed"] == []
+    assert patched.automatic == {"libssl3"}
+    assert not (patched.root / "usr/sbin/policy-rc.d").exists()
+    assert events(host)[-1] == "done"
+
+
+def test_a_version_that_is_not_the_transactions_is_never_called_done(patched, host, run, monkeypatch):
+    monkeypatch.setattr(patched, "_apt_get", lambda _command: 0)
+    with pytest.raises(PatchingError, match=r"libssl3:amd64: 3\.0\.20 is installed; expected 3\.0\.22"):
+        run()
+
+
+def test_a_timeout_says_what_was_said_last(patched, run, monkeypatch):
+    original = patched.run
+
+    def hang(args, **others):
+        if "apt-get" in args and args[0] == "sh":
+            raise PatchingError("sh", "no end after 60 s", "an end", "look")
+        return original(args, **others)
+
+    monkeypatch.setattr(patched, "run", hang)
+    with pytest.raises(PatchingError, match=r"apt-get install: no end after 60 s; it was stopped\. It said last"):
+        run()
+
+
+def test_etc_is_archived_and_proposals_are_listed(patched, run, monkeypatch):
+    (patched.root / "etc/old.dpkg-dist").write_text("")
+    original = patched._apt_get
+
+    def propose(command):
+        (patched.root / "etc/nginx.conf.dpkg-dist").write_text("")
+        return original(command)
+
+    monkeypatch.setattr(patched, "_apt_get", propose)
+    result = run()
+    assert [os.path.basename(path) for path in result["conffile_proposals"]] == ["nginx.conf.dpkg-dist"]
+    assert os.path.exists(result["etc_archive"])
+
+
+def test_new_packages_are_marked_as_planned_and_removals_done(patched, host, stage_request, install_request):
+    patched.offer("libnew", "amd64", "1")
+    patched.install("libwrap0", "amd64", "7", automatic=True)
+    patched.offer("libwrap0", "amd64", "7", security=False)
+    patched.needs = {"openssl": {("libnew", "amd64"): "1", ("libwrap0", "amd64"): None}}
+    wanted = AptStage(host, stage_request(pending(host, security_only=True)["updates"])).run()["transaction"]
+    patched.needs = {}
+    result = install(host, install_request(wanted))
+    assert (patched.version("libnew"), patched.version("libwrap0")) == ("1", None)
+    assert patched.automatic == {"libssl3", "libnew"}
+    assert result["marks_equal"] is True
+    patched.needs = {}
+    rollback(host, install_request(wanted), [])
+    assert (patched.version("libnew"), patched.version("libwrap0")) == (None, "7")
+    assert patched.automatic == {"libssl3", "libwrap0"}
+
+
+# --- verify ------------------------------------------------------------------
+
+
+def test_verify_before_anything_is_installed(host, wanted):
+    result = verify(host, wanted, "to")
+    assert (result["verdict"], result["at_target"]) == ("failed", False)
+    assert [problem["subject"] for problem in result["problems"]] == [
+        "libssl3:amd64",
+        "openssl:amd64",
+        "marks and holds",
+    ]
+    assert verify(host, wanted, "from")["verdict"] == "ok"
+
+
+def test_verify_finds_a_changed_mark_hold_and_audit(patched, host, wanted, run):
+    run()
+    patched.automatic = {"openssl"}
+    patched.held = {"tzdata"}
+    patched.audit = "The following packages are only half configured"
+    patched.save()
+    (patched.root / "usr/sbin/policy-rc.d").write_text(MARKER)
+    result = verify(host, wanted, "to")
+    assert (result["marks_equal"], result["holds_equal"], result["at_target"]) == (False, False, True)
+    assert [problem["subject"] for problem in result["problems"]] == [
+        "libssl3:amd64",
+        "openssl:amd64",
+        "tzdata:amd64",
+        "dpkg --audit",
+        "/usr/sbin/policy-rc.d",
+    ]
+
+
+def test_verify_names_units_that_failed_since(host, wanted, run, monkeypatch):
+    run()
+    monkeypatch.setattr(
+        "ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify.failed_units",
+        lambda _runner, _root: ["nginx.service"],
+    )
+    assert [problem["subject"] for problem in verify(host, wanted, "to")["problems"]] == ["nginx.service"]
+
+
+def test_a_half_configured_package_is_a_problem(patched, host, wanted, run):
+    run()
+    patched.install("openssl", "amd64", "3.0.22", state="half-configured")
+    assert verify(host, wanted, "to")["problems"][0]["seen"] == "it is half-configured"
+
+
+# --- the way back ------------------------------------------------------------
+
+
+def test_the_way_back(patched, host, wanted, run, install_request):
+    run()
+    del patched.commands[:]
+    result = rollback(host, install_request(wanted), [])
+    assert [(item["name"], item["from"], item["to"]) for item in result["installed"]] == [
+        ("libssl3", "3.0.22", "3.0.20"),
+        ("openssl", "3.0.22", "3.0.20"),
+    ]
+    assert patched.version("openssl") == "3.0.20"
+    assert patched.automatic == {"libssl3"}
+    assert events(host, "rollback") == ["begin", "done"]
+    assert verify(host, wanted, "from")["verdict"] == "ok"
+    assert all("--allow-downgrades" in args for args in patched.ran("apt-get", "install"))
+    del patched.commands[:]
+    again = rollback(host, install_request(wanted), [])
+    assert (again["changed"], again["nothing_to_do"], patched.commands) == (False, True, [])
+
+
+def test_the_way_back_from_a_half_done_installation(patched, host, wanted, run, install_request):
+    patched.fail_after = 1
+    with pytest.raises(PatchingError):
+        run()
+    patched.fail_after = None
+    rollback(host, install_request(wanted), [])
+    assert (patched.version("libssl3"), patched.version("openssl")) == ("3.0.20", "3.0.20")
+    assert patched.automatic == {"libssl3"}
+
+
+def test_the_same_transaction_may_go_forward_again(patched, host, wanted, run, install_request):
+    run()
+    rollback(host, install_request(wanted), [])
+    assert run()["changed"] is True
+    assert verify(host, wanted, "to")["verdict"] == "ok"
+
+
+def test_one_package_goes_back(patched, host, wanted, run, install_request):
+    run()
+    rollback(host, install_request(wanted), ["openssl"])
+    assert (patched.version("libssl3"), patched.version("openssl")) == ("3.0.22", "3.0.20")
+
+
+def test_a_name_that_is_not_in_the_transaction(host, wanted, run, install_request):
+    run()
+    with pytest.raises(PatchingError, match="bash: not in this transaction"):
+        rollback(host, install_request(wanted), ["bash"])
+
+
+def test_an_old_version_that_was_not_preserved(patched, host, wanted, run, install_request):
+    run()
+    os.unlink(os.path.join(host.state_dir, "preserved", wanted["digest"][7:19], "debs", "openssl_3.0.20_amd64.deb"))
+    with pytest.raises(PatchingError, match=r"openssl:amd64: 3\.0\.20 was not preserved"):
+        rollback(host, install_request(wanted), [])
+    assert patched.version("libssl3") == "3.0.22"
+
+
+def test_a_way_back_that_would_change_more_is_refused(patched, host, wanted, run, install_request):
+    run()
+    patched.needs = {"openssl": {("tzdata", "all"): None}}
+    with pytest.raises(PatchingError, match="way back of tzdata: apt would also set it to None"):
+        rollback(host, install_request(wanted), [])
+    assert patched.version("openssl") == "3.0.22"
+
+
+def test_data_is_never_downgraded_automatically(patched, host, stage_request, install_request):
+    patched.install("postgresql-15", "amd64", "15.1")
+    patched.offer("postgresql-15", "amd64", "15.1", security=False)
+    patched.offer("postgresql-15", "amd64", "15.2")
+    wanted = AptStage(host, stage_request(pending(host, security_only=True)["updates"])).run()["transaction"]
+    install(host, install_request(wanted))
+    with pytest.raises(PatchingError, match="postgresql-15:amd64: it owns data"):
+        rollback(host, install_request(wanted), [])
+    assert patched.version("postgresql-15") == "15.2"
+    rollback(host, install_request(wanted), ["openssl", "libssl3"])
+    assert patched.version("openssl") == "3.0.20"

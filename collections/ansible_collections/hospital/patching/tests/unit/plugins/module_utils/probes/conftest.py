@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real local servers in the states that a probe must tell apart."""
+
+import contextlib
+import http.server
+import socket
+import threading
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
+from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
+
+
+class RecordedRunner:
+    """Answers every command with one recorded text, or fails as a missing command does."""
+
+    def __init__(self, stdout=None):
+        self.stdout = stdout
+        self.commands = []
+
+    def run(self, args, **_others):
+        self.commands.append(list(args))
+        if self.stdout is None:
+            raise PatchingError(args[0], "No such file or directory", "an executable command", "install it")
+        return Result(list(args), 0, self.stdout, "")
+
+
+@pytest.fixture
+def recorded_runner():
+    return RecordedRunner
+
+
+@pytest.fixture
+def make_context(tmp_path):
+    """Build a context; by default no device segment is declared to exist, and no command answers."""
+
+    def make(segments=(), runner=None, proc=None):
+        declared = None if segments is None else list(segments)
+        return ProbeContext(runner or RecordedRunner(), Clock(), Connector(declared), str(proc or tmp_path))
+
+    return make
+
+
+@pytest.fixture
+def closed_port():
+    """Return a port of this machine that nobody listens on: it is bound, but not listened on, for the test's time."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+@pytest.fixture
+def listener():
+    """Serve one TCP connection after the other by a function of it; yields a starter that returns the port."""
+    stop = threading.Event()
+    sockets = []
+    threads = []
+
+    def start(serve):
+        server = socket.socket()
+        sockets.append(server)
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+
+        def loop():
+            while not stop.is_set():
+                try:
+                    connection, _peer = server.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    serve(connection, stop)
+
+        thread = threading.Thread(target=loop)
+        thread.daemon = True
+        thread.start()
+        threads.append(thread)
+        return server.getsockname()[1]
+
+    yield start
+    stop.set()
+    for server in sockets:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+    for thread in threads:
+        thread.join(10)
+
+
+@pytest.fixture
+def web():
+    """A real HTTP server; yields (port, pages, seen). ``pages`` maps a path to (status, headers, body)."""
+    pages = {}
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.command, self.path, dict(self.headers)))
+            status, headers, body = pages.get(self.path, (404, {}, b"nothing here"))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command == "GET":
+                with contextlib.suppress(OSError):
+                    self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - the name is the library's
+
+        def log_message(self, *_args):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server.server_address[1], pages, seen
+    server.shutdown()
+    thread.join()
+    server.server_close()

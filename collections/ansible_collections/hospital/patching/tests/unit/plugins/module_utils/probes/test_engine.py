@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many probes at once: what hangs is inconclusive, what breaks does not disturb the others."""
+
+import threading
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.probes import engine
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Failed, Probe, Reading
+
+
+class Scripted(Probe):
+    """Answers by a function."""
+
+    NAME = "scripted"
+
+    def __init__(self, name, look, context, timeout_s=1):
+        super().__init__({"name": name, "type": "scripted", "timeout_s": timeout_s}, context)
+        self.look = look
+
+
+class SleeplessClock(Clock):
+    """Time passes only by sleeping, and by nothing else."""
+
+    def __init__(self):
+        self.elapsed = 0.0
+
+    def monotonic(self):
+        return self.elapsed
+
+    def sleep(self, seconds):
+        self.elapsed += seconds
+
+
+def healthy():
+    return Reading("fine", {"a": 1})
+
+
+def failing():
+    raise Failed("not fine", {"a": 2})
+
+
+def test_all_probes_run_at_the_same_time(make_context):
+    # Sixty probes that each wait for all others end only if they really run side by side.
+    together = threading.Barrier(60)
+
+    def meet():
+        together.wait(20)
+        return Reading("met", None)
+
+    probes = [Scripted(str(number), meet, make_context(), timeout_s=30) for number in range(60)]
+    results = engine.run_probes(probes, Clock())
+    assert [result["verdict"] for result in results] == ["ok"] * 60
+    assert [result["name"] for result in results] == [str(number) for number in range(60)]
+
+
+def test_a_hanging_probe_is_inconclusive_and_alone(make_context):
+    release = threading.Event()
+
+    def hang():
+        release.wait(30)
+        return Reading("too late", None)
+
+    probes = [Scripted("hangs", hang, make_context()), Scripted("lives", healthy, make_context())]
+    try:
+        results = engine.run_probes(probes, Clock())
+    finally:
+        release.set()
+    assert [result["verdict"] for result in results] == ["inconclusive", "ok"]
+    assert results[0]["detail"] == "no end within 1 s"
+
+
+def test_a_defect_of_a_probe_is_inconclusive_and_quotes_nothing(make_context):
+    def broken():
+        raise KeyError("Patient Name")
+
+    (result,) = engine.run_probes([Scripted("broken", broken, make_context())], Clock())
+    assert result["verdict"] == "inconclusive"
+    assert result["detail"] == "the probe broke off: KeyError"
+
+
+def test_what_is_not_ok_is_read_again_until_it_is(make_context):
+    answers = [failing, failing, healthy]
+    good = []
+
+    def later():
+        return answers.pop(0)()
+
+    def once():
+        good.append(1)
+        return healthy()
+
+    probes = [Scripted("later", later, make_context()), Scripted("good", once, make_context())]
+    results = engine.run_probes(probes, SleeplessClock(), wait_s=30)
+    assert [result["verdict"] for result in results] == ["ok", "ok"]
+    assert len(good) == 1
+
+
+def test_waiting_ends(make_context):
+    clock = SleeplessClock()
+    results = engine.run_probes([Scripted("bad", failing, make_context())], clock, wait_s=10)
+    assert results[0]["verdict"] == "failed"
+    assert clock.elapsed <= 10
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        (["ok", "ok"], "ok"),
+        (["ok", "inconclusive"], "inconclusive"),
+        (["inconclusive", "failed", "ok"], "failed"),
+        ([], "inconclusive"),
+    ],
+)
+def test_the_worst_verdict_counts(verdicts, expected):
+    assert engine.verdict([{"verdict": verdict} for verdict in verdicts]) == expected

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Container snapshots, on what podman 4.3 was recorded to answer."""
+
+import json
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
+
+RUN = "20261122T034500Z-ab12cd34"
+OTHER = "20261122T034500Z-ffffffff"
+EXPIRES = "2026-11-25T00:00:00Z"
+GIB = 1024**3
+
+
+class Podman:
+    """Keeps containers and images, and answers in podman's words."""
+
+    def __init__(self):
+        self.images = {}
+        self.containers = {
+            "lab-portal1": {
+                "Id": "4aa023ff",
+                "ImageName": "localhost/lab/portal:7706dd10",
+                "SizeRw": 4096,
+                "Config": {
+                    "CreateCommand": ["podman", "--root", "/srv/lab", "run", "--detach", "--name", "lab-portal1"]
+                    + ["--ip", "10.77.10.21", "localhost/lab/portal:7706dd10", "/sbin/init"]
+                },
+            }
+        }
+        self.commands = []
+        self.fail_on = None
+
+    def run(self, args, timeout_s=0, check=True, **_others):
+        assert args[:3] == ["podman", "--root", "/srv/lab"]
+        words = list(args[3:])
+        self.commands.append(words)
+        if self.fail_on and words[0] == self.fail_on:
+            raise PatchingError("podman", "exit 125", "exit 0", "correct it")
+        answer = getattr(self, "do_" + words[0])(words)
+        return Result(args, 0, answer if isinstance(answer, str) else json.dumps(answer), "")
+
+    def do_ps(self, words):
+        return "\n".join(self.containers)
+
+    def do_container(self, words):
+        return [self.containers[words[-1]]]
+
+    def do_info(self, words):
+        return {"store": {"graphRoot": "/srv/lab"}}
+
+    def do_images(self, words):
+        return "".join("sha256:{}\n".format(identity) for identity in self.images)
+
+    def do_commit(self, words):
+        assert words[-2] in self.containers
+        labels = {}
+        for word in words:
+            if word.startswith("LABEL "):
+                key, value = word[len("LABEL ") :].split("=", 1)
+                assert value[0] == value[-1] == '"'
+                assert not set(value[1:-1]) & set('"\\$')
+                labels[key] = value[1:-1]
+        identity = "{:064x}".format(len(self.images) + 1)
+        self.images[identity] = {"Id": identity, "RepoTags": [words[-1]], "Size": 388908670, "Labels": labels}
+        return identity
+
+    def do_image(self, words):
+        if words[1] == "rm":
+            del self.images[words[2].replace("sha256:", "")]
+            return ""
+        return [self.images[identity.replace("sha256:", "")] for identity in words[2:]]
+
+    def do_stop(self, words):
+        return ""
+
+    do_start = do_run = do_rm = do_stop
+
+    def do_rename(self, words):
+        self.containers[words[2]] = self.containers.pop(words[1])
+        return ""
+
+
+@pytest.fixture
+def podman():
+    return Podman()
+
+
+@pytest.fixture
+def provider(podman):
+    options = {"engine": ["podman", "--root", "/srv/lab"], "container": "lab-portal1"}
+    return ContainerProvider(options, podman, Clock(), free=lambda path: 50 * GIB)
+
+
+def make(provider, run_id=RUN, host="portal1", reason="before the night"):
+    return keeping.present(provider, run_id, host, reason, EXPIRES)
+
+
+def test_a_snapshot_is_known_by_id_with_run_host_reason_and_expiry(provider, podman):
+    made = make(provider, reason='before "the" $HOME night; it\'s \\ schön').snapshot
+    assert made.id.startswith("sha256:")
+    assert (made.run_id, made.host, made.expires) == (RUN, "portal1", EXPIRES)
+    assert made.reason == 'before "the" $HOME night; it\'s \\ schön'
+    assert made.detail["names"] == ["localhost/hospital-patching/portal1:" + RUN]
+    assert "--pause=true" in next(words for words in podman.commands if words[0] == "commit")
+
+
+def test_a_second_call_returns_the_same_one(provider, podman):
+    first = make(provider)
+    second = make(provider)
+    assert (first.changed, second.changed) == (True, False)
+    assert second.snapshot == first.snapshot
+    assert len(podman.images) == 1
+
+
+def test_check_mode_makes_nothing_but_says_whether_it_could(provider, podman):
+    assert keeping.present(provider, RUN, "portal1", "why", EXPIRES, write=False) == (True, None)
+    podman.containers.clear()
+    with pytest.raises(PatchingError, match="no container lab-portal1"):
+        keeping.present(provider, RUN, "portal1", "why", EXPIRES, write=False)
+    assert podman.images == {}
+
+
+def test_lists_by_run_and_by_host(provider):
+    make(provider)
+    make(provider, OTHER)
+    make(provider, RUN, "portal2")
+    assert len(provider.list()) == 3
+    assert [found.host for found in provider.list(RUN)] == ["portal1", "portal2"]
+    assert [found.run_id for found in provider.list(host="portal1")] == [RUN, OTHER]
+
+
+def test_a_foreign_image_with_inherited_labels_is_not_ours(provider, podman):
+    mine = make(provider).snapshot
+    foreign = dict(podman.images[mine.id.replace("sha256:", "")], Id="f" * 64, RepoTags=["localhost/foreign:1"])
+    podman.images["f" * 64] = foreign
+    assert provider.list() == [mine]
+    assert provider.delete("sha256:" + "f" * 64) is False
+    assert "f" * 64 in podman.images
+
+
+def test_only_the_run_that_made_it_deletes_it(provider, podman):
+    mine = make(provider).snapshot
+    with pytest.raises(PatchingError, match="belongs to run"):
+        keeping.absent(provider, OTHER, mine.id)
+    assert keeping.absent(provider, RUN, mine.id, write=False) == (True, None)
+    assert len(podman.images) == 1
+    assert keeping.absent(provider, RUN, mine.id) == (True, None)
+    assert keeping.absent(provider, RUN, mine.id) == (False, None)
+
+
+def test_without_the_container_there_is_no_snapshot(provider, podman):
+    podman.containers.clear()
+    with pytest.raises(PatchingError, match="no container lab-portal1"):
+        make(provider)
+
+
+def test_without_space_there_is_no_snapshot(podman):
+    options = {"engine": ["podman", "--root", "/srv/lab"], "container": "lab-portal1"}
+    podman.containers["lab-portal1"]["SizeRw"] = 5 * GIB
+    tight = ContainerProvider(options, podman, Clock(), free=lambda path: 6 * GIB - 1)
+    with pytest.raises(PatchingError, match="/srv/lab has 6442450943 bytes free, the snapshot needs 6442450944"):
+        make(tight)
+    assert podman.images == {}
+
+
+def test_an_engine_that_drops_labels_is_refused(provider, podman, monkeypatch):
+    monkeypatch.setattr(podman, "do_commit", lambda words: "")
+    with pytest.raises(PatchingError, match="no image with this run's labels"):
+        make(provider)
+
+
+def test_revert_recreates_the_container_by_its_own_command(provider, podman):
+    mine = make(provider).snapshot
+    done = provider.revert(mine.id, "portal1")
+    created = next(words for words in podman.commands if words[0] == "run")
+    assert created == ["run", "--detach", "--name", "lab-portal1", "--ip", "10.77.10.21", mine.id, "/sbin/init"]
+    assert done["image"] == mine.id
+    assert done["kept"] in podman.containers
+
+
+def test_a_revert_that_does_not_start_puts_the_old_one_back(provider, podman):
+    mine = make(provider).snapshot
+    podman.fail_on = "run"
+    with pytest.raises(PatchingError):
+        provider.revert(mine.id, "portal1")
+    assert list(podman.containers) == ["lab-portal1"]
+    assert podman.commands[-1] == ["start", "lab-portal1"]
+
+
+def test_a_container_created_in_another_way_is_not_stopped(provider, podman):
+    mine = make(provider).snapshot
+    podman.containers["lab-portal1"]["Config"] = {}
+    with pytest.raises(PatchingError, match="creation command"):
+        provider.revert(mine.id, "portal1")
+    assert not [words for words in podman.commands if words[0] in ("stop", "rename")]
+
+
+def test_only_the_snapshot_of_this_host_and_run_is_reverted_to(provider):
+    mine = make(provider).snapshot
+    assert keeping.require(provider, mine.id, RUN, "portal1") == mine
+    for wrong in ((mine.id, OTHER, "portal1"), (mine.id, RUN, "portal2"), ("sha256:0", RUN, "portal1")):
+        with pytest.raises(PatchingError, match="ledger"):
+            keeping.require(provider, *wrong)
+
+
+def test_an_unknown_option_is_refused(podman):
+    with pytest.raises(PatchingError, match="unknown option"):
+        ContainerProvider({"contaner": "x"}, podman, Clock())

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes that run replaced files, fed with files of a Debian 12 host in a container."""
+
+import os
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import (
+    ProcessTable,
+    as_facts,
+    parse_cgroup,
+    parse_maps,
+)
+
+RECORDED = os.path.join(os.path.dirname(__file__), "recorded")
+
+
+def recorded(name):
+    with open(os.path.join(RECORDED, name), encoding="utf-8") as handle:
+        return handle.read()
+
+
+def test_deleted_libraries_are_found():
+    assert parse_maps(recorded("proc_maps.txt")) == ["/usr/lib/x86_64-linux-gnu/liblzma.so.5.4.1"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "7f0 r-xs 00000000 00:05 1 /dev/zero (deleted)",
+        "7f0 r-xp 00000000 00:05 1 /memfd:doublemapper (deleted)",
+        "7f0 r-xp 00000000 00:05 1 /tmp/jna-1/jna2.tmp (deleted)",
+        "7f0 rw-s 00000000 00:05 1 /SYSV00000000 (deleted)",
+        "7f0 r--p 00000000 00:05 1 /usr/lib/locale/locale-archive (deleted)",
+        "7f0 r-xp 00000000 00:05 1 /usr/lib/libx.so.1",
+        "",
+    ],
+)
+def test_what_is_deleted_in_normal_operation_is_not(line):
+    assert parse_maps(line) == []
+
+
+def test_names_with_blanks():
+    assert parse_maps("7f0 r-xp 00000000 00:05 1 /opt/A B/lib.so (deleted)") == ["/opt/A B/lib.so"]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        (recorded("cgroup_hybrid_in_podman.txt"), "dbus.service"),
+        ("0::/system.slice/nginx.service\n", "nginx.service"),
+        ("0::/system.slice/system-postgresql.slice/postgresql@15-main.service\n", "postgresql@15-main.service"),
+        ("1:name=systemd:/system.slice/cron.service\n0::/system.slice/cron.service\n", "cron.service"),
+        ("12:pids:/x\n1:name=systemd:/user.slice/user-0.slice/session-3.scope\n", "session-3.scope"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/a.service\n", "user@1000.service"),
+        ("0::/machine.slice/libpod-abc.scope/container/system.slice/ssh.service\n", "ssh.service"),
+        ("0::/system.slice/docker-abc.scope/system.slice/ssh.service\n", "ssh.service"),
+        ("0::/init.scope\n", "init.scope"),
+        ("0::/\n", None),
+        ("", None),
+        ("rubbish\n", None),
+    ],
+)
+def test_units_under_every_layout_of_cgroups(text, unit):
+    assert parse_cgroup(text) == unit
+
+
+def process(
+    proc, pid, maps="", exe="/usr/bin/x", cgroup="0::/system.slice/x.service\n", namespace="pid:[1]", start=100
+):
+    directory = proc / str(pid)
+    (directory / "ns").mkdir(parents=True)
+    (directory / "maps").write_text(maps)
+    (directory / "comm").write_text("x\n")
+    (directory / "cgroup").write_text(cgroup)
+    (directory / "stat").write_text(
+        "{} (x y) S 1 {} {}\n".format(pid, " ".join(["0"] * 17), start * os.sysconf("SC_CLK_TCK"))
+    )
+    (directory / "exe").symlink_to(exe)
+    (directory / "ns/pid").symlink_to(namespace)
+    return directory
+
+
+@pytest.fixture
+def proc(tmp_path):
+    (tmp_path / "stat").write_text("cpu 1\nbtime 1700000000\n")
+    process(tmp_path, 1, cgroup="0::/init.scope\n")
+    (tmp_path / "self").symlink_to("1")
+    return tmp_path
+
+
+LIBRARY = "7f0 r-xp 00000000 00:05 1 /usr/lib/libx.so.1 (deleted)\n"
+
+
+def test_stale_processes_with_unit_and_start(proc):
+    process(proc, 20, maps=LIBRARY, exe="/usr/sbin/xd (deleted)")
+    process(proc, 21)
+    (found,) = ProcessTable(str(proc)).stale()
+    assert (found.pid, found.unit, found.started_s) == (20, "x.service", 1700000100)
+    assert found.files == ["/usr/lib/libx.so.1", "/usr/sbin/xd"]
+    assert as_facts([found]) == [{"pid": 20, "command": "x", "unit": "x.service", "files": found.files}]
+
+
+def test_processes_of_containers_are_not_ours(proc):
+    process(proc, 20, maps=LIBRARY, namespace="pid:[2]")
+    assert ProcessTable(str(proc)).stale() == []
+
+
+def test_a_process_that_ends_meanwhile_is_no_error(proc):
+    (proc / "30").mkdir()
+    assert ProcessTable(str(proc)).stale() == []
+    assert ProcessTable(str(proc)).started_s(30) == 0
+    assert ProcessTable(str(proc)).unit_of(30) is None
+
+
+def test_processes_of_a_unit(proc):
+    process(proc, 20)
+    process(proc, 21, cgroup="0::/system.slice/y.service\n")
+    assert ProcessTable(str(proc)).of_unit("x.service") == [20]
+
+
+def test_our_own_session_is_known():
+    found = ProcessTable().ancestors()
+    assert os.getpid() in found
+    assert os.getppid() in found or os.getppid() == 1

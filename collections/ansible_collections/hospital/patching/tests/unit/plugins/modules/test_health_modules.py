@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thin modules over probes, journal and snapshots: arguments in, result out."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
+from ansible_collections.hospital.patching.plugins.modules import (
+    app_health_info,
+    host_journal,
+    host_journal_info,
+    host_snapshot,
+    host_snapshot_info,
+    host_snapshot_rollback,
+)
+
+RUN = "20261122T010000Z-aaaaaaaa"
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    """Run a module in this process and return its result."""
+    # Never stop the timers of the machine that runs the tests.
+    monkeypatch.setattr(competing_updaters, "SYSTEMD_MARKER", "/nonexistent")
+
+    def run(module: Any, **arguments: Any) -> dict[str, Any]:
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return run
+
+
+def test_health_is_read(call):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        probe = {"name": "engine", "type": "tcp", "host": "127.0.0.1", "port": server.getsockname()[1]}
+        result = call(app_health_info, probes=[probe], device_segments=["10.9.0.0/16"], _ansible_check_mode=True)
+        assert (result["verdict"], result["changed"]) == ("ok", False)
+        assert call(app_health_info, probes=[probe])["verdict"] == "inconclusive"
+
+
+def test_nothing_to_read_is_inconclusive(call):
+    result = call(app_health_info)
+    assert (result["results"], result["verdict"]) == ([], "inconclusive")
+
+
+def test_a_bad_probe_fails_with_its_parts(call):
+    result = call(app_health_info, probes=[{"name": "a", "type": "http"}])
+    assert result["failed"] is True
+    assert result["subject"] == "probe 'a'"
+    assert result["next_step"]
+
+
+def test_a_host_is_held_read_and_released(call, tmp_path):
+    state = {"run_id": RUN, "state_dir": str(tmp_path / "state")}
+    predicted = call(host_journal, state="held", _ansible_check_mode=True, **state)
+    assert (predicted["changed"], predicted["holder"]) == (True, None)
+    assert not (tmp_path / "state").exists()
+
+    held = call(host_journal, state="held", controller="ctl1", detail={"services": ["portal"]}, **state)
+    assert held["changed"] is True
+    assert held["holder"]["detail"] == {"controller": "ctl1", "services": ["portal"], "suspended": []}
+    assert held["boot"]["boot_id"]
+    assert call(host_journal, state="held", **state)["changed"] is False
+
+    other = call(host_journal, state="held", **{**state, "run_id": "another"})
+    assert other["failed"] is True
+    assert RUN in other["msg"]
+    assert "ctl1" in other["msg"]
+
+    seen = call(host_journal_info, state_dir=state["state_dir"])
+    assert (len(seen["records"]), seen["torn"], seen["changed"]) == (1, False, False)
+    assert seen["holder"] == held["holder"]
+    assert call(host_journal_info, state_dir=state["state_dir"], run_id="another")["records"] == []
+
+    assert call(host_journal, state="released", **state)["holder"] is None
+    assert call(host_journal, state="released", **state)["changed"] is False
+
+
+def test_a_damaged_journal_fails(call, tmp_path):
+    (tmp_path / "journal.jsonl").write_text("nonsense\n")
+    assert call(host_journal_info, state_dir=str(tmp_path))["failed"] is True
+    assert call(host_journal, state="held", run_id=RUN, state_dir=str(tmp_path))["failed"] is True
+
+
+def test_no_restore_point_needs_a_reason(call):
+    point = {"provider": "none", "run_id": RUN, "host": "ws1"}
+    assert call(host_snapshot, **point)["failed"] is True
+    made = call(host_snapshot, reason="reinstalled within the hour", retention_s=3600, **point)
+    assert (made["changed"], made["snapshot"]["id"]) == (False, "none")
+    assert made["snapshot"]["created"] < made["snapshot"]["expires"]
+
+
+def test_deleting_needs_an_id(call):
+    assert call(host_snapshot, state="absent", provider="none", run_id=RUN, host="ws1")["failed"] is True
+
+
+def test_providers_without_snapshots_list_none(call):
+    assert call(host_snapshot_info, provider="none")["snapshots"] == []
+
+
+def test_an_engine_that_is_missing_is_refused(call):
+    options = {"engine": ["/nonexistent/podman"]}
+    for module, more in ((host_snapshot_info, {}), (host_snapshot_rollback, {"id": "x", "run_id": RUN, "host": "a"})):
+        result = call(module, provider="container", options=options, **more)
+        assert result["failed"] is True
+        assert result["subject"] == "/nonexistent/podman"

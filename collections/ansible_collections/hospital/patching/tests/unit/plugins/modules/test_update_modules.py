@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thin modules over package managers, restarts and software: arguments in, result out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest import mock
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.modules import (
+    pending_updates_info,
+    software_facts,
+    update_install,
+    update_restart,
+    update_rollback,
+    update_stage,
+    update_verify,
+)
+
+RUN = {"run_id": "20261122T010000Z-aaaaaaaa", "step": "install", "evidence_dir": "evidence"}
+REFUSAL = PatchingError("openssl", "3.0.21", "3.0.20", "stage again")
+
+
+class Manager:
+    """Records what it is asked; answers or refuses."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.refusal: PatchingError | None = None
+
+    def _answer(self, *arguments: Any) -> dict[str, Any]:
+        self.asked.append(arguments)
+        if self.refusal:
+            raise self.refusal
+        return {"changed": True, "verdict": "ok"} if not isinstance(arguments[0], bool | dict) else {"verdict": "ok"}
+
+    pending = stage = install = rollback = verify = _answer
+
+
+@pytest.fixture
+def manager(monkeypatch):
+    double = Manager()
+    for module in (pending_updates_info, update_stage, update_install, update_rollback, update_verify):
+        monkeypatch.setattr(module, "select", lambda _name, _host: double)
+    return double
+
+
+@pytest.fixture
+def call(capsys):
+    def run(module: Any, **arguments: Any) -> dict[str, Any]:
+        with patch_module_args(arguments), pytest.raises(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return run
+
+
+CALLS = [
+    (pending_updates_info, {}),
+    (update_stage, dict(RUN, host="h1", updates=[])),
+    (update_install, dict(RUN, transaction={})),
+    (update_rollback, dict(RUN, transaction={}, names=["a"])),
+    (update_verify, dict(RUN, transaction={}, expect="from")),
+]
+
+
+@pytest.mark.parametrize(("module", "arguments"), CALLS)
+def test_a_refusal_fails_with_its_parts(call, manager, module, arguments):
+    manager.refusal = REFUSAL
+    result = call(module, **arguments)
+    assert result["failed"] is True
+    assert (result["subject"], result["seen"], result["expected"]) == ("openssl", "3.0.21", "3.0.20")
+    assert result["next_step"] in result["msg"]
+
+
+@pytest.mark.parametrize(("module", "arguments"), CALLS)
+def test_an_answer_is_returned(call, manager, module, arguments):
+    result = call(module, **arguments)
+    assert not result.get("failed")
+    assert result["verdict"] == "ok"
+    assert result["changed"] is (module not in (pending_updates_info, update_verify))
+
+
+def test_check_mode_reaches_the_package_manager(call, manager):
+    call(update_install, **RUN, transaction={}, _ansible_check_mode=True)
+    call(update_stage, **RUN, host="h1", updates=[], _ansible_check_mode=True)
+    assert [arguments[0].check for arguments in manager.asked] == [True, True]
+
+
+def test_a_transaction_is_needed(call):
+    assert "transaction" in call(update_install, **RUN)["msg"]
+
+
+def test_units_that_did_not_come_back_fail_the_restart_with_all_that_was_done(call, monkeypatch):
+    answer = {
+        "changed": True,
+        "restarted": [{"unit": "b.service"}],
+        "failed_units": [{"unit": "a.service", "reason": "it is failed"}],
+        "owed": [],
+        "reboot_required": {"required": False, "reasons": []},
+        "note": None,
+    }
+    monkeypatch.setattr(update_restart.Restarts, "run", lambda *_arguments: answer)
+    result = call(update_restart, **RUN, transaction={})
+    assert result["failed"] is True
+    assert result["subject"] == "a.service"
+    assert result["restarted"] == [{"unit": "b.service"}]
+    answer["failed_units"] = []
+    manager = mock.Mock(**{"verify.return_value": {"verdict": "ok", "problems": []}})
+    monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
+    good = call(update_restart, **RUN, transaction={}, expect="from")
+    assert good["changed"] is True
+    assert good["verified"]["verdict"] == "ok"
+    manager.verify.assert_called_once_with({}, "from")
+
+
+def test_a_restart_without_a_transaction_is_refused(call):
+    result = call(update_restart, **RUN, transaction={"schema": 9})
+    assert "schema 9" in result["msg"]
+
+
+def test_software_facts_are_facts(call, monkeypatch):
+    monkeypatch.setattr(software_facts, "collect", lambda _host: {"errors": {}})
+    assert call(software_facts)["ansible_facts"] == {"patching_software": {"errors": {}}}

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reports of the sample nights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
+
+
+@pytest.fixture
+def good() -> dict[str, Any]:
+    """A night in which every host was patched."""
+    return build_report(*sample_night.good_night(), sample_night.stages(), sample_night.TRAFFIC, [])
+
+
+@pytest.fixture
+def rolled_back() -> dict[str, Any]:
+    """A night that stopped after its second host was put back."""
+    return build_report(*sample_night.rolled_back_night(), sample_night.stages(), sample_night.SHORT_TRAFFIC, [])
+
+
+@pytest.fixture
+def hostile() -> dict[str, Any]:
+    """A night whose names and reasons are markup, terminal codes and bidirectional overrides."""
+    plan, records, stages, traffic = sample_night.hostile_night()
+    return build_report(plan, records, stages, traffic, [f"line 3: {sample_night.NASTY}"])
+
+
+@pytest.fixture
+def empty() -> dict[str, Any]:
+    """A plan that was never run."""
+    return build_report(sample_night.plan(), [], {})
+
+
+@pytest.fixture(params=["good", "rolled_back", "hostile", "empty"])
+def any_night(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return each of the sample nights in turn."""
+    return request.getfixturevalue(request.param)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import render_text
+
+Document = dict[str, Any]
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_no_line_is_longer_than_the_width(any_night: Document, width: int):
+    assert max(len(line) for line in render_text(any_night, width=width).splitlines()) <= width
+
+
+def test_the_path_is_the_last_line_and_whole(good: Document):
+    path = "evidence/" + "x" * 120 + "/report.html"
+    assert render_text(good, path=path).splitlines()[-1] == f"Report: {path}"
+
+
+def test_needs_you_comes_before_any_host(rolled_back: Document):
+    text = render_text(rolled_back)
+    assert text.index("Needs you") < text.index("portal1: rolled back")
+    assert "503" in "\n".join(text[text.index("Needs you") :].splitlines()[:5])
+
+
+def test_a_host_of_a_good_night(good: Document):
+    text = render_text(good)
+    section = text[text.index("\ndb1: patched") : text.index("\nlb1: patched")]
+    assert "listed 25, installed 25" in section
+    assert "marks as before, holds as before" in section
+    assert "rebooted (libc6)" in section
+    assert "ok → ok" in section
+    assert "install 62 s" in section
+    assert section.count(" → ") == 26
+    assert "CVE-2026-2004" in section
+    line = next(line for line in section.splitlines() if "postgresql-15" in line)
+    assert line.split() == ["postgresql-15", "15.14-0+deb12u1", "→", "15.16-0+deb12u1", "CVE-2026-2005", "+2"]
+
+
+def test_columns_are_aligned(good: Document):
+    text = render_text(good)
+    section = text[text.index("\ndb1: patched") : text.index("\nlb1: patched")]
+    arrows = {line.index("→") for line in section.splitlines() if "→" in line and "health" not in line}
+    assert len(arrows) == 1
+
+
+def test_a_host_that_was_not_touched_is_short(rolled_back: Document):
+    text = render_text(rolled_back)
+    section = text[text.index("\nportal2: not started") : text.index("\ndb1: not started")]
+    assert "→" not in section
+    assert len(section.strip().splitlines()) <= 4
+
+
+def test_what_was_not_measured_is_called_so(empty: Document):
+    assert "Nothing has been recorded." in render_text(empty)
+    assert "downtime not measured" in render_text(empty)
+
+
+def test_colour_is_only_there_when_asked_for(rolled_back: Document):
+    assert "\x1b" not in render_text(rolled_back)
+    assert "\x1b[33m" in render_text(rolled_back, colour=True)
+
+
+def test_data_cannot_drive_the_terminal(hostile: Document):
+    text = render_text(hostile)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\x00" not in text

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.plugin_utils import candidates
+
+VARIABLES = {"patching_device_segments": [], "ansible_host": "10.1.0.1"}
+PENDING = {"updates": [], "manager": "apt"}
+
+
+def test_an_assessed_host_brings_its_pending_updates():
+    found = candidates.candidate("portal1", VARIABLES, {"status": "assessed", "pending": PENDING, "reason": ""})
+    assert (found.address, found.assessment, found.why_not) == ("10.1.0.1", PENDING, None)
+
+
+def test_a_fact_of_the_same_play_goes_before_the_stored_document():
+    document = {"status": "assessed", "pending": PENDING, "reason": ""}
+    fresh = {**VARIABLES, "ansible_facts": {"patching_assessment": document}}
+    stale = {"status": "unreachable", "pending": None, "reason": "no answer"}
+    assert candidates.candidate("portal1", fresh, stale).why_not is None
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("unreachable", "unreachable"), ("failed", "refused"), ("not_contacted", "excluded")]
+)
+def test_a_host_that_could_not_be_assessed_says_why(status, outcome):
+    found = candidates.candidate("portal1", VARIABLES, {"status": status, "pending": None, "reason": "because"})
+    assert (found.why_not.outcome, found.why_not.reason) == (outcome, "because")
+
+
+def test_a_host_that_was_never_assessed_is_refused():
+    assert "assess.yml" in candidates.candidate("portal1", VARIABLES, None).why_not.reason
+
+
+def test_a_host_that_nobody_asked_for_counts_as_out():
+    found = candidates.bystander("portal2", VARIABLES)
+    assert found.assessment is None
+    assert found.why_not.outcome == "excluded"
+
+
+def test_a_host_that_an_earlier_run_still_holds_is_refused_and_counts_as_out():
+    holder = {"run_id": "20261122T010000Z-ab12cd34", "time": "2026-11-22T01:00:00Z"}
+    document = {"status": "assessed", "pending": PENDING, "reason": "", "holder": holder}
+    found = candidates.candidate("portal1", VARIABLES, document)
+    assert found.assessment is None
+    assert holder["run_id"] in found.why_not.reason
+
+
+def test_a_managed_host_that_may_not_be_contacted_is_refused_not_quietly_excluded():
+    document = {"status": "not_contacted", "pending": None, "reason": "patching_device_segments is not set"}
+    found = candidates.candidate("portal1", {**VARIABLES, "patching_service": "portal"}, document)
+    assert found.why_not.outcome == "refused"

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate import decide
+from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
+from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALLOWED,
+    NOW,
+    endpoint,
+    lost,
+    patched,
+    planned,
+    portal_pair,
+    server,
+    state,
+)
+
+PLAN = planned(portal_pair()).plan
+IN_PROGRESS = state(None, out=True)
+
+
+def ask(host, states=None, now=NOW, plan=None, contact=ALLOWED, stop_requested=False, **more):
+    return decide(plan or PLAN, host, now, states or {}, contact, stop_requested, **more)
+
+
+def five(**settings):
+    return planned({f"web{n}": server(f"web{n}", "web", min_healthy=2, **settings) for n in range(1, 6)}).plan
+
+
+def partners(**settings):
+    fleet = {f"{s}{n}": server(f"{s}{n}", s, **settings) for s in ("ehr", "viewer") for n in (1, 2)}
+    fleet["ehr1"] = server("ehr1", "ehr", never_with=["viewer"], **settings)
+    return planned(fleet).plan
+
+
+def test_the_canary_goes_when_everything_is_well():
+    assert ask("portal1").decision == "go"
+
+
+def test_a_host_that_the_plan_does_not_name_stops():
+    assert ask("lb1").decision == "stop"
+
+
+def test_a_stop_request_stops_even_what_would_only_wait():
+    answer = ask("portal2", {"portal1": IN_PROGRESS}, stop_requested=True)
+    assert (answer.decision, answer.reason) == ("stop", "somebody asked the run to stop")
+
+
+def test_an_address_that_may_not_be_contacted_stops():
+    answer = ask("portal1", contact=Contact(False, ("10.9.0.1",), "inside the device segment 10.9.0.0/16"))
+    assert (answer.decision, answer.reason) == ("stop", "inside the device segment 10.9.0.0/16")
+
+
+# --- window ----------------------------------------------------------------------
+
+
+def test_before_the_window_it_waits_until_it_opens():
+    answer = ask("portal1", now=datetime(2026, 11, 22, 6, 0, tzinfo=UTC))
+    assert answer.decision == "wait"
+    assert answer.until == datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+
+
+def test_work_and_way_back_must_end_with_the_window():
+    last = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+    assert ask("portal1", now=last).decision == "go"
+    answer = ask("portal1", now=last + timedelta(seconds=1))
+    assert answer.decision == "stop"
+    assert "3600 s" in answer.reason
+
+
+def test_a_window_that_has_passed_stops():
+    assert ask("portal1", now=NOW + timedelta(days=7)).decision == "stop"
+
+
+def test_the_rule_itself_is_evaluated_too_so_a_plan_that_lies_about_it_stops():
+    plan = copy.deepcopy(PLAN)
+    plan["hosts"]["portal1"]["window"] |= {"start": "2026-11-23T07:00:00Z", "end": "2026-11-23T17:00:00Z"}
+    answer = ask("portal1", plan=plan, now=datetime(2026, 11, 23, 8, 0, tzinfo=UTC))
+    assert answer.decision == "stop"
+    assert "not open long enough" in answer.reason
+
+
+def test_a_plan_that_widens_the_window_stops_where_the_rule_ends():
+    plan = copy.deepcopy(PLAN)
+    plan["hosts"]["portal1"]["window"]["end"] = "2026-11-22T18:00:00Z"
+    assert ask("portal1", plan=plan, now=datetime(2026, 11, 22, 9, 30, tzinfo=UTC)).decision == "stop"
+
+
+def test_an_endpoint_without_a_window_goes_when_it_is_seen():
+    plan = planned({"ws1": endpoint("ws1")}).plan
+    assert ask("ws1", plan=plan, now=NOW + timedelta(days=3)).decision == "go"
+
+
+# --- the ring before -------------------------------------------------------------
+
+
+def test_the_next_host_waits_until_the_canary_has_run_well():
+    answer = ask("portal2", {"portal1": patched(ago_s=100)})
+    assert answer.decision == "wait"
+    assert answer.until == NOW + timedelta(seconds=500)
+    assert ask("portal2", {"portal1": patched(ago_s=600)}).decision == "go"
+
+
+@pytest.mark.parametrize("states", [{}, {"portal1": HostState(None, NOW, out=False)}])
+def test_the_next_host_waits_for_a_canary_that_is_not_finished(states):
+    answer = ask("portal2", states)
+    assert answer.decision == "wait"
+    assert answer.until == datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+
+
+def test_waiting_ends_at_the_last_moment_at_which_the_work_fits():
+    assert ask("portal2", {}, now=datetime(2026, 11, 22, 9, 0, tzinfo=UTC)).decision == "stop"
+
+
+def test_a_soak_that_ends_too_late_stops_at_once():
+    now = datetime(2026, 11, 22, 8, 55, tzinfo=UTC)
+    assert ask("portal2", {"portal1": patched(0, now)}, now=now).decision == "stop"
+
+
+def test_a_canary_with_nothing_to_do_needs_no_soak():
+    assert ask("portal2", {"portal1": state("nothing_to_do", out=False)}).decision == "go"
+
+
+@pytest.mark.parametrize("outcome", ["refused", "not_started", "excluded"])
+def test_a_canary_that_proved_nothing_stops_its_service(outcome):
+    answer = ask("portal2", {"portal1": state(outcome, out=False)})
+    assert answer.decision == "stop"
+    assert "nothing is proven" in answer.reason
+
+
+# --- failures --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "unverified", "stuck", "unreachable"])
+def test_one_failed_host_stops_the_run_wherever_it_was(outcome):
+    fleet = portal_pair() | {"db1": server("db1", "db", downtime_s=60)}
+    plan = planned(fleet).plan
+    answer = ask("portal1", {"db1": state(outcome, out=False)}, plan=plan)
+    assert answer.decision == "stop"
+    assert f"db1 is {outcome}" in answer.reason
+    assert ask("portal1", {"db1": state(outcome, out=False)}, plan=plan, failure_budget=1).decision == "go"
+
+
+def test_drift_refuses_one_host_and_not_the_fleet():
+    plan = planned(portal_pair() | {"db1": server("db1", "db", downtime_s=60)}).plan
+    assert ask("portal1", {"db1": state("refused", out=False)}, plan=plan).decision == "go"
+
+
+# --- availability ----------------------------------------------------------------
+
+
+def test_hosts_go_as_long_as_enough_stay_healthy():
+    plan = five()
+    done = {"web1": patched(ago_s=3600)}
+    assert ask("web4", done | {"web2": IN_PROGRESS, "web3": IN_PROGRESS}, plan=plan).decision == "go"
+    answer = ask("web5", done | dict.fromkeys(("web2", "web3", "web4"), IN_PROGRESS), plan=plan)
+    assert answer.decision == "wait"
+    assert "web2, web3, web4" in answer.reason
+
+
+def test_a_host_that_does_not_come_back_by_itself_stops_its_service():
+    stays = state("rolled_back", out=True)
+    answer = ask("portal2", {"portal1": stays}, failure_budget=5)
+    assert answer.decision == "stop"
+    assert "by itself" in answer.reason
+
+
+def test_a_returned_host_is_healthy_again():
+    states = {"web1": patched(3600), "web2": state("rolled_back", out=False)}
+    assert ask("web3", states, plan=five(), failure_budget=1).decision == "go"
+
+
+def test_a_member_that_was_out_when_planned_still_counts():
+    fleet = {f"web{n}": server(f"web{n}", "web", min_healthy=3) for n in range(1, 6)}
+    fleet["web5"] = lost(fleet["web5"])
+    plan = planned(fleet).plan
+    assert ask("web1", plan=plan).decision == "go"
+    assert ask("web3", {"web1": patched(3600), "web2": IN_PROGRESS}, plan=plan).decision == "wait"
+
+
+@pytest.mark.parametrize("host", ["ehr1", "viewer1"])
+def test_a_partner_that_is_out_holds_either_side(host):
+    other = {"ehr1": "viewer2", "viewer1": "ehr2"}[host]
+    assert ask(host, {other: IN_PROGRESS}, plan=partners()).decision == "wait"
+    assert ask(host, {other: state("stuck", out=True)}, plan=partners(), failure_budget=1).decision == "stop"
+
+
+def test_a_partner_that_the_plan_does_not_know_stops():
+    plan = copy.deepcopy(partners())
+    del plan["services"]["viewer"]
+    assert ask("ehr1", plan=plan).decision == "stop"
+
+
+def test_a_load_balancer_and_what_it_drains_wait_for_each_other():
+    drain = {"haproxy": "lb1", "backend": "web"}
+    fleet = {
+        "web1": server("web1", "web", min_healthy=0, drain=drain),
+        "web2": server("web2", "web", min_healthy=0, drain=drain),
+    }
+    plan = planned(fleet | {"lb1": server("lb1", "lb", downtime_s=60)}).plan
+    assert ask("web1", {"lb1": IN_PROGRESS}, plan=plan).decision == "wait"
+    assert ask("lb1", {"web1": IN_PROGRESS}, plan=plan).decision == "wait"
+    assert ask("lb1", {}, plan=plan).decision == "go"
+
+
+# --- approval --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tier", "needed"), [(1, 2), (2, 1), (3, 0), (4, 0)])
+def test_critical_tiers_need_as_many_different_approvers(tier, needed):
+    fleet = {f"s{n}": server(f"s{n}", "s", tier=tier, allowed_signers="files/approvers") for n in (1, 2)}
+    plan = planned(fleet, watched=True).plan
+    people = ["anna", "ben"]
+    assert ask("s1", plan=plan, approvers=people[:needed]).decision == "go"
+    if needed:
+        assert ask("s1", plan=plan, approvers=[people[0]] * (needed - 1)).decision == "stop"
+    if needed == 2:
+        assert ask("s1", plan=plan, approvers=["anna", "anna"]).decision == "stop"

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import opening
+
+PLAN = {"plan_id": "20261122T010000Z-ab12cd34", "digest": "sha256:" + "0" * 64}
+
+
+def test_a_whole_run_is_let_through():
+    opening.require_whole_run(PLAN, None)
+
+
+def test_limit_is_refused_and_says_what_to_do_instead():
+    with pytest.raises(PatchingError, match="plan again without them"):
+        opening.require_whole_run(PLAN, "portal1")
+
+
+def test_who_started_it_is_kept_as_a_claim(monkeypatch):
+    monkeypatch.setenv("SUDO_USER", "mallory")
+    kept = opening.circumstances(PLAN, PLAN["digest"])
+    assert kept["started_by"] == "mallory"
+    assert kept["plan_digest"] == PLAN["digest"]
+
+
+def test_only_a_start_with_the_digest_counts_as_approval():
+    assert opening.circumstances(PLAN, PLAN["digest"])["approval"] == "started with the plan's digest"
+    assert "not with a digest" in opening.circumstances(PLAN, PLAN["plan_id"])["approval"]

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import (
+    SETTINGS,
+    Settings,
+    effective,
+    explain,
+)
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALL_HOSTS,
+    AWX,
+    CRITICAL,
+    PORTAL,
+)
+
+
+def settings(**variables):
+    return effective("portal1", {f"patching_{key}": value for key, value in variables.items()})
+
+
+def test_the_smallest_configuration_of_the_design_is_accepted_as_written():
+    found = effective("portal1", {**ALL_HOSTS, **PORTAL, **AWX, **CRITICAL})
+    assert found.managed
+    assert found.device_segments == ("10.9.0.0/16",)
+    assert found.drain == {"type": "haproxy", "host": "lb1", "backend": "portal"}
+    assert (found.tier, found.soak_s, found.estimate_s, found.way_back_s) == (3, 600, 1800, 1800)
+    assert found.snapshot == {"provider": "preserved"}
+    assert found.security_only
+    assert found.evidence_dir == "./evidence"
+
+
+def test_one_line_is_enough_to_be_observed():
+    found = effective("any", {**ALL_HOSTS, "ansible_host": "10.1.0.1", "patch": "no prefix"})
+    assert (found.policy, found.managed, found.kind) == ("observed", False, "server")
+
+
+def test_nothing_set_means_observed_and_no_segments():
+    assert settings().device_segments is None
+    assert settings().policy == "observed"
+
+
+def test_the_table_and_the_type_have_the_same_fields_in_the_same_order():
+    assert [setting.field for setting in SETTINGS] == [field.name for field in fields(Settings)]
+
+
+def test_effective_settings_fit_their_schema():
+    schema.validate("settings", plain(asdict(settings(service="portal", probe_url="http://a/"))), "settings")
+
+
+def test_a_stated_policy_goes_before_the_derived_one():
+    assert settings(service="portal", policy="observed").policy == "observed"
+    assert settings(kind="endpoint", policy="managed").managed
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("policy", "manged", "one of observed"),
+        ("kind", "laptop", "one of server"),
+        ("tier", 5, "1 to 4"),
+        ("tier", True, "whole number"),
+        ("tier", "high", "whole number"),
+        ("min_healthy", -1, "0 or more"),
+        ("downtime_s", 0, "1 or more"),
+        ("soak_s", 1.5, "whole number"),
+        ("estimate_s", 0, "1 or more"),
+        ("never_with", "ehr", "a list of names"),
+        ("ring", "first", "one of canary"),
+        ("window", "Sun 25:00, 3 h, UTC", "a form like"),
+        ("window", ["Sun"], "text"),
+        ("device_segments", "10.9.0.0/16", r"a list of networks"),
+        ("device_segments", ["10.9.1.7/16"], r"10\.9\.0\.0/16"),
+        ("probe_url", "portal/health", "http"),
+        ("probe_url", ["http://a/", 5], "http"),
+        ("probes", {"name": "x"}, "a list of probes"),
+        ("probes", [{"name": "x", "type": "telepathy"}], "one of http"),
+        ("probes", [{"name": "x", "type": "http", "url": "http://a/"}] * 2, "names differ"),
+        ("drain", {"haproxy": "lb1"}, "backend"),
+        ("drain", {"haproxy": "lb1", "backend": "p", "weight": 1}, "none, or"),
+        ("drain", "lb1", "none, or"),
+        ("snapshot", "none", "reason"),
+        ("snapshot", {"provider": "none"}, "without a way back"),
+        ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
+        ("security_only", "maybe", "true or false"),
+        ("service", "a b", "a name"),
+        ("package_manager", "", "a name"),
+        ("allowed_signers", "", "text"),
+    ],
+)
+def test_a_value_that_is_not_understood_is_refused_by_name(name, value, expected):
+    with pytest.raises(PatchingError, match=expected) as refusal:
+        settings(**{name: value})
+    assert refusal.value.subject == f"patching_{name} of portal1"
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_known():
+    with pytest.raises(PatchingError, match="perhaps patching_window") as refusal:
+        settings(windw="Sun 01:00, 3 h, UTC")
+    assert refusal.value.subject == "patching_windw of portal1"
+
+
+def test_names_that_the_caller_knows_are_let_through():
+    assert effective("a", {"patching_plan": "x"}, also_known=("patching_plan",)).policy == "observed"
+
+
+@pytest.mark.parametrize(("value", "found"), [("3", 3), (" 2 ", 2), (1, 1)])
+def test_text_of_digits_is_a_number_because_templates_yield_text(value, found):
+    assert settings(tier=value).tier == found
+
+
+@pytest.mark.parametrize(("value", "found"), [("yes", True), ("False", False), (False, False)])
+def test_text_is_a_boolean_because_templates_yield_text(value, found):
+    assert settings(security_only=value).security_only is found
+
+
+def test_one_address_stands_for_a_list():
+    assert settings(probe_url="http://a/").probe_url == ("http://a/",)
+
+
+def test_no_drain_and_a_reason_for_no_way_back():
+    found = settings(drain="none", snapshot={"provider": "none", "reason": "stateless, rebuilt from its image"})
+    assert found.drain["type"] == "none"
+    assert found.snapshot["reason"].startswith("stateless")
+
+
+def test_explain_says_where_each_value_comes_from():
+    told = {row.name: row for row in explain("portal1", {"patching_service": "portal", "patching_tier": 2})}
+    assert (told["patching_tier"].value, told["patching_tier"].origin) == (2, "set")
+    assert (told["patching_policy"].value, told["patching_policy"].origin) == ("managed", "derived")
+    assert told["patching_soak_s"].origin == "default"
+    assert "size of the service - 1" in told["patching_min_healthy"].meaning
+    assert len(told) == len(SETTINGS)
+
+
+def test_every_setting_says_its_type_and_meaning():
+    assert all(setting.type and setting.meaning for setting in SETTINGS)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the hospital's own package, ``ehr-portal``, in good versions and in ones that misbehave on purpose."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from hospital_lab.commands import run
+from hospital_lab.errors import LabError
+
+NAME = "ehr-portal"
+EPOCH_S = 1735689600  # 2025-01-01 for every file: the same files make the same package
+
+
+class Variant(NamedTuple):
+    """How a version differs from a good one."""
+
+    broken: bool = False  # the unit stays active, /health and / fail
+    postinst: str = ":"  # what it does when it is configured
+    conffile_line: str = ""  # a shipped change to a conffile: a question, where the host changed it too
+    control: str = ""  # further control fields; {other} is the package it wants away
+    debconf_question: bool = False
+
+
+VARIANTS = {
+    "good": Variant(),
+    "unhealthy": Variant(broken=True),
+    "reboot": Variant(postinst="touch /run/reboot-required; echo ehr-portal >> /run/reboot-required.pkgs"),
+    "failing_postinst": Variant(postinst="echo 'schema migration failed' >&2; exit 1"),
+    "hanging_postinst": Variant(postinst="sleep 86400"),
+    "conffile": Variant(conffile_line="greeting = shipped by the vendor\n"),
+    "debconf": Variant(debconf_question=True, control="Depends: python3, debconf, init-system-helpers\n"),
+    "removes_another": Variant(control="Conflicts: nginx-light\n"),
+}
+
+
+class PortalVersion(NamedTuple):
+    """One version of the portal, as a test asks for it."""
+
+    version: str
+    variant: str = "good"
+
+
+def build(source: Path, target: Path, wanted: PortalVersion) -> Path:
+    """Build one version into a folder and return the package's path.
+
+    Args:
+        source: the package's files, with @NAME@ marks for what varies.
+
+    Raises:
+        LabError: there is no such variant.
+    """
+    if wanted.variant not in VARIANTS:
+        raise LabError(f"{wanted.variant} is no variant of {NAME}; there are: {', '.join(VARIANTS)}")
+    variant = VARIANTS[wanted.variant]
+    target.mkdir(parents=True, exist_ok=True)
+    package = target / f"{NAME}_{wanted.version}_all.deb"
+    with tempfile.TemporaryDirectory() as work:
+        root = Path(work, "root")
+        _fill(root, source, wanted.version, variant)
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o755 if path.is_dir() or path.suffix == ".py" or path.name in _SCRIPTS else 0o644)
+            os.utime(path, (EPOCH_S, EPOCH_S))
+        built = Path(work, package.name)
+        args: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", root, built]
+        run(args, env={"SOURCE_DATE_EPOCH": str(EPOCH_S)})
+        shutil.move(built, package)
+    return package
+
+
+_SCRIPTS = ("postinst", "prerm", "config")
+
+
+def _fill(root: Path, source: Path, version: str, variant: Variant) -> None:
+    marks = {"@VERSION@": version, "@BROKEN@": str(variant.broken), "@POSTINST@": variant.postinst}
+    documentation = root / "usr/share/doc" / NAME
+    for name, target in (
+        ("portal.py", root / "usr/lib" / NAME),
+        ("portal.ini", root / "etc" / NAME),
+        ("ehr-portal.service", root / "lib/systemd/system"),
+        ("metadata.json", root / "usr/share" / NAME),
+        ("postinst", root / "DEBIAN"),
+        ("prerm", root / "DEBIAN"),
+    ):
+        target.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text(_replace(source / name, marks))
+    settings = root / "etc" / NAME / "portal.ini"
+    settings.write_text(settings.read_text() + variant.conffile_line)
+    (root / "DEBIAN/conffiles").write_text(f"/etc/{NAME}/portal.ini\n")
+    (root / "DEBIAN/control").write_text(_control(version, variant))
+    if variant.debconf_question:
+        _add_question(root / "DEBIAN")
+    documentation.mkdir(parents=True)
+    (documentation / "changelog").write_text(_replace(source / "changelog", marks))
+    run(["gzip", "--no-name", "-9", documentation / "changelog"])
+
+
+def _replace(path: Path, marks: dict[str, str]) -> str:
+    text = path.read_text()
+    for mark, value in marks.items():
+        text = text.replace(mark, value)
+    return text
+
+
+def _control(version: str, variant: Variant) -> str:
+    depends = "" if variant.control.startswith("Depends:") else "Depends: python3, init-system-helpers\n"
+    return (
+        f"Package: {NAME}\nVersion: {version}\nArchitecture: all\nSection: misc\nPriority: optional\n"
+        f"Maintainer: The hospital.patching engineers <packages@hospital.example>\n{depends}{variant.control}"
+        "Description: clinical portal of the demonstration hospital\n"
+    )
+
+
+def _add_question(control: Path) -> None:
+    (control / "templates").write_text(
+        f"Template: {NAME}/reindex\nType: boolean\nDefault: false\n"
+        "Description: Rebuild the search index now?\n This takes hours.\n"
+    )
+    confmodule = "#!/bin/sh\nset -e\n. /usr/share/debconf/confmodule\n"
+    (control / "config").write_text(f"{confmodule}db_input critical {NAME}/reindex || true\ndb_go\n")
+    postinst = control / "postinst"
+    postinst.write_text(postinst.read_text().replace("#!/bin/sh\nset -e\n", confmodule, 1))

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab hospital, as the tests and the demonstration use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles/lab_engine/files"))
+
+from hospital_lab import hosts, repository  # noqa: E402
+from hospital_lab.engine import Engine  # noqa: E402
+from hospital_lab.packages import PortalVersion  # noqa: E402
+from hospital_lab.places import CONTAINER_PREFIX, from_environment  # noqa: E402
+
+__all__ = [
+    "PortalVersion",
+    "address",
+    "ca_certificate",
+    "clear_pump_connections",
+    "container",
+    "exec",
+    "publish",
+    "pump_connections",
+    "reset",
+    "stop",
+    "up",
+    "url",
+]
+
+PACKAGE_SOURCE = ROOT / "roles/lab_portal/files/package"
+
+
+def up() -> None:
+    """Build and start the lab; seconds when it already runs."""
+    ansible_playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+    subprocess.run([ansible_playbook, "-i", "inventories/lab/hosts.yml", "playbooks/lab_up.yml"], cwd=ROOT, check=True)
+
+
+def reset(names: Iterable[str]) -> None:
+    """Start these hosts anew from their images, all at once; what the repository offers stays."""
+    hosts.reset(_engine(), list(names))
+
+
+def stop(host: str) -> None:
+    """Take a host away, as a power failure would; ``reset`` brings it back."""
+    _engine().podman("stop", "--time", "0", container(host))
+
+
+def exec(host: str, command: str, *, check: bool = True) -> str:  # noqa: A001 - as podman calls it
+    """Run a shell command in a host as root, past SSH and Ansible, and return what it printed."""
+    return _engine().podman("exec", container(host), "sh", "-c", command, check=check).stdout
+
+
+def address(host: str) -> str:
+    """A host's address."""
+    return hosts.load(_engine(), host).address
+
+
+def url(host: str, path: str = "/") -> str:
+    """The address of a page of a host."""
+    return f"http://{address(host)}{path}"
+
+
+def ca_certificate() -> Path:
+    """The certificate of the authority that has signed the lab's certificates."""
+    return from_environment().ca_certificate
+
+
+def container(host: str) -> str:
+    """The name of a host's container."""
+    return CONTAINER_PREFIX + host
+
+
+def pump_connections(host: str = "pump1") -> list[dict[str, Any]]:
+    """Every packet that the device was sent since it started: time, source, protocol, port, syn."""
+    log = from_environment().records(host) / "connections.jsonl"
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def clear_pump_connections(host: str = "pump1") -> None:
+    """Forget what the device has recorded, after a test that contacted it on purpose."""
+    (from_environment().records(host) / "connections.jsonl").write_text("")
+
+
+def publish(
+    *versions: PortalVersion, signed: bool = True, wrong_checksums: Collection[str] = (), refresh: Iterable[str] = ()
+) -> None:
+    """Make the hospital's repository offer exactly these versions of ehr-portal, or a new lab's without any.
+
+    Args:
+        versions: PortalVersion(version, variant); the variants are in hospital_lab/packages.py.
+        signed: False leaves the repository's signature out.
+        wrong_checksums: versions whose package is not what the index announces.
+        refresh: hosts whose package lists are brought up to date.
+    """
+    places = from_environment()
+    offered = versions or repository.INITIAL
+    repository.publish(places, PACKAGE_SOURCE, offered, signed=signed, wrong_checksums=wrong_checksums)
+    hosts.refresh_hospital_packages(Engine(places), list(refresh))
+
+
+def _engine() -> Engine:
+    return Engine(from_environment())

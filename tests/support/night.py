@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One patch night in a test: its evidence directory and the playbooks of the journey."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.playbook import Played, play
+
+
+class Night:
+    """Plays the journey's playbooks with one evidence directory; remembers the plan."""
+
+    def __init__(self, evidence: Path, hosts: str = "portal", **settings: Any) -> None:
+        self.evidence = evidence
+        self.settings: dict[str, Any] = {"patching_hosts": hosts, "patching_evidence_dir": str(evidence), **settings}
+        self.plan: dict[str, Any] = {}
+
+    def play(self, playbook: str, options: str = "", **extra: Any) -> Played:
+        """Play one of the landscapes with this night's settings."""
+        approved = {"patching_plan": self.plan["digest"]} if self.plan else {}
+        return play(f"playbooks/{playbook}.yml", extra={**self.settings, **approved, **extra}, options=options)
+
+    def prepare(self, **extra: Any) -> dict[str, Any]:
+        """Assess and plan; return the plan."""
+        played = self.play("prepare", **extra)
+        assert played.rc == 0, played.stdout
+        self.plan = played.results("Make the plan")[0]["plan"]
+        return self.plan
+
+    def ready(self, **extra: Any) -> dict[str, Any]:
+        """Assess, plan and stage; return the plan."""
+        plan = self.prepare(**extra)
+        staged = self.play("stage")
+        assert staged.rc == 0, staged.stdout
+        return plan
+
+    @property
+    def run(self) -> Path:
+        """The run's directory."""
+        return self.evidence / str(self.plan["plan_id"])
+
+    def records(self, host: str | None = None) -> list[dict[str, Any]]:
+        """Return the run's ledger records, of one host or of all."""
+        lines = (self.run / "ledger.jsonl").read_text(encoding="utf-8").splitlines()
+        return [record for record in map(json.loads, lines) if host in (None, record["host"])]
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the last outcome that the ledger has of each host."""
+        return {
+            record["host"]: record["detail"]["outcome"] for record in self.records() if record["event"] == "outcome"
+        }
+
+    def reason(self, host: str) -> str:
+        """Return the reason of a host's last outcome."""
+        outcomes = [record for record in self.records(host) if record["event"] == "outcome"]
+        return str(outcomes[-1]["detail"]["reason"])

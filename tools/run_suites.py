@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the project's test suites and print the seconds each one took.
+
+Usage: run_suites.py [--full] [SUITE...]    without a name: all of them
+
+Static suites run two at a time, and beside them the lab is started; then molecule, then the whole-system tests, whose
+output is shown as it comes. Every suite runs, whatever happened before. One suite alone shows its output too.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+COLLECTION = "collections/ansible_collections/hospital/patching"
+LOGS = ROOT / ".cache/suites"
+FULL_RUN = ROOT / "docs/test-full.md"
+AT_ONCE = 2
+PROGRESS_EVERY_S = 60
+
+# "12 passed, 1 skipped in 3.45s": pytest's closing line.
+PYTEST_LINE = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+) in ([\d.]+)s")
+PYTEST_ORDER = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warnings", "error", "errors")
+
+
+class Suite(NamedTuple):
+    """Commands of one name, with the seconds they may take on two cores, caches filled."""
+
+    name: str
+    budget_s: int
+    commands: Sequence[str]
+    needs_lab: bool = False
+    full_commands: Sequence[str] = ()
+
+
+class Outcome(NamedTuple):
+    """What became of a suite."""
+
+    suite: Suite
+    failed: Sequence[str]
+    seconds: float
+    counts: dict[str, int]
+
+
+SUITES = (
+    Suite("lab", 240, ["make --no-print-directory lab"]),
+    # Most of it is the start of Ansible: one syntax check a playbook and role.
+    Suite("ansible-lint", 240, ["ansible-lint --offline --nocolor"]),
+    Suite(
+        "lint",
+        20,
+        [
+            "ruff check .",
+            "ruff format --check .",
+            "yamllint --strict .",
+            "tools/shellcheck.sh",
+        ],
+    ),
+    Suite("types", 60, ["mypy"]),
+    Suite("unit", 90, [f"pytest {COLLECTION}/tests/unit"]),
+    Suite("unit36", 60, ["tools/python36.sh"]),
+    Suite("sanity", 240, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),
+    Suite("docs", 60, ["tools/docs.sh"]),
+    Suite("molecule", 300, ["tools/molecule.sh"], needs_lab=True),
+    Suite(
+        "system",
+        900,
+        ["pytest tests/system -m 'not slow'"],
+        needs_lab=True,
+        full_commands=["pytest tests/system"],
+    ),
+)
+
+
+def run_suite(suite: Suite, full: bool, stream: bool) -> Outcome:
+    """Run all commands of a suite into its log file, to the terminal as well when ``stream`` is set."""
+    started = time.monotonic()
+    failed = []
+    environment = dict(os.environ, PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}", PYTHONUNBUFFERED="1")
+    with log_path(suite).open("wb") as log:
+        for command in (full and suite.full_commands) or suite.commands:
+            log.write(f"$ {command}\n".encode())
+            log.flush()
+            with subprocess.Popen(
+                ["/bin/sh", "-c", command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process:
+                assert process.stdout is not None
+                while chunk := os.read(process.stdout.fileno(), 65536):
+                    log.write(chunk)
+                    if stream:
+                        sys.stdout.buffer.write(chunk)
+                        sys.stdout.buffer.flush()
+            if process.returncode != 0:
+                failed.append(command)
+    return Outcome(suite, failed, time.monotonic() - started, pytest_counts(log_path(suite)))
+
+
+def log_path(suite: Suite) -> Path:
+    """Return where the suite's output is kept."""
+    return LOGS / f"{suite.name}.log"
+
+
+def pytest_counts(log: Path) -> dict[str, int]:
+    """Return the numbers of pytest's closing lines in a log, summed; empty where there is none."""
+    counts: dict[str, int] = {}
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        match = PYTEST_LINE.match(re.sub(r"\x1b\[[\d;]*m", "", line))
+        if match:
+            for part in match.group(1).split(", "):
+                number, word = part.split()
+                counts[word] = counts.get(word, 0) + int(number)
+    return counts
+
+
+def in_words(counts: dict[str, int]) -> str:
+    """Return counts in pytest's own words and order."""
+    return ", ".join(f"{counts[word]} {word}" for word in PYTEST_ORDER if word in counts)
+
+
+def report(outcome: Outcome, streamed: bool) -> Outcome:
+    """Print how a suite ended, with its output when it failed unseen."""
+    suite = outcome.suite
+    if outcome.failed and not streamed:
+        sys.stdout.write(log_path(suite).read_text(encoding="utf-8", errors="replace"))
+    words = "FAILED: " + "; ".join(outcome.failed) if outcome.failed else "ok"
+    say(f"{suite.name}: {words} ({outcome.seconds:.0f} s)")
+    return outcome
+
+
+def say(text: str) -> None:
+    """Print one line of progress."""
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def run_at_once(suites: Sequence[Suite], full: bool) -> list[Outcome]:
+    """Run suites side by side, so many as the machine has cores for."""
+    outcomes = []
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting = {pool.submit(run_suite, suite, full, False): suite for suite in suites}
+        while waiting:
+            done, _ = wait(waiting, PROGRESS_EVERY_S, FIRST_COMPLETED)
+            if not done:
+                say("still to come: " + ", ".join(suite.name for suite in waiting.values()))
+            for future in done:
+                del waiting[future]
+                outcomes.append(report(future.result(), streamed=False))
+    return outcomes
+
+
+def keep_table(outcomes: Sequence[Outcome]) -> None:
+    """Write the table of a full run into the documentation."""
+    head = ["# The last full test run", "", f"`make test-full` on {time.strftime('%Y-%m-%d')}, two cores.", ""]
+    head += ["| suite | result | seconds | tests |", "| --- | --- | --- | --- |"]
+    rows = [
+        f"| {suite.name} | {'FAILED' if failed else 'ok'} | {seconds:.0f} | {in_words(counts)} |"
+        for suite, failed, seconds, counts in outcomes
+    ]
+    FULL_RUN.parent.mkdir(exist_ok=True)
+    FULL_RUN.write_text("\n".join([*head, *rows, ""]), encoding="utf-8")
+
+
+def print_table(outcomes: Sequence[Outcome]) -> None:
+    """Print seconds, budgets and counts, name the suites over budget, and end with pytest's total."""
+    print(f"\n{'suite':<12} {'result':<7} {'seconds':>8} {'budget':>7}  tests")
+    for suite, failed, seconds, counts in outcomes:
+        result = "FAILED" if failed else "ok"
+        print(f"{suite.name:<12} {result:<7} {seconds:>8.1f} {suite.budget_s:>7}  {in_words(counts)}")
+    for suite, _, seconds, _ in outcomes:
+        if seconds > suite.budget_s:
+            print(f"{suite.name} outgrew its share: {seconds:.0f} s of {suite.budget_s} s")
+    total: dict[str, int] = {}
+    for outcome in outcomes:
+        for word, number in outcome.counts.items():
+            total[word] = total.get(word, 0) + number
+    if total:
+        seconds = sum(outcome.seconds for outcome in outcomes if outcome.counts)
+        print(f"\n===== {in_words(total)} in {seconds:.2f}s =====")
+
+
+def main() -> int:
+    """Run the suites that were asked for; exit 0 only when all of them passed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="the slow tests as well")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(suite.name for suite in SUITES))
+    options = parser.parse_args()
+    unknown = set(options.suites) - {suite.name for suite in SUITES}
+    if unknown:
+        parser.error(f"unknown suite {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SUITES)}")
+
+    LOGS.mkdir(parents=True, exist_ok=True)
+    chosen = [suite for suite in SUITES if not options.suites or suite.name in options.suites]
+    if len(chosen) == 1:
+        return 1 if report(run_suite(chosen[0], options.full, stream=True), streamed=True).failed else 0
+
+    outcomes = run_at_once([suite for suite in chosen if not suite.needs_lab], options.full)
+    lab_is_up = not any(outcome.suite.name == "lab" and outcome.failed for outcome in outcomes)
+    for suite in (suite for suite in chosen if suite.needs_lab):
+        if lab_is_up:
+            say(f"{suite.name} begins")
+            outcomes.append(report(run_suite(suite, options.full, stream=True), streamed=True))
+        else:
+            say(f"{suite.name}: FAILED: the lab did not start")
+            outcomes.append(Outcome(suite, ["the lab did not start"], 0, {}))
+    order = [suite.name for suite in SUITES]
+    outcomes.sort(key=lambda outcome: order.index(outcome.suite.name))
+    if options.full and not options.suites:
+        keep_table(outcomes)
+    print_table(outcomes)
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
