@@ -7,4 +7,6 @@ if [ -z "$(find molecule -mindepth 2 -name molecule.yml 2>/dev/null)" ]; then
     echo "There is no molecule scenario yet."
     exit 1
 fi
+# What an earlier run, of this clone or of another, has prepared says nothing about today's hosts.
+molecule reset --all
 exec molecule test --all --destroy never

@@ -10,7 +10,9 @@ description:
   - Resolves the host's own transaction within O(manifest). Anything the manifest does not allow is refused by name.
   - Checks the free space, downloads every package through the package manager, compares each file's SHA-256, writes
     an index of its own, and rehearses the transaction from that index alone.
-  - Keeps the installed versions of everything the transaction replaces or removes.
+  - Keeps the installed versions of everything the transaction replaces or removes, from the repository, from the
+    package manager's cache, or, where both have lost them, packed again from the installed files; changed
+    configuration files stay the host's own.
   - Nothing is installed and no service is touched. What is staged already is not downloaded again.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:

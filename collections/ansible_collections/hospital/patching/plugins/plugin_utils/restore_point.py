@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+
 #: Keys of ``patching_snapshot`` that are not options of the provider.
 OWN_KEYS = ("provider", "reason", "on")
 
@@ -16,11 +18,15 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
     ``entry`` is the plan's entry of the host, ``stage`` its stage result. The
     packages that stage preserved lie on the host itself; any other provider
     runs on the controller unless ``patching_snapshot.on`` names a machine.
+
+    Raises:
+        PatchingError: preserved packages are the way back, and not all could be preserved.
     """
     wanted = dict(entry["snapshot"])
     provider = wanted["provider"]
     options = {key: value for key, value in wanted.items() if key not in OWN_KEYS}
     if provider == "preserved":
+        _require_all(host, stage)
         options.update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
     return {
         "provider": provider,
@@ -28,3 +34,14 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
         "reason": wanted.get("reason") or f"before run {run_id}",
         "on": wanted.get("on") or ("localhost" if provider == "container" else host),
     }
+
+
+def _require_all(host: str, stage: Mapping[str, Any]) -> None:
+    lost = [f"{one['name']} {one['version']} ({one['reason']})" for one in stage.get("not_preserved") or []]
+    if lost:
+        raise PatchingError(
+            f"host {host}",
+            f"not preserved: {', '.join(lost)}",
+            "every version that the transaction replaces, so that there is a way back",
+            "put the package in order and stage the host again, or give it another patching_snapshot and plan again",
+        )

@@ -33,6 +33,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     target,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, StageRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
 
 Installed = Dict[Tuple[str, str], Package]
 
@@ -80,6 +81,7 @@ class AptStage:
         self.request = request
         self.journal = Journal(host.state_dir, host.clock)
         self.database = DpkgDatabase(host.root)
+        self.repacker = Repacker(host.runner, host.root)
         self.installed: Installed = {}
 
     def run(self) -> Dict[str, Any]:
@@ -223,23 +225,21 @@ class AptStage:
             for entry in todo["entries"]
             if entry["to"] and not os.path.exists(stage.deb(entry["name"], entry["to"], entry["arch"]))
         )
-        keep, lost = [], []
-        old_bytes = 0
+        keep, old_bytes, packed_bytes = [], 0, 0
         for package in self._replaced(todo):
             stanza = stanzas.get((package.name, package.arch, package.version))
-            item = {"name": package.name, "arch": package.arch, "version": package.version}
+            keep.append({"name": package.name, "arch": package.arch, "version": package.version})
             if os.path.exists(preserved.deb(package.name, package.version, package.arch)) or self._cached(package):
-                keep.append(item)
-            elif stanza is not None:
-                keep.append(item)
+                continue
+            if stanza is not None:
                 old_bytes += int(stanza.get("Size", "0"))
-            else:
-                lost.append(dict(item, reason="neither a repository nor apt's cache has this version"))
+            else:  # packed from its files, which takes them once more, and at most as much for the result
+                packed_bytes += 2 * package.installed_bytes
         after = [int(self._size_after(entry, stanzas)) for entry in todo["entries"]]
         space = disk_space.survey(
             disk_space.needs_of(
                 self.host.state_dir,
-                new_bytes + old_bytes,
+                new_bytes + old_bytes + packed_bytes,
                 sum(package.installed_bytes for package in self._replaced(todo)),
                 sum(after),
                 max(after),
@@ -254,7 +254,7 @@ class AptStage:
             "stage_dir": stage.directory,
             "preserved_dir": preserved.directory,
             "preserved": keep,
-            "not_preserved": lost,
+            "not_preserved": [],
             "space": space,
             "download_bytes": new_bytes + old_bytes,
         }
@@ -385,7 +385,7 @@ class AptStage:
     def _preserve(
         self, todo: Dict[str, Any], preserved: LocalRepository, stanzas: Dict[Any, Stanza], metadata: AptMetadata
     ) -> Tuple[List[Dict[str, str]], List[Dict[str, str]], int]:
-        """Keep the versions that are installed now: from the repository, else from apt's cache."""
+        """Keep the versions that are installed now: from the repository, apt's cache, else from their files."""
         packages = self._replaced(todo)
         missing = [
             package
@@ -414,12 +414,12 @@ class AptStage:
             final = preserved.deb(package.name, package.version, package.arch)
             if not os.path.exists(final):
                 self._keep_cached(package, final)
-            if os.path.exists(final):
+            try:
+                if not os.path.exists(final):
+                    self.repacker.pack(package, final)
                 kept.append(dict(item, sha256=sha256_of(final)))
-            elif package in offered:
-                lost.append(dict(item, reason="the repository lists this version but does not deliver its file"))
-            else:
-                lost.append(dict(item, reason="neither a repository nor apt's cache has this version"))
+            except PatchingError as error:
+                lost.append(dict(item, reason=error.seen))
         return kept, lost, fetched
 
     def _keep_cached(self, package: Package, final: str) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
 
 
 @pytest.fixture
@@ -176,7 +177,24 @@ def test_an_old_version_from_apts_cache(patched, updates, stage, host):
     assert [kept["name"] for kept in result["preserved"]] == ["libssl3", "openssl"]
 
 
-def test_an_old_version_that_is_gone_is_told(patched, updates, stage):
+def test_an_old_version_that_is_gone_is_packed_from_its_files(patched, updates, stage, monkeypatch):
+    content = patched.repository.pop(("openssl", "amd64", "3.0.20"))
+
+    def pack(_self, package, target):
+        assert (package.name, package.version) == ("openssl", "3.0.20")
+        with open(target, "wb") as handle:
+            handle.write(content)
+
+    monkeypatch.setattr(Repacker, "pack", pack)
+    planned = stage(updates, check=True)
+    result = stage(updates)
+    assert [kept["name"] for kept in result["preserved"]] == ["libssl3", "openssl"]
+    assert result["not_preserved"] == []
+    assert planned["download_bytes"] == result["download_bytes"]
+    assert planned["space"][0]["needed_bytes"] > result["download_bytes"]
+
+
+def test_an_old_version_that_is_gone_altogether_is_told(patched, updates, stage):
     del patched.repository[("openssl", "amd64", "3.0.20")]
     result = stage(updates)
     assert [kept["name"] for kept in result["preserved"]] == ["libssl3"]
@@ -185,7 +203,7 @@ def test_an_old_version_that_is_gone_is_told(patched, updates, stage):
             "name": "openssl",
             "arch": "amd64",
             "version": "3.0.20",
-            "reason": "neither a repository nor apt's cache has this version",
+            "reason": "dpkg has no list of its files",
         }
     ]
 

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packing an installed package again, with the real dpkg under a root of its own."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils import deb822
+from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("dpkg-deb") and os.getuid() == 0), reason="needs the real dpkg, and root to keep owners"
+)
+
+CONTROL = """Package: viewer
+Version: {version}
+Architecture: all
+Maintainer: nobody <nobody@hospital.example>
+Description: a viewer
+ of images
+ .
+ and nothing else
+"""
+
+
+def dpkg(root, *arguments):
+    command = ["dpkg", "--root=" + str(root), "--force-not-root", "--force-confold", "--force-bad-path"]
+    return subprocess.run(command + list(arguments), check=True, stdout=subprocess.PIPE).stdout.decode()
+
+
+def build(folder, version, setting):
+    tree = folder / "tree-{}".format(version)
+    for path in ("DEBIAN", "etc/viewer", "usr/lib/viewer", "lib/systemd", "usr/share/doc/viewer"):
+        (tree / path).mkdir(parents=True)
+        (tree / path).chmod(0o755)
+    (tree / "DEBIAN/control").write_text(CONTROL.format(version=version))
+    (tree / "DEBIAN/conffiles").write_text("/etc/viewer/viewer.ini\n")
+    (tree / "DEBIAN/md5sums").write_text("")
+    (tree / "DEBIAN/postinst").write_text("#!/bin/sh\nexit 0\n")
+    (tree / "DEBIAN/postinst").chmod(0o755)
+    (tree / "etc/viewer/viewer.ini").write_text(setting)
+    program = tree / "usr/lib/viewer/viewer"
+    program.write_text("version {}\n".format(version))
+    program.chmod(0o4755)
+    os.chown(str(program), 0, 4)
+    (tree / "usr/lib/viewer/link").symlink_to("viewer")
+    (tree / "lib/systemd/viewer.service").write_text("[Unit]\n")
+    (tree / "usr/share/doc/viewer/changelog").write_text("changes\n")
+    sums = subprocess.run(
+        "find usr lib -type f | sort | xargs md5sum", shell=True, cwd=str(tree), check=True, stdout=subprocess.PIPE
+    )
+    (tree / "DEBIAN/md5sums").write_bytes(sums.stdout)
+    deb = folder / "viewer_{}_all.deb".format(version)
+    subprocess.run(["dpkg-deb", "-Zgzip", "--build", str(tree), str(deb)], check=True, stdout=subprocess.DEVNULL)
+    return deb
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A host's root with merged /usr and version 1 of the viewer installed."""
+    root = tmp_path / "root"
+    for path in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "usr/lib", "usr/bin", "etc", "bin"):
+        (root / path).mkdir(parents=True)
+    (root / "lib").symlink_to("usr/lib")
+    (root / "var/lib/dpkg/status").write_text("")
+    return root
+
+
+@pytest.fixture
+def installed(root, tmp_path):
+    """The same, and the original package."""
+    deb = build(tmp_path, "1", "vendor\n")
+    dpkg(root, "--unpack", str(deb))
+    _configured(root)
+    return deb
+
+
+def _configured(root):
+    """Say that dpkg configured it: running a maintainer script would need a whole system in the root."""
+    status = root / "var/lib/dpkg/status"
+    text = status.read_text().replace("ok unpacked", "ok installed")
+    fresh = root / "etc/viewer/viewer.ini.dpkg-new"
+    if fresh.exists():
+        fresh.rename(root / "etc/viewer/viewer.ini")
+        text = text.replace("newconffile", md5(root / "etc/viewer/viewer.ini"))
+    status.write_text(text)
+
+
+def md5(path):
+    return subprocess.run(["md5sum", str(path)], check=True, stdout=subprocess.PIPE).stdout.decode().split()[0]
+
+
+def repack(root, target):
+    package = DpkgDatabase(str(root)).present()[("viewer", "all")]
+    Repacker(Runner(), str(root)).pack(package, str(target))
+    return target
+
+
+def contents(deb):
+    """Return mode, owner, size and path of all that a package holds, without times."""
+    listed = subprocess.run(["dpkg-deb", "-c", str(deb)], check=True, stdout=subprocess.PIPE).stdout.decode()
+    found = set()
+    for line in listed.splitlines():
+        mode, owner, size, _day, _time, path = line.split(None, 5)
+        found.add((mode, owner, size, path))
+    return found
+
+
+def control(deb):
+    text = subprocess.run(["dpkg-deb", "-f", str(deb)], check=True, stdout=subprocess.PIPE).stdout.decode()
+    return list(deb822.paragraphs(text))
+
+
+def extracted(deb, folder, path):
+    subprocess.run(["dpkg-deb", "-x", str(deb), str(folder)], check=True)
+    return (folder / path).read_text()
+
+
+def test_it_holds_what_the_original_held(root, installed, tmp_path):
+    again = repack(root, tmp_path / "again.deb")
+    assert contents(again) == contents(installed)
+    assert control(again) == control(installed)
+    assert sorted(os.listdir(str(tmp_path))) == ["again.deb", "root", "tree-1", "viewer_1_all.deb"]
+    unpacked = tmp_path / "control"
+    subprocess.run(["dpkg-deb", "-e", str(again), str(unpacked)], check=True)
+    assert sorted(os.listdir(str(unpacked))) == ["conffiles", "control", "md5sums", "postinst"]
+
+
+def test_a_changed_configuration_file_stays_the_hosts_own(root, installed, tmp_path):
+    """Packed with the host's text, it would count as the vendor's and be overwritten by the next version."""
+    (root / "etc/viewer/viewer.ini").write_text("changed here\n")
+    again = repack(root, tmp_path / "again.deb")
+    packed = extracted(again, tmp_path / "x", "etc/viewer/viewer.ini")
+    assert "changed here" not in packed
+    assert "/etc/viewer/viewer.ini was changed on this host" in packed
+
+
+def test_documentation_that_was_never_installed_is_left_out(root, installed, tmp_path):
+    shutil.rmtree(str(root / "usr/share/doc"))
+    again = repack(root, tmp_path / "again.deb")
+    assert not any("changelog" in path for _mode, _owner, _size, path in contents(again))
+    assert any(path == "./usr/lib/viewer/viewer" for _mode, _owner, _size, path in contents(again))
+
+
+def test_a_diverted_file_is_found_where_it_went(root, installed, tmp_path):
+    (root / "usr/lib/viewer/viewer").rename(root / "usr/lib/viewer/viewer.distrib")
+    (root / "usr/lib/viewer/viewer").write_text("another package's\n")
+    (root / "var/lib/dpkg/diversions").write_text("/usr/lib/viewer/viewer\n/usr/lib/viewer/viewer.distrib\nother\n")
+    again = repack(root, tmp_path / "again.deb")
+    assert extracted(again, tmp_path / "x", "usr/lib/viewer/viewer") == "version 1\n"
+
+
+def test_a_file_that_was_changed_or_lost_cannot_be_restored(root, installed, tmp_path):
+    program = root / "usr/lib/viewer/viewer"
+    program.write_text("version 1, patched by hand\n")
+    with pytest.raises(PatchingError, match="viewer 1: /usr/lib/viewer/viewer is not as the package brought it"):
+        repack(root, tmp_path / "again.deb")
+    program.unlink()
+    with pytest.raises(PatchingError, match="viewer 1: /usr/lib/viewer/viewer is missing"):
+        repack(root, tmp_path / "again.deb")
+    program.mkdir()
+    os.mkfifo(str(root / "usr/lib/viewer/fifo"))
+    with (root / "var/lib/dpkg/info/viewer.list").open("a") as handle:
+        handle.write("/usr/lib/viewer/fifo\n")
+    with pytest.raises(PatchingError, match="fifo is neither file, folder nor link"):
+        repack(root, tmp_path / "again.deb")
+    assert not [name for name in os.listdir(str(tmp_path)) if "again" in name or name.startswith(".repack")]
+
+
+def test_a_package_without_a_list_of_files(root, installed, tmp_path):
+    (root / "var/lib/dpkg/info/viewer.list").unlink()
+    with pytest.raises(PatchingError, match="dpkg has no list of its files"):
+        repack(root, tmp_path / "again.deb")

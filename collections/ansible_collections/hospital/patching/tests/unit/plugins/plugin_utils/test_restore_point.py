@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the restore point of a host is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
+
+STAGE = {"preserved_dir": "/kept", "transaction": {"digest": "sha256:1"}, "not_preserved": []}
+LOST = {"name": "viewer", "version": "1.0", "reason": "/usr/bin/viewer is missing"}
+
+
+def test_preserved_packages_lie_on_the_host():
+    asked = restore_point("ws1", "run", {"snapshot": {"provider": "preserved"}}, STAGE)
+    assert asked["on"] == "ws1"
+    assert asked["options"] == {"preserved_dir": "/kept", "transaction": STAGE["transaction"]}
+    assert asked["reason"] == "before run run"
+
+
+def test_another_provider_runs_where_it_is_told_to():
+    wanted = {"provider": "container", "engine": "podman", "on": "farm1", "reason": "monthly"}
+    asked = restore_point("ws1", "run", {"snapshot": wanted}, STAGE)
+    assert asked == {"provider": "container", "options": {"engine": "podman"}, "reason": "monthly", "on": "farm1"}
+    assert restore_point("ws1", "run", {"snapshot": {"provider": "container"}}, STAGE)["on"] == "localhost"
+
+
+def test_a_host_without_a_way_back_is_refused_before_it_is_touched():
+    stage = {**STAGE, "not_preserved": [LOST]}
+    with pytest.raises(PatchingError, match=r"host ws1: not preserved: viewer 1\.0 \(/usr/bin/viewer is missing\)"):
+        restore_point("ws1", "run", {"snapshot": {"provider": "preserved"}}, stage)
+    # Whoever has a snapshot needs no packages.
+    assert restore_point("ws1", "run", {"snapshot": {"provider": "container"}}, stage)["provider"] == "container"
