@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PLAYBOOK := ansible-playbook -i inventories/lab/hosts.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help env system lab lab-down demo test test-full lint types unit unit36 sanity docs molecule system-tests bench lock clean
+.PHONY: help env system browser lab lab-down demo test test-full lint types unit report unit36 sanity docs molecule system-tests bench lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -17,6 +17,9 @@ env: ## Python packages into .venv, as locked
 system: ## System packages, with apt-get
 	@tools/system_packages.sh
 
+browser:
+	@tools/system_packages.sh chromium
+
 lab: system env ## Build and start the lab hospital (root)
 	@.venv/bin/$(PLAYBOOK) playbooks/lab_up.yml
 
@@ -26,10 +29,10 @@ lab-down: system env ## Stop and remove the lab hospital
 demo: lab ## One patch night on the lab hospital
 	@.venv/bin/python -m tests.demo.demo
 
-test: system env ## Every test, with seconds per suite
+test: system browser env ## Every test, with seconds per suite
 	@.venv/bin/python tools/run_suites.py
 
-test-full: system env ## Every test, the slow ones as well
+test-full: system browser env ## Every test, the slow ones as well
 	@.venv/bin/python tools/run_suites.py --full
 
 lint: env ## ruff, yamllint, ansible-lint, shellcheck
@@ -41,6 +44,9 @@ types: env ## mypy
 
 unit: env ## Unit tests
 	@.venv/bin/python tools/run_suites.py unit
+
+report: browser env ## The report's page in headless Chromium, with screenshots
+	@.venv/bin/python tools/run_suites.py report
 
 unit36: env ## What travels to hosts, under Python 3.6
 	@.venv/bin/python tools/run_suites.py unit36

@@ -26,7 +26,7 @@ fi
 index="${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}}"
 [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
 
-echo "Installing $(grep -c '^[a-z0-9]' requirements.lock) locked Python packages, about 450 MB on disk."
+echo "Installing $(grep -c '^[a-z0-9]' requirements.lock) locked Python packages, about 700 MB on disk."
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
 cp requirements.lock "$stamp"
 echo "The environment is ready: .venv ($(.venv/bin/python --version), $(.venv/bin/ansible --version | head -n 1))."

@@ -64,10 +64,16 @@ SUITES = (
         ],
     ),
     Suite("types", 60, ["mypy"]),
-    Suite("unit", 90, [f"pytest {COLLECTION}/tests/unit"]),
+    Suite(
+        "unit",
+        120,
+        [f"pytest {COLLECTION}/tests/unit -m 'not slow'"],
+        full_commands=[f"pytest {COLLECTION}/tests/unit"],
+    ),
     Suite("unit36", 60, ["tools/python36.sh"]),
     Suite("sanity", 240, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),
     Suite("docs", 60, ["tools/docs.sh"]),
+    Suite("report", 60, ["pytest tests/report"]),
     Suite("molecule", 300, ["tools/molecule.sh"], needs_lab=True),
     Suite(
         "system",

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Install the Debian packages that the project needs, or those that are named. Changes nothing when they are there.
-#   system_packages.sh              all
+#   system_packages.sh              all that the lab and the playbooks need
 #   system_packages.sh shellcheck   only these
+#   system_packages.sh chromium     the browser (80 MB) of the suite `report`, which nothing else needs
 set -eu
 
 all="debian-archive-keyring faketime git gnupg iptables make mmdebstrap netavark nftables openssh-client openssl \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demonstration: one real patch night on the lab hospital, told as it happens."""
+"""The demonstration: a real patch night on the lab hospital and a bad patch, told as they happen."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ class Marks:
 
 
 def main() -> int:
-    """Play the night; return 0 when all that the demonstration promises held."""
+    """Play both scenes; return 0 when all that the demonstration promises held."""
     begun = time.monotonic()
     try:
         _night()
+        _bad_patch()
     except DemoFailedError as error:
         console.print(f"[bold red]The demonstration failed:[/] {error}")
         return 1
@@ -61,6 +62,7 @@ def main() -> int:
 
 
 def _night() -> None:
+    _scene("One patch night, end to end")
     _say("The lab's hosts start from their images: real security updates are pending")
     lab.reset(PATCHED)
     before = {host: Marks.of(host) for host in PATCHED}
@@ -86,15 +88,11 @@ def _night() -> None:
         _play("playbooks/patch.yml", extra=approved)
     run = ROOT / "evidence" / plan["plan_id"]
     portal = _between(run, PORTALS, traffic)
-    _write_traffic(run, portal)
-    reported = _play("playbooks/report.yml", extra={"patching_run_id": plan["plan_id"]})
-    console.print("\n".join(reported.results("Write the report")[0]["text"]))
+    console.print("\n".join(_report(run, portal)))
 
     _say("What the demonstration promises, asked of the hosts themselves")
     _check_packages(before)
-    failed = [answer for answer in portal if not answer.ok]
-    console.print(f"requests through lb1 while the portals were patched: {len(portal)}, failed: {len(failed)}")
-    _require(bool(portal) and not failed, f"requests failed: {[answer.detail for answer in failed[:3]]}")
+    _require_all_answered(portal)
     others = len(traffic.answers) - len(portal)
     console.print(f"requests through lb1 during the rest of the night (lb1 and db1 are single hosts): {others}")
     connections = lab.pump_connections()
@@ -113,6 +111,86 @@ def _night() -> None:
     console.print(f"\nReport: {run / 'report.html'}")
 
 
+def _bad_patch() -> None:
+    _scene("A bad patch, caught and undone")
+    _say("The hospital's repository offers ehr-portal 1.2.0: its unit stays active, its pages fail")
+    lab.publish(*(lab.PortalVersion(*one) for one in (("1.0.0",), ("1.1.0",), ("1.2.0", "unhealthy"))))
+    try:
+        _caught_and_undone()
+    finally:
+        lab.publish()
+
+
+def _caught_and_undone() -> None:
+    before = {host: _touched(host) for host in PORTALS}
+    plan = _play("playbooks/prepare.yml").results("Make the plan")[0]
+    approved = {"patching_plan": plan["digest"]}
+    _play("playbooks/stage.yml", extra=approved)
+
+    _say(f"Patch, while {PER_SECOND} requests a second go through lb1")
+    with Traffic(lab.url("lb1"), PER_SECOND) as traffic:
+        _play("playbooks/patch.yml", extra=approved, stopped=True)
+    run = ROOT / "evidence" / plan["plan_id"]
+    text = _report(run, traffic.answers)
+    console.print("\n".join(text))
+
+    _say("What the demonstration promises, asked of the hosts themselves")
+    outcomes = {record["host"]: record["detail"]["outcome"] for record in _records(run) if record["event"] == "outcome"}
+    console.print(f"outcomes: {outcomes}")
+    _require(outcomes == {"portal1": "rolled_back", "portal2": "not_started"}, f"other outcomes: {outcomes}")
+    for host in PORTALS:
+        after = _touched(host)
+        _require(after.packages == before[host].packages, f"{host} has other packages than before")
+        _require(after.booted == before[host].booted, f"{host} was started again")
+        _require(after.healthy, f"{host} is not healthy")
+    console.print("portal1: packages as before, healthy, in service; portal2: never touched")
+    _require(_touched("portal2").portal_since == before["portal2"].portal_since, "portal2's service was restarted")
+    _require_all_answered(traffic.answers)
+    first = json.loads((run / "report.json").read_text(encoding="utf-8"))["needs_you"][0]
+    _require("portal1" in first["hosts"] and bool(first["why"]), f"the report's first line does not say why: {first}")
+    _play("playbooks/verify.yml", extra={"patching_run_id": plan["plan_id"]})
+    console.print(f"\nReport: {run / 'report.html'}")
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a patch would have changed on a portal host."""
+
+    packages: str
+    booted: str
+    portal_since: str
+    healthy: bool
+
+
+def _touched(host: str) -> Touched:
+    return Touched(
+        lab.exec(host, "dpkg-query -W"),
+        lab.exec(host, "stat -c %Y /proc/1"),
+        lab.exec(host, "systemctl show --property ActiveEnterTimestamp ehr-portal"),
+        "ok"
+        in lab.exec(
+            host, "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://localhost/health\").read())'"
+        ),
+    )
+
+
+def _require_all_answered(answers: list[Answer]) -> None:
+    failed = [answer for answer in answers if not answer.ok]
+    console.print(f"requests through lb1 while the portals were patched: {len(answers)}, failed: {len(failed)}")
+    _require(bool(answers) and not failed, f"requests failed: {[answer.detail for answer in failed[:3]]}")
+
+
+def _report(run: Path, portal: list[Answer]) -> list[str]:
+    """Add what the requests measured to the run's report, and return the report as the terminal shows it."""
+    _write_traffic(run, portal)
+    reported = _play("playbooks/report.yml", extra={"patching_run_id": run.name})
+    return list(reported.results("Write the report")[0]["text"])
+
+
+def _records(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def _check_packages(before: dict[str, Marks]) -> None:
     for host, earlier in before.items():
         now = Marks.of(host)
@@ -126,8 +204,7 @@ def _check_packages(before: dict[str, Marks]) -> None:
 
 def _between(run: Path, hosts: tuple[str, ...], traffic: Traffic) -> list[Answer]:
     """Return the requests from the first to the last record of these hosts."""
-    records = [json.loads(line) for line in (run / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
-    walked = [record for record in records if record["host"] in hosts and record["step"] not in ("stage", "gate")]
+    walked = [record for record in _records(run) if record["host"] in hosts and record["step"] not in ("stage", "gate")]
     times = [datetime.strptime(r["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for r in walked]
     return traffic.between(min(times), max(times))
 
@@ -148,14 +225,19 @@ def _write_traffic(run: Path, portal: list[Answer]) -> None:
     (run / "traffic.json").write_text(json.dumps(measured), encoding="utf-8")
 
 
-def _play(playbook: str, **arguments: Any) -> Played:
+def _play(playbook: str, *, stopped: bool = False, **arguments: Any) -> Played:
+    """Play a playbook, which has to exit 0, or, when it has to stop, with something else."""
     begun = time.monotonic()
     played = play(playbook, **arguments)
     console.print(f"[dim]ansible-playbook {playbook}: exit {played.rc}, {time.monotonic() - begun:.0f} s[/]")
-    if played.rc:
+    if bool(played.rc) != stopped:
         console.print(played.stdout[-6000:])
-    _require(played.rc == 0, f"{playbook}: {'; '.join(played.messages())}")
+    _require(bool(played.rc) == stopped, f"{playbook}: exit {played.rc}; {'; '.join(played.messages())}")
     return played
+
+
+def _scene(title: str) -> None:
+    console.rule(f"[bold]{title}")
 
 
 def _say(sentence: str) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "clear_pump_connections",
     "container",
     "exec",
+    "in_mount_namespace",
     "publish",
     "pump_connections",
     "reset",
@@ -55,6 +56,12 @@ def stop(host: str) -> None:
 def exec(host: str, command: str, *, check: bool = True) -> str:  # noqa: A001 - as podman calls it
     """Run a shell command in a host as root, past SSH and Ansible, and return what it printed."""
     return _engine().podman("exec", container(host), "sh", "-c", command, check=check).stdout
+
+
+def in_mount_namespace(host: str, command: str) -> None:
+    """Run a shell command of this machine with a host's file systems: a host may not mount by itself."""
+    pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
+    subprocess.run(["nsenter", "--target", pid, "--mount", "sh", "-c", command], check=True)
 
 
 def address(host: str) -> str:

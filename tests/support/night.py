@@ -7,7 +7,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support import lab
 from tests.support.playbook import Played, play
+
+PORTALS = ("portal1", "portal2")
+
+
+def as_found(host: str) -> str:
+    """Return a host's packages with their marks, its services with the time of their start, and who holds it."""
+    services = "systemctl show --property Id,ActiveState,ActiveEnterTimestamp ehr-portal nginx ssh"
+    staged = "find /var/lib/hospital-patching -name '*.deb' 2>/dev/null | sort"
+    found = lab.exec(host, f"dpkg-query -W; apt-mark showmanual; apt-mark showhold; {services}; {staged}; true")
+    journal = lab.exec(host, "cat /var/lib/hospital-patching/journal.jsonl 2>/dev/null; true")
+    events = [json.loads(line)["event"] for line in journal.splitlines()]
+    return f"{found}held {events.count('held') - events.count('released')} times"
 
 
 class Night:

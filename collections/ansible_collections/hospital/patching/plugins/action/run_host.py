@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import rollback
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -18,6 +19,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     ARGUMENTS = {
         **RUN_ARGUMENTS,
         "part": {"type": "str", "required": True, "choices": ["manifest", "transaction"]},
+        "updates": {"type": "list", "elements": "str", "default": []},
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +33,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "changed": False,
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
+            "part_of_it": rollback.narrowed(stage["transaction"], arguments["updates"]),
+            "health_before": run.health_before(host),
             "finished": run.finished(host),
             "out": run.out(host),
+            "outcome": run.outcome(host),
         }

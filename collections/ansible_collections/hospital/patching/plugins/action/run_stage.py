@@ -8,6 +8,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
 #: What the run and the report need of a stage result.
@@ -35,4 +36,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         kept["listed"] = ((run.evidence.assessment(host) or {}).get("pending") or {}).get("listed")
         if not self._task.check_mode:
             run.save_stage(host, kept)
+        if not kept["nothing_to_do"]:
+            restore_point(host, run.run_id, run.host(host), kept)  # a host without a way back is refused today
         return {"changed": False, "transaction": kept["transaction"]["digest"]}

@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import candidates, evidence, plan, plan_text
+from ansible_collections.hospital.patching.plugins.plugin_utils import candidates, evidence, names, plan, plan_text
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
 
@@ -19,18 +19,21 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     ARGUMENTS = {
         "hosts": {"type": "list", "elements": "str", "required": True},
+        "pattern": {"type": "str", "default": ""},
         "evidence_dir": {"type": "path", "default": "evidence"},
     }
     clock = Clock()
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store, now = evidence.Evidence(Path(arguments["evidence_dir"])), self.clock.now()
-        if not arguments["hosts"]:
+        pattern, known = arguments["pattern"], {"all", "ungrouped", *task_vars["groups"], *task_vars["groups"]["all"]}
+        unknown = names.unknown_terms(pattern, known)
+        if unknown or not arguments["hosts"]:
             raise PatchingError(
-                "the plan",
-                "the pattern in patching_hosts matches no host of the inventory",
-                "at least one host",
-                "name a group of your inventory there, or use the inventory that has this one",
+                f"patching_hosts {pattern!r}",
+                f"the inventory does not know {', '.join(unknown)}" if unknown else "it matches no host",
+                "hosts or groups of the inventory",
+                "correct the pattern, or use the inventory that has them",
             )
         hostvars, asked_for = task_vars["hostvars"], set(arguments["hosts"])
         fleet = {

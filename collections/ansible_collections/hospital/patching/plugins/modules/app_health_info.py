@@ -106,6 +106,18 @@ results:
       description: How long the probe took, in milliseconds.
       type: int
       sample: 13
+    at:
+      description:
+        - When the reading that gave the verdict ended, by the clock of the machine that read, in UTC.
+        - A probe that is V(ok) is not read again, so this is when it was first seen to be V(ok) in this call.
+      type: str
+      sample: "2026-11-22T07:03:12Z"
+    not_ok:
+      description:
+        - C(from) when C(to) when this call saw the probe not to be V(ok); both the same where that was once.
+        - Null when its first reading was V(ok).
+      type: dict
+      sample: {from: "2026-11-22T07:03:02Z", to: "2026-11-22T07:03:10Z"}
     value:
       description: What is compared before and after, by the probe's type; null when nothing was read.
       type: raw

@@ -17,6 +17,14 @@ extends_documentation_fragment:
   - hospital.patching.controller.promises
   - hospital.patching.controller
 options:
+  way_back:
+    description: Ask for a rollback, which needs no approval, soak or faultless run and may use any window of the host.
+    type: bool
+    default: false
+  outside_window:
+    description: With O(way_back=true), a person has said that it cannot wait for a window.
+    type: bool
+    default: false
   poll_s:
     description: Seconds between two questions while the answer is wait.
     type: int

@@ -19,6 +19,11 @@ options:
     type: str
     required: true
     choices: [manifest, transaction]
+  updates:
+    description: With O(part=transaction), the packages that RV(part_of_it) is narrowed to; empty means all.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -41,6 +46,19 @@ manifest:
 transaction:
   description: The transaction that stage resolved.
   type: dict
+  returned: when O(part=transaction)
+part_of_it:
+  description: The part of the transaction that concerns O(updates), with a digest of its own.
+  type: dict
+  returned: when O(part=transaction)
+health_before:
+  description: The probes' readings just before the run touched the host; empty when it has not.
+  type: list
+  elements: dict
+  returned: when O(part=transaction)
+outcome:
+  description: The outcome that the run's ledger has of the host; V(not_started) when it has none.
+  type: str
   returned: when O(part=transaction)
 finished:
   description: Whether this run is done with the host, for good or until a person has looked at it.

@@ -22,6 +22,12 @@ options:
     type: list
     elements: str
     required: true
+  pattern:
+    description:
+      - The pattern that O(hosts) came from. A plain name in it that the inventory does not know is refused, where
+        Ansible only warns.
+    type: str
+    default: ''
   evidence_dir:
     description: Directory on the controller that keeps evidence.
     type: path

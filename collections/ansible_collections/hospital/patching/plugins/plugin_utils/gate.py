@@ -61,6 +61,9 @@ class Question:
         return self.end - self.need if self.end else None
 
 
+Check = Callable[[Question], Gate | None]
+
+
 def decide(
     plan: Mapping[str, Any],
     host: str,
@@ -84,12 +87,35 @@ def decide(
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
     question = Question(plan, host, now, states, contact, stop_requested, approvers, failure_budget)
-    answers = [answer for check in CHECKS if (answer := check(question)) is not None]
+    return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
+
+
+def decide_way_back(
+    plan: Mapping[str, Any],
+    host: str,
+    now: datetime,
+    states: Mapping[str, HostState],
+    contact: Contact,
+    outside_window: bool,
+) -> Gate:
+    """Say whether a person may have ``host`` taken back at ``now``.
+
+    Nothing new is installed, so approval, soak, and earlier failures do not
+    count; hands-off, the window and the service's other hosts do. A person who
+    takes it upon himself may say that it cannot wait for the window.
+    """
+    question = Question(plan, host, now, states, contact, False, (), 0)
+    checks = CHECKS_BACK[:-1] if outside_window else CHECKS_BACK
+    return _gravest(question, checks) or Gate("go", "enough peers in service")
+
+
+def _gravest(question: Question, checks: Iterable[Check]) -> Gate | None:
+    answers = [answer for check in checks if (answer := check(question)) is not None]
     for decision in ("stop", "wait"):
         for answer in answers:
             if answer.decision == decision:
                 return answer
-    return Gate("go", "window open, work and way back fit, enough peers in service")
+    return None
 
 
 def _stop_file(question: Question) -> Gate | None:
@@ -112,8 +138,11 @@ def _budget(question: Question) -> Gate | None:
     failed = [host for host in question.plan["hosts"] if _outcome(question, host) in FAILURES]
     if len(failed) <= question.failure_budget:
         return None
-    seen = ", ".join(f"{host} is {_outcome(question, host)}" for host in failed)
-    return Gate("stop", f"{seen}; the run may have {question.failure_budget} failed hosts")
+    seen = ", ".join(f"{host} is {str(_outcome(question, host)).replace('_', ' ')}" for host in failed)
+    return Gate(
+        "stop",
+        f"{seen}: the run stopped before it could harm another (failed hosts allowed: {question.failure_budget})",
+    )
 
 
 def _outcome(question: Question, host: str) -> str | None:
@@ -245,7 +274,20 @@ def _proven(question: Question, host: str, ring: str) -> Gate | None:
     return None
 
 
-CHECKS: tuple[Callable[[Question], Gate | None], ...] = (
+def _window_for_way_back(question: Question) -> Gate | None:
+    """Any window of the host's rule will do: the plan's own may have passed long ago."""
+    window = question.entry["window"]
+    if window is None:
+        return None
+    live = Window.parse(window["text"]).open_at(question.now)
+    need = timedelta(seconds=question.entry["way_back_s"])
+    if live is not None and question.now + need <= live.end:
+        return None
+    seen = f"its window {window['text']!r} is not open for the {question.entry['way_back_s']} s that the way back takes"
+    return Gate("stop", f"{seen}; wait for it, or say rollback_outside_window=true")
+
+
+CHECKS: tuple[Check, ...] = (
     _stop_file,
     _hands_off,
     _approved,
@@ -256,3 +298,5 @@ CHECKS: tuple[Callable[[Question], Gate | None], ...] = (
     _balancers,
     _ring_before,
 )
+#: The window last, which a person may do without.
+CHECKS_BACK: tuple[Check, ...] = (_hands_off, _peers, _partners, _balancers, _window_for_way_back)

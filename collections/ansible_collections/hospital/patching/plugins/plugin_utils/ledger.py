@@ -212,6 +212,11 @@ def _read_line(line: bytes) -> tuple[str | None, Record | None]:
     return (None if fits else "its content does not fit its hash, so it was changed"), record
 
 
+def records_of(path: Path) -> list[Record | None]:
+    """Return the record of every whole line, changed or not; None for a line that is none."""
+    return [_read_line(line)[1] for line in _lines(path)]
+
+
 def verify(path: Path, head: Head | None = None) -> list[Finding]:
     """Return what is wrong with the ledger; an empty list when nothing is.
 

@@ -28,3 +28,12 @@ def name_problem(name: str, groups: Collection[str] = ()) -> str | None:
     if name in groups or name in ("all", "ungrouped"):
         return f"the name {name!r} is also a group of the inventory"
     return None
+
+
+def unknown_terms(pattern: str, known: Collection[str]) -> list[str]:
+    """Return the plain names of a ``hosts:`` pattern that no host or group of the inventory has.
+
+    Ansible only warns about them, and a host would be left out unseen.
+    """
+    terms = (term.strip().lstrip("&!") for term in re.split(r"[,:]", pattern))
+    return [term for term in terms if term and not PATTERN_CHARACTERS.search(term) and term not in known]

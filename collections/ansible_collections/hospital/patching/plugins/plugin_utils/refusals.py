@@ -50,8 +50,8 @@ def exclusion(host: str, fleet: Fleet) -> Exclusion | None:
     return None
 
 
-def _refused(reason: str) -> Exclusion:
-    return Exclusion("refused", reason)
+def _refused(case: Case, seen: str, expected: str, next_step: str) -> Exclusion:
+    return Exclusion("refused", str(PatchingError(f"host {case.host}", seen, expected, next_step)))
 
 
 def _policy(case: Case) -> Exclusion | None:
@@ -64,7 +64,9 @@ def _policy(case: Case) -> Exclusion | None:
 
 def _name(case: Case) -> Exclusion | None:
     problem = name_problem(case.host, case.fleet.groups)
-    return _refused(f"{problem}, so no wave can name it; rename the host or the group") if problem else None
+    if problem is None:
+        return None
+    return _refused(case, problem, "a name that a wave can carry", "rename the host or the group, and plan again")
 
 
 def _assessed(case: Case) -> Exclusion | None:
@@ -76,9 +78,10 @@ def _assessed(case: Case) -> Exclusion | None:
         group_of(case.candidate.assessment["facts"])
         str(case.candidate.assessment["manager"])
     except PatchingError as error:
-        return _refused(f"its assessment cannot be used: {error}")
+        return Exclusion("refused", f"host {case.host}: its assessment cannot be used: {error}")
     except (KeyError, TypeError) as error:
-        return _refused(f"its assessment cannot be used: {type(error).__name__} {error}; assess it again")
+        seen = f"an assessment that cannot be used ({type(error).__name__} {error})"
+        return _refused(case, seen, "one that assess has written", "run assess for it, and plan again")
     if not case.candidate.assessment["updates"]:
         return Exclusion("nothing_to_do", "no update is pending")
     return None
@@ -93,7 +96,12 @@ def _require_update(text: str) -> None:
 
 def _validated(case: Case) -> Exclusion | None:
     if case.candidate.settings.policy == "vendor_validated":
-        return _refused("vendor_validated: this release reads no list of versions that the vendor allows")
+        return _refused(
+            case,
+            "policy vendor_validated, and this release reads no list of versions that the vendor allows",
+            "policy managed or observed",
+            "leave its patching to the vendor until lists can be read",
+        )
     return None
 
 
@@ -102,7 +110,12 @@ def _stated(case: Case) -> Exclusion | None:
         return None
     for setting in ("service", "window", "drain"):
         if getattr(case.candidate.settings, setting) is None:
-            return _refused(f"patching_{setting} is not set; a managed server needs it")
+            return _refused(
+                case,
+                f"patching_{setting} is not set",
+                "service, window and drain, which a managed server needs",
+                f"set patching_{setting} for it, or for its group",
+            )
     return None
 
 
@@ -111,13 +124,17 @@ def _drain_host(case: Case) -> Exclusion | None:
     if balancer is None:
         return None
     if balancer == case.host:
-        return _refused("patching_drain names the host itself; it cannot drain itself")
+        return _refused(
+            case, "patching_drain names the host itself", "the host that sends users to it", "name its load balancer"
+        )
     known = case.fleet.candidates.get(balancer)
     if known is None:
-        return _refused(f"patching_drain names {balancer}, which is not among the planned inventory's hosts")
+        seen = f"patching_drain names {balancer}, which the inventory does not know"
+        return _refused(case, seen, "a host of the inventory", "correct the name, or add the host")
     # One that the plan was not asked for is left alone, so the gate's own checks are enough for it.
     if known.assessment is None and (known.why_not is None or known.why_not.outcome != "excluded"):
-        return _refused(f"{balancer}, which drains it, could not be assessed")
+        seen = f"{balancer}, which drains it, could not be assessed"
+        return _refused(case, seen, "a load balancer that answers", f"find out why {balancer} does not")
     return None
 
 
@@ -126,27 +143,37 @@ def _service(case: Case) -> Exclusion | None:
     if name is None:
         return None
     if name in case.fleet.service_problems:
-        return _refused(f"service {name}: {case.fleet.service_problems[name]}")
+        return Exclusion("refused", case.fleet.service_problems[name])
     service = case.fleet.services[name]
     if service.allowance < 1:
         out = ", ".join(service.out)
         return _refused(
-            f"service {name}: {len(service.hosts)} hosts, {service.min_healthy} must stay healthy,"
-            f" and {out} could not be assessed, so none may be taken out; bring {out} back first"
+            case,
+            f"of the {len(service.hosts)} hosts of service {name}, {out} could not be assessed and counts as out",
+            f"{service.min_healthy} that stay healthy while one more is out",
+            f"bring {out} back first",
         )
     for partner in service.never_with:
         if case.fleet.services[partner].out:
             out = ", ".join(case.fleet.services[partner].out)
-            return _refused(f"service {partner}, never disrupted with {name}, has {out} out; bring it back first")
+            return _refused(
+                case,
+                f"service {partner} has {out} out",
+                f"all of {partner} in service, which is never disrupted with {name}",
+                f"bring {out} back first",
+            )
     return None
 
 
 def _approval(case: Case) -> Exclusion | None:
     tier = case.candidate.settings.tier
     if APPROVALS[tier] and case.candidate.settings.allowed_signers is None:
-        return _refused(f"tier {tier} needs {APPROVALS[tier]} signed approvals; patching_allowed_signers is not set")
+        seen = f"tier {tier}, and patching_allowed_signers is not set"
+        expected = f"{APPROVALS[tier]} signed approvals, and a list of who may sign"
+        return _refused(case, seen, expected, "set patching_allowed_signers")
     if tier == 1 and not case.fleet.watched:
-        return _refused("tier 1 needs a watcher on a second machine, and there is none")
+        seen = "tier 1, and no watcher on a second machine"
+        return _refused(case, seen, "a watcher that pages when a run goes silent", "leave it to a release that has one")
     return None
 
 

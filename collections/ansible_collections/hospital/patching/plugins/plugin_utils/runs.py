@@ -114,6 +114,20 @@ class Run:
         state = self.states().get(host)
         return state is not None and state.out
 
+    def outcome(self, host: str) -> str:
+        """Return the outcome that the ledger has of a host."""
+        state = self.states().get(host)
+        return (state and state.outcome) or "not_started"
+
+    def health_before(self, host: str) -> list[dict[str, Any]]:
+        """Return the probes' readings just before this run touched the host last; empty when it has not."""
+        for record in reversed(self.ledger.read()):
+            if record["host"] == host and record["step"] == "health_before" and record["event"] == "done":
+                probes = record["detail"].get("probes")
+                if probes is not None and "verdict" in record["detail"]:
+                    return list(probes)
+        return []
+
     def keeps(self, host: str, outcome: str) -> bool:
         """Say whether an earlier failure of the host is kept: not being touched again does not mend it."""
         state = self.states().get(host)

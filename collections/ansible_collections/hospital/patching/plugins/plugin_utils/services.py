@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 
@@ -63,7 +64,7 @@ def services_of(candidates: Mapping[str, Candidate]) -> tuple[dict[str, Service]
         services[name] = service
         problem = _contradiction(hosts) or _impossible(service, hosts) or _unknown_partner(service, members)
         if problem:
-            problems[name] = problem
+            problems[name] = str(PatchingError(f"service {name}", *problem))
     return services, problems
 
 
@@ -93,31 +94,38 @@ def _min_healthy(hosts: Mapping[str, Candidate]) -> int:
     return len(hosts) - 1
 
 
-def _contradiction(hosts: Mapping[str, Candidate]) -> str | None:
+#: What was seen, what was expected, what to do next.
+Problem = tuple[str, str, str]
+
+
+def _contradiction(hosts: Mapping[str, Candidate]) -> Problem | None:
     for setting in ("tier", "min_healthy"):
         values = {host: getattr(one.settings, setting) for host, one in hosts.items()}
         if len(set(values.values())) > 1:
             seen = ", ".join(f"{value} on {host}" for host, value in values.items())
-            return f"its hosts contradict each other in patching_{setting}: {seen}; set it once for the service"
+            return f"patching_{setting} is {seen}", "one value for the service", "set it once for all of its hosts"
     return None
 
 
-def _impossible(service: Service, hosts: Mapping[str, Candidate]) -> str | None:
+def _impossible(service: Service, hosts: Mapping[str, Candidate]) -> Problem | None:
     size = len(service.hosts)
     if service.min_healthy < size:
         return None
     if size == 1 and all(one.settings.min_healthy is None for one in hosts.values()):
         return (
-            f"{service.hosts[0]} carries it alone and states no downtime that it accepts;"
-            " set patching_downtime_s, or patching_min_healthy to 0"
+            f"{service.hosts[0]} carries it alone and states no downtime that it accepts",
+            "a downtime that its users accept",
+            "set patching_downtime_s, or patching_min_healthy to 0",
         )
-    return f"patching_min_healthy is {service.min_healthy} of {size} hosts, so none may ever be out; lower it"
+    seen = f"patching_min_healthy is {service.min_healthy} of {size} hosts, so none may ever be out"
+    return seen, f"at most {size - 1}", "lower it, or add a host to the service"
 
 
-def _unknown_partner(service: Service, members: Mapping[str, list[str]]) -> str | None:
+def _unknown_partner(service: Service, members: Mapping[str, list[str]]) -> Problem | None:
     if service.name in service.never_with:
-        return "patching_never_with names the service itself; name the other service"
+        return "patching_never_with names the service itself", "another service", "name that one"
     unknown = [partner for partner in service.never_with if partner not in members]
     if unknown:
-        return f"patching_never_with names {', '.join(unknown)}, which no host carries; correct the name"
+        seen = f"patching_never_with names {', '.join(unknown)}, which no host carries"
+        return seen, f"one of {', '.join(members)}", "correct the name, or set patching_service on its hosts"
     return None

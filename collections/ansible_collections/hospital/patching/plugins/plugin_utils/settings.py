@@ -203,7 +203,8 @@ def _value(host: str, setting: Setting, variables: Mapping[str, object]) -> Any:
     try:
         return setting.read(given)
     except PatchingError as error:
-        raise PatchingError(f"{setting.name} of {host}", error.seen, error.expected, error.next_step) from error
+        seen = f"{given!r}, and {error.seen}"
+        raise PatchingError(f"{setting.name} of {host}", seen, error.expected, error.next_step) from error
     except ValueError as error:
         raise PatchingError(
             f"{setting.name} of {host}", repr(given), str(error), "correct it where the inventory sets it"

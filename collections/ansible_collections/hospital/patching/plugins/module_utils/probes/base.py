@@ -103,7 +103,8 @@ class Probe:
         return self.result(verdict, detail, value, elapsed_ms)
 
     def result(self, verdict: str, detail: str, value: Any, elapsed_ms: int) -> Dict[str, Any]:
-        """Return the probe result of the contract."""
+        """Return the probe result of the contract, of a reading that ends now."""
+        at = self.context.clock.stamp()
         return {
             "name": self.name,
             "type": self.NAME,
@@ -111,6 +112,8 @@ class Probe:
             "verdict": verdict,
             "detail": detail,
             "seconds_ms": elapsed_ms,
+            "at": at,
+            "not_ok": None if verdict == "ok" else {"from": at, "to": at},
             "value": value,
         }
 

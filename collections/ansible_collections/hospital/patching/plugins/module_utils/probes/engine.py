@@ -40,8 +40,14 @@ def run_probes(probes: List[Probe], clock: Clock, wait_s: int = 0) -> List[Dict[
         clock.sleep(INTERVAL_S)
         again = [number for number, result in enumerate(results) if result["verdict"] != "ok"]
         for number, result in zip(again, _read_once([probes[number] for number in again], clock)):
-            results[number] = result
+            results[number] = _continued(results[number], result)
     return results
+
+
+def _continued(earlier: Dict[str, Any], result: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a newer result, with the span of all readings of this call that were not ok."""
+    last = earlier["not_ok"]["to"] if result["verdict"] == "ok" else result["at"]
+    return dict(result, not_ok={"from": earlier["not_ok"]["from"], "to": last})
 
 
 def _read_once(probes: List[Probe], clock: Clock) -> List[Dict[str, Any]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.failures import finding_text
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.timeline import Part
 
 #: Worst first.
@@ -79,18 +80,18 @@ def _probe(name: str, readings: Mapping[str, Mapping[str, Mapping[str, Any]]]) -
 
 
 def _findings(detail: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    for finding in detail.get("findings") or []:
-        if isinstance(finding, Mapping):
-            text = _text(finding.get("finding")) or "no words"
-            yield {"probe": _text(finding.get("probe")), "finding": text, "verdict": _known(finding.get("verdict"))}
-        else:
-            yield {"probe": None, "finding": str(finding), "verdict": None}
-    for problem in detail.get("problems") or []:
-        if isinstance(problem, Mapping):
-            text = f"{problem.get('subject')}: {problem.get('seen')}; expected {problem.get('expected')}"
-        else:
-            text = str(problem)
-        yield {"probe": None, "finding": text, "verdict": "failed"}
+    """Yield each finding once: what the check of versions found, the judge repeats."""
+    seen: set[tuple[str | None, str]] = set()
+    problems = [
+        {"subject": None, "finding": p, **(p if isinstance(p, Mapping) else {}), "verdict": "failed"}
+        for p in detail.get("problems") or []
+    ]
+    for finding in [*(detail.get("findings") or []), *problems]:
+        one: Mapping[str, Any] = finding if isinstance(finding, Mapping) else {"finding": finding}
+        row = {"probe": _text(one.get("probe")), "finding": finding_text(one), "verdict": _known(one.get("verdict"))}
+        if (row["probe"], str(row["finding"])) not in seen:
+            seen.add((row["probe"], str(row["finding"])))
+            yield row
 
 
 def _known(verdict: Any) -> str | None:

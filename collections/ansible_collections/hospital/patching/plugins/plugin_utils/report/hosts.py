@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import availability, looks, timeline
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.failures import failures_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.health import health_section
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.updates import cves_of, updates_section
 
@@ -36,6 +37,7 @@ def planned_host(
         "window": entry.get("window"),
         "outcome": outcome,
         "reason": reason,
+        "failures": failures_of(name, parts),
         "listed": _integer(stage.get("listed")),
         "installed": len(installed) if steps["install"] or outcome else None,
         "put_back": len(put_back),
@@ -49,6 +51,7 @@ def planned_host(
         "health": health_section(parts),
         "drain": _drain(entry, steps["drain"]),
         "out_ms": _out_ms(parts, ended),
+        "unavailable": _unavailable(entry, parts, ended),
         "returned": _returned(parts),
         "snapshot": _snapshot(entry, steps["snapshot"]),
         "steps": timeline.seconds_by_step(parts),
@@ -63,6 +66,7 @@ def other_host(name: str, entry: Mapping[str, Any]) -> Document:
         "window": None,
         "outcome": entry["outcome"],
         "reason": str(entry.get("reason") or ""),
+        "failures": [],
         "listed": None,
         "installed": None,
         "put_back": 0,
@@ -76,6 +80,7 @@ def other_host(name: str, entry: Mapping[str, Any]) -> Document:
         "health": health_section([]),
         "drain": None,
         "out_ms": None,
+        "unavailable": None,
         "returned": None,
         "snapshot": None,
         "steps": [],
@@ -155,6 +160,15 @@ def _snapshot(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> Document |
 def _out_ms(parts: Sequence[timeline.Part], ended: datetime | None) -> int | None:
     out = timeline.absence(parts)
     return None if out is None else timeline.milliseconds(out, ended)
+
+
+def _unavailable(entry: Mapping[str, Any], parts: Sequence[timeline.Part], ended: datetime | None) -> Document | None:
+    """Return for how long the host's probes were not ok, null for one that was not touched or never seen to be ok."""
+    names = looks.probes_that_count(entry)
+    found = availability.unavailable(parts, names)
+    if ended is None or found is None or not found.maybe:
+        return None
+    return {**availability.together([found], ended), "probes": names}
 
 
 def _returned(parts: Sequence[timeline.Part]) -> bool | None:

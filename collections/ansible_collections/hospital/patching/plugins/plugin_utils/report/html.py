@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import chart
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_host import host_details
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_services import services_table
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import (
     Markup,
     document,
@@ -46,7 +47,7 @@ def render_html(report: Mapping[str, Any]) -> str:
         _needs_you(report["needs_you"]),
         _figures(report),
         _timeline(report, where, links),
-        _services(report),
+        services_table(report),
         _hosts(report, links),
         _evidence(report, where),
     )
@@ -82,19 +83,22 @@ def _needs_you(lines: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def _needs_line(line: Mapping[str, Any]) -> Markup:
-    word = words.TROUBLES.get(line["kind"]) or (words.outcome(line["outcome"]) if line["outcome"] else None)
     mood = "bad" if line["kind"] in _URGENT else "warn"
     pairs: list[tuple[str, str | Markup]] = [
+        ("State", line["now"]),
         ("Users feel", line["feels"]),
-        ("By when", line["deadline"]),
-        ("Do", tag("code", line["command"])),
+        (f"Do, {line['deadline']}", join(line["next"], tag("code", line["command"], class_="line"))),
         ("Call", line["call"]),
     ]
     return tag(
         "li",
-        tag("p", line["host"], tag("span", word, class_=f"pill {mood}") if word else None, class_="name"),
-        tag("p", line["why"]) if line["why"] else None,
-        tag("dl", [(tag("dt", name), tag("dd", value)) for name, value in pairs]),
+        tag(
+            "div",
+            tag("p", line["host"], " ", tag("span", line["word"], class_=f"pill {mood}"), class_="name"),
+            tag("p", line["why"], class_="why"),
+        ),
+        tag("dl", [(tag("dt", name), tag("dd", value)) for name, value in pairs if value]),
+        class_="loud" if line["kind"] == "stuck" else None,
     )
 
 
@@ -102,14 +106,15 @@ def _figures(report: Mapping[str, Any]) -> Markup:
     totals, coverage = report["totals"], report["coverage"]
     listed = words.UNMEASURED if totals["listed"] is None else f"of {totals['listed']:,} listed"
     if totals["put_back"]:
-        listed += f"; {totals['put_back']} put back"
+        listed += f", {totals['put_back']} put back"
+    listed += f"; {totals['security']:,} for security, {words.count(totals['cves'], 'CVE')}"
     asked = [one["measured"] for one in report["services"] if one["measured"] and one["measured"]["requests"]]
     requests = sum(one["requests"] for one in asked)
     percent = words.UNMEASURED if coverage["percent"] is None else f"{coverage['percent']} % of all known hosts"
     figures = [
         ("Up to date", f"{coverage['up_to_date']} of {coverage['hosts']}", percent),
         ("Updates installed", f"{totals['installed']:,}", listed),
-        ("Security updates", f"{totals['security']:,}", f"{words.count(totals['cves'], 'CVE')} named"),
+        ("Longest downtime", *_longest(report["services"])),
         (
             "Requests failed",
             f"{sum(one['failed'] or 0 for one in asked):,}" if asked else words.NONE,
@@ -122,6 +127,19 @@ def _figures(report: Mapping[str, Any]) -> Markup:
         [tag("div", tag("dt", name), tag("dd", value, tag("small", note))) for name, value, note in figures],
         class_="figures",
     )
+
+
+def _longest(services: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the downtime of the service that was away longest, one that is still away before all others."""
+    spans = [(one["service"], one["downtime"]) for one in services if one["downtime"]]
+    if not spans:
+        return words.NONE, words.UNMEASURED
+    name, span = max(spans, key=lambda one: (one[1]["at_most_s"] is None, one[1]["at_most_s"] or 0))
+    if span["at_most_s"] is None:
+        return "not over", str(name)
+    at_most = "\N{LESS-THAN OR EQUAL TO}" + words.NBSP if span["at_least_s"] < span["at_most_s"] else ""
+    note = f"{name}, as probed" if span["at_most_s"] else "no service, as probed"
+    return at_most + absence_words.seconds(span["at_most_s"]), note
 
 
 def _left(report: Mapping[str, Any]) -> tuple[str, str]:
@@ -172,72 +190,6 @@ def _took(row: Mapping[str, Any] | None) -> Markup:
     if row["status"] == "done":
         return tag("td", text, class_="num")
     return tag("td", text, " ", tag("span", row["status"], class_="bad-ink"), class_="num")
-
-
-def _services(report: Mapping[str, Any]) -> Markup | None:
-    if not report["services"] and not report["devices"]:
-        return None
-    body = [_service(service) for service in report["services"]]
-    table = tag(
-        "table",
-        tag(
-            "thead",
-            tag(
-                "tr",
-                [tag("th", name, scope="col") for name in ("Service", "Tier", "Hosts", "Out at once")],
-                [_column(name) for name in ("Requests sent", "Failed")],
-                tag("th", "Downtime", scope="col"),
-            ),
-        ),
-        tag("tbody", body),
-    )
-    return tag(
-        "section",
-        tag("h2", "Services"),
-        tag("div", table, class_="wide", tabindex="0") if body else None,
-        [_device(device) for device in report["devices"]],
-    )
-
-
-def _service(service: Mapping[str, Any]) -> Markup:
-    numbers = service["measured"] or {}
-    out = service["out_at_once"]
-    size = len(service["hosts"])
-    allowed = None if service["min_healthy"] is None else size - service["min_healthy"]
-    told = "none drained" if out is None else f"{out} of {size}"
-    if out is not None and allowed is not None:
-        told += f" (allowed {allowed})"
-    too_many = out is not None and allowed is not None and out > allowed
-    failed = numbers.get("failed")
-    return tag(
-        "tr",
-        tag("th", service["service"], scope="row"),
-        tag("td", words.NONE if service["tier"] is None else service["tier"]),
-        tag("td", ", ".join(service["hosts"])),
-        tag("td", told, class_="bad-ink" if too_many else None),
-        tag("td", _number(numbers.get("requests")), class_="num"),
-        tag("td", _number(failed), class_="num bad-ink" if failed else "num"),
-        tag("td", _downtime(numbers)),
-    )
-
-
-def _downtime(numbers: Mapping[str, Any]) -> str | Markup:
-    if numbers.get("downtime_ms") is None:
-        return tag("span", words.UNMEASURED, class_="soft")
-    if numbers["downtime_ms"] == 0:
-        slowest = numbers.get("longest_ms")
-        return "none" + (f"; longest pause {words.duration(slowest)}" if slowest else "")
-    return words.duration(numbers["downtime_ms"])
-
-
-def _number(number: int | None) -> str | Markup:
-    return tag("span", words.NONE, class_="soft") if number is None else f"{number:,}"
-
-
-def _device(device: Mapping[str, Any]) -> Markup:
-    number = device["connections"]
-    text = f": a medical device that counted {words.count(number, 'connection')}; it must have none."
-    return tag("p", tag("strong", device["host"]), text, class_="bad-ink" if number else "soft")
 
 
 def _hosts(report: Mapping[str, Any], links: Mapping[str, str]) -> Markup:

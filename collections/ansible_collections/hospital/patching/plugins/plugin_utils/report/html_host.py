@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import Markup, join, tag
 
 #: More CVEs than this of one update are folded.
@@ -40,6 +40,7 @@ def _facts(host: Mapping[str, Any]) -> Markup:
             ("Packages", words.marks(host)),
             ("Restart", words.restart(host)),
             ("Service", words.drained(host)),
+            ("Probes not ok", absence_words.unavailable(host)),
             ("Way back", words.way_back(host)),
         ]
     if host["not_preserved"]:

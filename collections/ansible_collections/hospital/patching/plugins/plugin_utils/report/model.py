@@ -53,7 +53,7 @@ def build_report(
     """
     counted = traffic or {}
     parts = timeline.parts_by_host(ledger_records)
-    started, ended, finished = _span(ledger_records)
+    started, ended, finished = _span(ledger_records, parts)
     found = outcomes.by_host(plan, ledger_records)
     reasons = outcomes.reasons(plan, ledger_records)
     hosts = [
@@ -63,7 +63,7 @@ def build_report(
         for name in _in_plan_order(plan)
     ]
     hosts += [other_host(name, plan["not_planned"][name]) for name in sorted(plan["not_planned"], key=natural_key)]
-    services = services_section(plan, parts, found, counted)
+    services = services_section(plan, parts, found, counted, ended)
     devices = devices_section(counted)
     window = _window(plan, ended)
     run_id = _run_id(plan, ledger_records)
@@ -101,7 +101,9 @@ def _in_plan_order(plan: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(in_waves)) + rest
 
 
-def _span(records: Sequence[Mapping[str, Any]]) -> tuple[datetime | None, datetime | None, bool]:
+def _span(
+    records: Sequence[Mapping[str, Any]], parts: Mapping[str, Sequence[timeline.Part]]
+) -> tuple[datetime | None, datetime | None, bool]:
     """Return when the run was opened, its last record's time, and whether it was closed.
 
     A plan may have been staged days before: that is not part of the night.
@@ -109,7 +111,7 @@ def _span(records: Sequence[Mapping[str, Any]]) -> tuple[datetime | None, dateti
     night = [record for record in records if record["step"] not in ("assess", "prioritise", "plan", "stage")]
     if not night:
         return None, None, False
-    whole = timeline.bounds(part for parts in timeline.parts_by_host(night).values() for part in timeline.night(parts))
+    whole = timeline.bounds(part for those in parts.values() for part in timeline.night(those))
     first = read_stamp(night[0]["time"])
     opened = night[0].get("host") is None
     started = first if opened or whole is None else min(first, whole[0])

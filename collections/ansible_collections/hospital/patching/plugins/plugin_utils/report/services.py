@@ -4,32 +4,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import availability, looks, timeline
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
 MEASURED = ("requests", "failed", "downtime_ms", "longest_ms", "per_second")
+Document = dict[str, Any]
+Parts = Mapping[str, Sequence[timeline.Part]]
 
 
 def services_section(
     plan: Mapping[str, Any],
-    parts: Mapping[str, Sequence[timeline.Part]],
+    parts: Parts,
     outcomes: Mapping[str, str],
     traffic: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+    ended: datetime | None,
+) -> list[Document]:
     """Return the services, life-critical first.
 
-    ``out_at_once`` is how many hosts were drained together, null when none was;
-    ``measured`` is what requests sent through the service saw, null when
-    nothing was sent.
+    ``out`` says how each host that was touched was out of service, drained or
+    only held, and for how long; ``out_at_once`` how many were together, null
+    when none was. ``downtime`` is for how long no host served, null where the
+    run's own probes cannot tell; ``measured`` is what requests sent through the
+    service saw, null when nothing was sent.
     """
     measured = traffic.get("services") or {}
     sections = []
     for name, service in (plan.get("services") or {}).items():
         hosts = list(service.get("hosts") or [])
-        absences = [one for host in hosts if (one := timeline.absence(parts.get(host, ()))) is not None]
+        out = {host: one for host in hosts if (one := availability.out_of_service(parts.get(host, ()))) is not None}
         numbers = measured.get(name)
+        downtime, basis = _downtime(plan, hosts, parts, outcomes, ended)
         sections.append(
             {
                 "service": name,
@@ -37,7 +45,11 @@ def services_section(
                 "owner": service.get("owner"),
                 "hosts": hosts,
                 "min_healthy": service.get("min_healthy"),
-                "out_at_once": timeline.most_at_once(absences) if absences else None,
+                "out": [_out(host, how, span, ended) for host, (how, span) in out.items()],
+                "out_at_once": timeline.most_at_once(span for _how, span in out.values()) if out else None,
+                "downtime": downtime,
+                "downtime_basis": basis,
+                "accepted_s": _accepted(plan, hosts),
                 "outcomes": {host: outcomes.get(host) for host in hosts},
                 "measured": {key: _whole(numbers.get(key)) for key in MEASURED} if numbers else None,
             }
@@ -45,12 +57,54 @@ def services_section(
     return sorted(sections, key=lambda one: (9 if one["tier"] is None else one["tier"], natural_key(one["service"])))
 
 
+def _out(host: str, how: str, span: timeline.Absence, ended: datetime | None) -> Document:
+    length = timeline.milliseconds(span, ended)
+    return {
+        "host": host,
+        "how": how,
+        "start": stamp(span.start),
+        "end": span.end and stamp(span.end),
+        "out_s": None if length is None else round(length / 1000),
+    }
+
+
+def _downtime(
+    plan: Mapping[str, Any], hosts: Sequence[str], parts: Parts, outcomes: Mapping[str, str], ended: datetime | None
+) -> tuple[Document | None, str]:
+    """Return the service's downtime as the run's probes bound it, and on what that rests."""
+    if ended is None or not any(availability.out_of_service(parts.get(host, ())) for host in hosts):
+        return None, "no host of it was touched"
+    found = {
+        host: availability.presence(
+            parts.get(host, ()), looks.probes_that_count(plan["hosts"].get(host) or {}), outcomes.get(host)
+        )
+        for host in hosts
+    }
+    downtime = availability.together(list(found.values()), ended)
+    unseen = [host for host, one in found.items() if one is None]
+    if downtime["at_most_s"] == 0 and len(unseen) < len(hosts):
+        return downtime, "at every moment another host served"
+    if unseen:
+        return None, f"this run did not see {', '.join(unseen)} serve"
+    if downtime["at_most_s"] is None:
+        return downtime, "no host was seen to serve again"
+    if any(one is not None and not timeline.absence(parts.get(host, ())) for host, one in found.items()):
+        return downtime, "from the last good probe before to the first good one after"
+    return downtime, "no host of it was with its users"
+
+
+def _accepted(plan: Mapping[str, Any], hosts: Sequence[str]) -> int | None:
+    """Return the downtime that a service of a single host accepts."""
+    accepted = [(plan["hosts"].get(host) or {}).get("downtime_s") for host in hosts]
+    return accepted[0] if len(accepted) == 1 else None
+
+
 def _whole(number: Any) -> int | None:
     """Return a number as the whole one that contracts carry, None when nothing was measured."""
     return int(number) if isinstance(number, int | float) else None
 
 
-def devices_section(traffic: Mapping[str, Any]) -> list[dict[str, Any]]:
+def devices_section(traffic: Mapping[str, Any]) -> list[Document]:
     """Return how many connections each device that may not be contacted has counted itself."""
     devices = traffic.get("devices") or {}
     return [

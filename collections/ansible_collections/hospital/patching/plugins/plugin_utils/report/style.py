@@ -39,19 +39,26 @@ code{font:.86em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono"
 white-space:nowrap}
 .pill.good{color:var(--good);background:var(--good-bg)}.pill.warn{color:var(--warn);background:var(--warn-bg)}
 .pill.bad{color:var(--bad);background:var(--bad-bg)}.pill.quiet{color:var(--quiet);background:var(--quiet-bg)}
-.needs{margin:1.6rem 0 0;background:var(--sheet);border:1px solid var(--line);border-radius:10px;
-padding:1.1rem 1.4rem 1.2rem}
+.needs{--side:1.4rem;margin:1.6rem 0 0;background:var(--sheet);border:1px solid var(--line);border-radius:10px;
+padding:1.1rem var(--side) 1.2rem}
 .needs h2{margin:0}
 .needs.calm p{margin:.2rem 0 0}
 .needs ol{list-style:none;margin:.5rem 0 0;padding:0}
-.needs li{padding:.9rem 0;border-top:1px solid var(--line)}
+.needs li{position:relative;padding:.9rem 0;border-top:1px solid var(--line);display:grid;
+grid-template-columns:minmax(0,11fr) minmax(0,10fr);gap:.4rem 2rem}
 .needs li:first-child{border-top:0}
 .needs li:last-child{padding-bottom:0}
 .needs .name{font-size:1.08rem;font-weight:650;margin:0 0 .1rem}
 .needs .name .pill{margin-left:.5rem;vertical-align:.12em}
-.needs dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.45rem 0 0;font-size:.92rem}
+.needs dl{display:grid;grid-template-columns:4.8rem minmax(0,1fr);gap:.15rem .8rem;margin:.12rem 0 0;font-size:.92rem;
+align-content:start}
 .needs dt{color:var(--soft)}.needs dd{margin:0}
+.needs .why{font-size:.98rem;margin:0}
+.needs li.loud::before{content:"";position:absolute;left:calc(-1*var(--side) - 1px);top:.8rem;bottom:.8rem;width:4px;
+border-radius:2px;background:var(--bad)}
+.loud .name .pill{background:var(--bad);color:var(--sheet);letter-spacing:.02em}
 .needs code{background:var(--code);padding:.12rem .4rem;border-radius:4px;user-select:all}
+.needs code.line{width:fit-content;max-width:100%;margin:.1rem 0 .15rem}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.2rem,1fr));gap:1.2rem 1.5rem;margin:2rem 0 0}
 .figures div{border-top:2px solid var(--ink);padding-top:.45rem}
 .figures dt{color:var(--soft);font-size:.86rem;line-height:1.35}
@@ -100,7 +107,7 @@ details.host>summary{display:grid;grid-template-columns:1rem 8.5rem 8rem minmax(
 align-items:baseline;padding:.65rem 0;cursor:pointer;list-style:none}
 summary::-webkit-details-marker{display:none}
 details.host>summary::before{content:"";width:.42rem;height:.42rem;border:solid var(--soft);
-border-width:0 1.5px 1.5px 0;transform:rotate(-45deg);align-self:center}
+border-width:0 1.5px 1.5px 0;transform:rotate(-45deg);align-self:start;margin-top:.5rem}
 details.host[open]>summary::before{transform:rotate(45deg)}
 details.host>summary:hover .hostname{text-decoration:underline;text-underline-offset:.15em}
 .hostname{font-weight:650}
@@ -108,6 +115,12 @@ details.host>summary:hover .hostname{text-decoration:underline;text-underline-of
 .facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.15rem 1.2rem;margin:.2rem 0 0;
 font-size:.92rem}
 .facts dt{color:var(--soft)}.facts dd{margin:0}
+.label{display:none}
+.stacks table{table-layout:fixed}
+.stacks thead th:nth-child(1),.stacks thead th:nth-child(3){width:14%}
+.stacks thead th:nth-child(2),.stacks thead th:nth-child(4){width:25%}
+.stacks thead th{white-space:normal}
+.stacks+p{margin-top:.9rem}
 .updates table{table-layout:fixed}
 .updates td,.updates th{font-size:.88rem}
 .updates th:nth-child(2),.updates th:nth-child(3){width:21%}
@@ -120,12 +133,22 @@ font-size:.92rem}
 .line{display:block}
 .id{display:inline-block;max-width:100%}
 footer{margin-top:3rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.84rem}
+@media (max-width:60rem){
+.stacks table,.stacks tbody,.stacks tr,.stacks td,.stacks th{display:block}
+.stacks thead,.stacks td.idle{display:none}
+.stacks tbody tr{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.2rem 1.2rem;
+padding:.6rem 0;border-bottom:1px solid var(--line)}
+.stacks tbody th{grid-column:1/-1}
+.stacks td,.stacks tbody th{border:0;padding:0}
+.stacks .label{display:block;color:var(--soft);font-size:.82rem}
+}
 @media (max-width:44rem){
 main{padding:1.5rem 1rem 3rem}
 h1{font-size:1.65rem}.lead{font-size:1.05rem}
-.needs{padding:.9rem 1rem 1rem}
-.needs dl,.facts{grid-template-columns:1fr;gap:0}
-.needs dd,.facts dd{margin-bottom:.35rem}
+.needs{--side:1rem;padding:.9rem var(--side) 1rem}
+.needs li{grid-template-columns:minmax(0,1fr)}
+.facts{grid-template-columns:1fr;gap:0}
+.facts dd{margin-bottom:.35rem}
 .figures{grid-template-columns:1fr 1fr;gap:1rem}
 .row{grid-template-columns:minmax(0,1fr)}
 .rows .row{padding-top:.4rem}

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import visible
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.next_steps import NOW
 
 _SGR = {"good": "32", "warn": "33", "bad": "31", "quiet": "2", "bold": "1"}
 #: A longer package name or version does not push its column out for all the others.
@@ -57,8 +58,9 @@ def render_text(report: Mapping[str, Any], path: str | None = None, colour: bool
     where = words.zone(report)
     page.add(f"Patch night, {words.day(report['started'], where)}", ink="bold")
     page.add(words.headline(report))
-    page.add(words.span(report, where))
     _needs_you(page, report["needs_you"])
+    page.title("The night")
+    page.add(words.span(report, where), indent=2, hanging=2)
     for host in report["hosts"]:
         _host(page, host)
     _services(page, report)
@@ -69,15 +71,21 @@ def render_text(report: Mapping[str, Any], path: str | None = None, colour: bool
 
 
 def _needs_you(page: _Page, lines: Sequence[Mapping[str, Any]]) -> None:
-    page.title("Needs you")
+    # No empty line before it: the reason of a stop stands in the first five lines.
+    page.add("Needs you", ink="bold")
     if not lines:
         page.add("Nothing.", indent=2, ink="good")
     for number, line in enumerate(lines, 1):
-        told = f"{number}. {line['host']}: {line['why'] or words.outcome(line['outcome'])}"
-        page.add(told, indent=2, hanging=3, ink="bad" if line["deadline"] == "tonight" else "warn")
-        page.add(f"users: {line['feels']}", indent=5, hanging=7)
-        page.add(f"{line['deadline']}: {line['command']}", indent=5, hanging=2)
-        page.add(f"call: {line['call']}", indent=5, hanging=6)
+        ink = "bad" if line["deadline"] == NOW else "warn"
+        page.add(f"{number}. {line['host']}: {line['word']}. {line['why']}", indent=2, hanging=3, ink=ink)
+        for label, text in (
+            ("state", line["now"]),
+            ("users", line["feels"]),
+            (f"do, {line['deadline']}", f"{line['next']}: {line['command']}"),
+            ("call", line["call"]),
+        ):
+            if text:
+                page.add(f"{label}: {text}", indent=5, hanging=2)
 
 
 def _host(page: _Page, host: Mapping[str, Any]) -> None:
@@ -104,6 +112,7 @@ def _host(page: _Page, host: Mapping[str, Any]) -> None:
     if host["conffile_proposals"]:
         page.row("proposed", ", ".join(host["conffile_proposals"]))
     page.row("service", words.drained(host))
+    page.row("not ok for", absence_words.unavailable(host))
     page.row("way back", words.way_back(host))
     page.row("steps", ", ".join(_step(step) for step in host["steps"]))
 
@@ -150,9 +159,8 @@ def _services(page: _Page, report: Mapping[str, Any]) -> None:
     if report["services"] or report["devices"]:
         page.title("Services")
     for service in report["services"]:
-        out = service["out_at_once"]
-        told = "none drained" if out is None else f"at most {out} of {len(service['hosts'])} hosts out at once"
-        page.add(f"{service['service']}: {told}; {words.measured(service)}", indent=2, hanging=2)
+        told = [*absence_words.absences(service), absence_words.downtime(service), absence_words.measured(service)]
+        page.add(f"{service['service']}: {'; '.join(one for one in told if one)}", indent=2, hanging=2)
     for device in report["devices"]:
         counted = words.count(device["connections"], "connection")
         page.add(

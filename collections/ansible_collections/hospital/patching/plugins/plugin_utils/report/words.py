@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,6 +53,7 @@ TROUBLES = {
     "device_contacted": "device contacted",
     "felt": "users felt it",
     "unfinished": "no outcome yet",
+    "more": "further down",
 }
 FOOTER = (
     "A report of hospital.patching. It states what was recorded; whether that satisfies a rule is for an auditor to "
@@ -69,6 +70,13 @@ def outcome(word: str | None) -> str:
 def mood(word: str | None) -> str:
     """Return ``good``, ``warn``, ``bad`` or ``quiet``; a host without an outcome is ``bad``."""
     return MOODS.get(word or "", "bad")
+
+
+def some(names: Sequence[str], most: int = 4) -> str:
+    """Return the names, of many only the first."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
 
 
 def step(word: str) -> str:
@@ -208,19 +216,6 @@ def drained(host: Mapping[str, Any]) -> str:
     return f"{text} for {duration(host['out_ms'])}" + ("" if host["returned"] else ", NOT RETURNED")
 
 
-def measured(service: Mapping[str, Any]) -> str:
-    """Return what the requests sent through a service saw."""
-    numbers = service["measured"]
-    if numbers is None:
-        return "downtime not measured"
-    parts = []
-    if numbers["requests"] is not None:
-        parts.append(f"{count(numbers['requests'], 'request')}, {numbers['failed'] or 0} failed")
-    if numbers["downtime_ms"] is not None:
-        parts.append("no downtime" if numbers["downtime_ms"] == 0 else f"down {duration(numbers['downtime_ms'])}")
-    return ", ".join(parts) or "downtime not measured"
-
-
 def window_left(report: Mapping[str, Any]) -> str:
     """Return how far before the window's end the run was over."""
     window = report["window"]
@@ -275,10 +270,13 @@ def identity(host: Mapping[str, Any]) -> str:
 
 def gist(host: Mapping[str, Any]) -> str:
     """Return the host's night in one line."""
+    cause = next((f"{failure['what']}; " for failure in host["failures"] if failure["what"]), "")
+    if host["outcome"] == "stuck" and cause:
+        return f"{cause}health {health(host)}"
     if not host["steps"] or host["outcome"] in ("refused", "not_started", "unreachable", "excluded", "stuck", None):
         return str(host["reason"] or "nothing was recorded")
     if host["outcome"] == "rolled_back":
-        return f"{count(host['put_back'], 'update')} put back; health {health(host)}"
+        return f"{cause}{count(host['put_back'], 'update')} put back; health {health(host)}"
     security = sum(update["security"] for update in host["updates"] if update["state"] == "installed")
     parts = [f"{count(host['installed'], 'update')} ({security} security, {count(len(host['cves']), 'CVE')})"]
     if host["reboot"]["rebooted"]:

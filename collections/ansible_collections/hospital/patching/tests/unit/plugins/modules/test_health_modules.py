@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.modules import (
     host_snapshot_info,
     host_snapshot_rollback,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.schema import validate
 
 RUN = "20261122T010000Z-aaaaaaaa"
 
@@ -43,6 +44,7 @@ def test_health_is_read(call):
         probe = {"name": "engine", "type": "tcp", "host": "127.0.0.1", "port": server.getsockname()[1]}
         result = call(app_health_info, probes=[probe], device_segments=["10.9.0.0/16"], _ansible_check_mode=True)
         assert (result["verdict"], result["changed"]) == ("ok", False)
+        validate("probe_result", result["results"][0], "a result")
         assert call(app_health_info, probes=[probe])["verdict"] == "inconclusive"
 
 

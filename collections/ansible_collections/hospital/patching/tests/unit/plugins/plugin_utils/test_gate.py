@@ -143,7 +143,7 @@ def test_one_failed_host_stops_the_run_wherever_it_was(outcome):
     plan = planned(fleet).plan
     answer = ask("portal1", {"db1": state(outcome, out=False)}, plan=plan)
     assert answer.decision == "stop"
-    assert f"db1 is {outcome}" in answer.reason
+    assert f"db1 is {outcome.replace('_', ' ')}: the run stopped" in answer.reason
     assert ask("portal1", {"db1": state(outcome, out=False)}, plan=plan, failure_budget=1).decision == "go"
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem, natural_key
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem, natural_key, unknown_terms
 
 
 def test_numbers_in_names_are_compared_as_numbers():
@@ -32,3 +32,10 @@ def test_a_name_that_expands_to_a_group_is_refused(name):
 
 def test_a_plain_name_is_fine():
     assert name_problem("portal1.example-hospital_a.org", {"portal"}) is None
+
+
+def test_names_in_a_pattern_that_nothing_has():
+    known = {"all", "portal", "portal1", "db"}
+    assert unknown_terms("portal:db", known) == []
+    assert unknown_terms("portal1, portal9:!ws:&lb", known) == ["portal9", "ws", "lb"]
+    assert unknown_terms("portal[1:2]:web*:~db[0-9]", known) == []

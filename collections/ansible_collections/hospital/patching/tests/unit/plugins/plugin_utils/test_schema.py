@@ -80,10 +80,20 @@ def test_what_the_host_journals_fits_the_schema(tmp_path):
 
 def test_a_probe_result_may_hold_any_value():
     result = {"name": "a", "type": "http", "target": "b", "verdict": "ok", "detail": "", "seconds_ms": 3}
+    result |= {"at": "2026-11-22T07:03:12Z", "not_ok": None}
     for value in (None, 1, "text", {"status": 200}, [1]):
         validate("probe_result", result | {"value": value}, "a result")
     with pytest.raises(PatchingError):
         validate("probe_result", result | {"value": None, "verdict": "good"}, "a result")
+
+
+@pytest.mark.parametrize("change", [{"at": "07:03"}, {"not_ok": {"from": "2026-11-22T07:03:12Z"}}, {"not_ok": True}])
+def test_when_a_probe_was_read_is_a_time(change):
+    result = {"name": "a", "type": "http", "target": "b", "verdict": "ok", "detail": "", "seconds_ms": 3, "value": None}
+    result |= {"at": "2026-11-22T07:03:12Z", "not_ok": {"from": "2026-11-22T07:03:02Z", "to": "2026-11-22T07:03:10Z"}}
+    validate("probe_result", result, "a result")
+    with pytest.raises(PatchingError):
+        validate("probe_result", result | change, "a result")
 
 
 def test_the_ledgers_outcome_words_are_those_of_the_design():

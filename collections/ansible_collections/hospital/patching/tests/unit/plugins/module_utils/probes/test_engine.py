@@ -2,6 +2,7 @@
 """Many probes at once: what hangs is inconclusive, what breaks does not disturb the others."""
 
 import threading
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -25,6 +26,9 @@ class SleeplessClock(Clock):
 
     def __init__(self):
         self.elapsed = 0.0
+
+    def now(self):
+        return datetime(2026, 11, 22, 7, 0, 0, tzinfo=timezone.utc) + timedelta(seconds=self.elapsed)
 
     def monotonic(self):
         return self.elapsed
@@ -95,6 +99,35 @@ def test_what_is_not_ok_is_read_again_until_it_is(make_context):
     results = engine.run_probes(probes, SleeplessClock(), wait_s=30)
     assert [result["verdict"] for result in results] == ["ok", "ok"]
     assert len(good) == 1
+
+
+def read_with(make_context, answers, wait_s):
+    """Return the result of one probe that answers in turn, read by a clock that only sleeping moves."""
+    clock = SleeplessClock()
+
+    def look():
+        answer = answers.pop(0)
+        return answer()
+
+    (result,) = engine.run_probes([Scripted("one", look, make_context()._replace(clock=clock))], clock, wait_s=wait_s)
+    return result
+
+
+def test_what_is_ok_at_once_was_never_seen_otherwise(make_context):
+    result = read_with(make_context, [healthy], 30)
+    assert (result["at"], result["not_ok"]) == ("2026-11-22T07:00:00Z", None)
+
+
+def test_it_is_said_when_a_probe_became_ok_and_when_it_was_not(make_context):
+    result = read_with(make_context, [failing, failing, failing, healthy], 30)
+    assert result["at"] == "2026-11-22T07:00:06Z"
+    assert result["not_ok"] == {"from": "2026-11-22T07:00:00Z", "to": "2026-11-22T07:00:04Z"}
+
+
+def test_what_never_became_ok_was_not_until_the_last_reading(make_context):
+    result = read_with(make_context, [failing] * 9, 7)
+    assert result["at"] == "2026-11-22T07:00:06Z"
+    assert result["not_ok"] == {"from": "2026-11-22T07:00:00Z", "to": "2026-11-22T07:00:06Z"}
 
 
 def test_waiting_ends(make_context):

@@ -24,6 +24,12 @@ def rolled_back() -> dict[str, Any]:
 
 
 @pytest.fixture
+def hard() -> dict[str, Any]:
+    """A night with a host rolled back, one stuck and two not started."""
+    return build_report(*sample_night.hard_night(), sample_night.stages(), sample_night.SHORT_TRAFFIC, [])
+
+
+@pytest.fixture
 def hostile() -> dict[str, Any]:
     """A night whose names and reasons are markup, terminal codes and bidirectional overrides."""
     plan, records, stages, traffic = sample_night.hostile_night()
@@ -36,7 +42,7 @@ def empty() -> dict[str, Any]:
     return build_report(sample_night.plan(), [], {})
 
 
-@pytest.fixture(params=["good", "rolled_back", "hostile", "empty"])
+@pytest.fixture(params=["good", "rolled_back", "hard", "hostile", "empty"])
 def any_night(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return each of the sample nights in turn."""
     return request.getfixturevalue(request.param)

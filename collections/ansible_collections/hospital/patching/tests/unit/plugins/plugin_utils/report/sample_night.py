@@ -119,6 +119,13 @@ def stages() -> dict[str, Document]:
     }
 
 
+def _site_probes(host: str) -> list[Document]:
+    """Return the probes that the site has named: those of the portal are read from where users are."""
+    if _kind_of(host) == "portal":
+        return [{"name": "url_1", "type": "http", "url": f"http://{host}/metadata", "vantage": "controller"}]
+    return [{"name": "postgresql", "type": "tcp", "vantage": "host"}] if host == "db1" else []
+
+
 def plan() -> Document:
     """Return the plan of the night: five hosts in five waves, one device left out."""
     drained = {
@@ -142,7 +149,7 @@ def plan() -> Document:
                 "window": WINDOW,
                 "drain": drained.get(host, {"type": "none", "reason": "nothing stands in front of it"}),
                 "snapshot": {"provider": "container" if host != "ws1" else "preserved", "reason": None},
-                "probes": [],
+                "probes": _site_probes(host),
                 "manifest": "sha256:" + "4f" * 32,
                 "updates": updates(host),
                 "soak_s": 600,
@@ -218,8 +225,13 @@ class Night:
         self.records.append(record)
 
     def step(self, host: str, name: str, took_ms: int, event: str = "done", /, **detail: Any) -> None:
-        """Let a step pass and record it; no begin record, as most steps have none."""
+        """Let a step pass and record it, without a begin record, as most; probes are read in its last second."""
         self.now += timedelta(milliseconds=took_ms)
+        for probe in detail.get("probes") or []:
+            probe["at"] = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+            if probe["verdict"] != "ok":
+                since = self.now - timedelta(milliseconds=took_ms * 9 // 10)
+                probe["not_ok"] = {"from": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "to": probe["at"]}
         self._append(host, name, event, took_ms=took_ms, **detail)
 
     def outcome(self, host: str, outcome: str, reason: str) -> None:
@@ -246,9 +258,9 @@ def probes(host: str, broken: bool = False) -> list[Document]:
         found.append({"name": "postgresql", "type": "tcp", "target": "db1:5432", "detail": "connected in 2 ms"})
     for probe in found:
         failed = broken and probe["type"] == "http"
-        probe.update(verdict="failed" if failed else "ok", seconds_ms=34, value={})
+        probe.update(verdict="failed" if failed else "ok", seconds_ms=34, not_ok=None, value={})
         if failed:
-            probe["detail"] = "status 503, expected 200"
+            probe["detail"] = "status 503 after 34 ms; expected 200"
     return found
 
 
@@ -291,6 +303,13 @@ def _install(night: Night, host: str) -> None:
     )
 
 
+def _put_back(night: Night, host: str) -> None:
+    back = [{"name": one["name"], "arch": one["arch"], "from": one["to"], "to": one["from"]} for one in updates(host)]
+    night.step(host, "install", 41_000, module="hospital.patching.update_rollback", installed=back)
+    night.step(host, "restart", 5200, restarted=[], owed=[], reboot_required={"required": False, "reasons": []})
+    night.step(host, "verify", 12_000, probes=probes(host), verdict="ok", findings=[])
+
+
 def _finish(night: Night, host: str, outcome: str = "patched", reason: str = "25 updates installed and proven") -> None:
     if _kind_of(host) == "portal":
         night.step(host, "return", 4100, type="haproxy", host="lb1")
@@ -323,23 +342,70 @@ def rolled_back_night() -> tuple[Document, list[Document]]:
     _finish(night, "ws1")
     _prepare(night, "portal1")
     _install(night, "portal1")
-    broke = {"probe": "url_1", "before": "ok", "after": "failed", "finding": "was 200, is 503", "verdict": "failed"}
+    _break(night, "portal1")
+    _put_back(night, "portal1")
+    _finish(night, "portal1", "rolled_back", BROKE)
+    _leave(night, ("portal2", "db1", "lb1"), STOPPED)
+    return the_plan, night.close()
+
+
+BROKE = (
+    "host portal1: url_1: fails since the update: status 503 after 34 ms; expected 200; expected versions and health as"
+    " before. Next: look at the probe named here from where users are; nothing more is changed on this host until then."
+)
+STOPPED = "portal1 is rolled back: the run stopped before it could harm another (failed hosts allowed: 0)"
+
+
+def _break(night: Night, host: str) -> None:
+    """Verify a host whose portal no longer answers well."""
+    text = "fails since the update: status 503 after 34 ms; expected 200"
+    broke = {"probe": "url_1", "before": "ok", "after": "failed", "finding": text, "verdict": "failed"}
     night.step(
-        "portal1", "verify", 46_000, "failed", probes=probes("portal1", broken=True), verdict="failed", findings=[broke]
+        host,
+        "verify",
+        46_000,
+        "failed",
+        probes=probes(host, broken=True),
+        verdict="failed",
+        findings=[broke],
+        msg=BROKE.replace("portal1", host),
     )
-    back = [{"name": u["name"], "arch": u["arch"], "from": u["to"], "to": u["from"]} for u in updates("portal1")]
-    night.step("portal1", "install", 41_000, module="hospital.patching.update_rollback", installed=back)
-    night.step("portal1", "restart", 5200, restarted=[], owed=[], reboot_required={"required": False, "reasons": []})
-    night.step("portal1", "verify", 12_000, probes=probes("portal1"), verdict="ok", findings=[])
-    _finish(
-        night,
-        "portal1",
-        "rolled_back",
-        "url_1 was 200 before and is 503 after clinical-portal 1.4.1; put back and proven healthy",
+
+
+def _leave(night: Night, hosts: tuple[str, ...], reason: str) -> None:
+    """Let the gate stop hosts."""
+    for host in hosts:
+        night.step(host, "gate", 30, "refused", decision="stop", reason=reason)
+        night.outcome(host, "not_started", reason)
+
+
+def hard_night() -> tuple[Document, list[Document]]:
+    """Return a night in which one portal was put back, and the other one, because one failure was allowed, is stuck."""
+    the_plan = plan()
+    night = Night(the_plan)
+    _prepare(night, "ws1")
+    _install(night, "ws1")
+    night.step("ws1", "verify", 14_000, probes=probes("ws1"), verdict="ok", findings=[])
+    _finish(night, "ws1")
+    _prepare(night, "portal1")
+    _install(night, "portal1")
+    _break(night, "portal1")
+    _put_back(night, "portal1")
+    _finish(night, "portal1", "rolled_back", BROKE)
+    _prepare(night, "portal2")
+    failed = (
+        "apt-get install: exit 100: clinical-portal: schema migration failed: column wards.bed exists; expected exit 0."
+        " Next: read /var/lib/hospital-patching/record/apt.log on the host; run again to repair and go on, or roll this"
+        " host back."
     )
-    for host in ("portal2", "db1", "lb1"):
-        night.step(host, "gate", 30, "refused", decision="stop", reason="portal1 was rolled back")
-        night.outcome(host, "not_started", "portal1 was rolled back, so the run stopped before it")
+    night.step("portal2", "install", 21_000, "failed", installed=[], msg=failed)
+    stays = (
+        "clinical-portal:all: 1.4.0 has no preserved package; expected 1.4.0, kept at stage. Next: put it back by hand,"
+        " then read its health."
+    )
+    night.step("portal2", "install", 2000, "failed", module="hospital.patching.update_rollback", msg=stays)
+    night.outcome("portal2", "stuck", f"{failed} Putting it back failed too: {stays}")
+    _leave(night, ("db1", "lb1"), STOPPED.replace("rolled back:", "rolled back, portal2 is stuck:").replace("0", "1"))
     return the_plan, night.close()
 
 

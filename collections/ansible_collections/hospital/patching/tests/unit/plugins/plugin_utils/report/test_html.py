@@ -97,6 +97,23 @@ def test_needs_you_comes_first_then_night_services_hosts_evidence(rolled_back: D
     assert "503" in html[first : html.index("The night</h2>")]
 
 
+def test_the_first_lines_say_all_that_the_document_says(hard: Document):
+    text = " ".join(Page(render_html(hard)).text.split())
+    for line in hard["needs_you"]:
+        for key in ("host", "word", "why", "now", "feels", "next", "command", "call"):
+            assert " ".join(line[key].split()) in text
+    assert 'class="loud"' in render_html(hard)
+
+
+def test_services_show_bounds_beside_what_requests_saw(good: Document):
+    html = render_html(good)
+    services = html[html.index("Services</h2>") : html.index("Hosts</h2>")]
+    assert "<strong>0\xa0s</strong>" in services
+    assert "<strong>at most 1\xa0min\xa058\xa0s</strong>" in services
+    assert "3 of 2,650 requests failed" in services
+    assert "Longest downtime" in html
+
+
 def test_a_good_night_says_so(good: Document):
     assert "Nothing." in Page(render_html(good)).text
 

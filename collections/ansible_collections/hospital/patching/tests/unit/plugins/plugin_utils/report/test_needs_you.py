@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report
-from ansible_collections.hospital.patching.plugins.plugin_utils.report.needs_you import KINDS
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.next_steps import KINDS
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
 
 Document = dict[str, Any]
@@ -31,16 +33,89 @@ def test_a_good_night_needs_nobody(good: Document):
 def test_the_reason_of_a_rollback_is_in_the_first_line(rolled_back: Document):
     first, second = rolled_back["needs_you"]
     assert first["host"] == "portal1"
-    assert "503" in first["why"]
-    assert first["feels"] == "nothing: back on its old versions, 25 updates missing (22 security)"
+    assert first["why"] == (
+        "After 25 updates probe url_1 (http://portal1/metadata) fails since the update: status 503 after 34 ms;"
+        " expected 200; the run stopped there"
+    )
+    assert first["now"] == "back on its old versions, proven healthy by the same probes, serving again"
+    assert first["feels"] == "nothing, but 25 updates missing (22 security)"
+    assert first["command"] == "ansible-playbook playbooks/prepare.yml"
     assert first["call"] == "the owner of portal"
     assert second["host"] == "portal2, db1, lb1"
+    assert second["why"] == sample_night.STOPPED
+    assert second["now"] == "not touched, on the old versions"
+    assert second["command"] == "ansible-playbook playbooks/prepare.yml"
     assert second["call"] == "the owners of portal, portal-db, portal-entry"
+
+
+def test_a_host_held_out_of_service_is_loud_and_first(hard: Document):
+    first, *others = hard["needs_you"]
+    assert (first["host"], first["word"]) == ("portal2", "STUCK, HELD OUT OF SERVICE")
+    assert first["why"].startswith("While installing 25 updates: apt-get install: exit 100: clinical-portal: schema")
+    assert "Putting it back failed too: clinical-portal:all: 1.4.0 has no preserved package" in first["why"]
+    assert "Next:" not in first["why"]
+    assert first["now"] == "drained at lb1; nothing returns it to its users but a person"
+    assert first["deadline"] == "now"
+    assert [line["kind"] for line in others] == ["rolled_back", "not_started"]
+
+
+def test_a_stuck_host_that_nothing_drains_is_not_called_held_out_of_service():
+    first = with_outcomes({"db1": "stuck"})["needs_you"][0]
+    assert first["word"] == "STUCK"
+    assert "nothing keeps its users away" in first["now"]
+
+
+def test_few_updates_are_named():
+    plan, records = sample_night.rolled_back_night()
+    portal = plan["hosts"]["portal1"]
+    portal["updates"] = [one for one in portal["updates"] if one["name"] == "clinical-portal"]
+    for record in records:
+        if record["host"] == "portal1" and record["detail"].get("installed"):
+            installed = record["detail"]["installed"]
+            record["detail"]["installed"] = [one for one in installed if one["name"] == "clinical-portal"]
+    first = build_report(plan, records, {}, None, [])["needs_you"][0]
+    assert first["why"].startswith("After clinical-portal 1.4.0 → 1.4.1 probe url_1")
+
+
+def test_a_failing_probe_of_users_is_told_before_what_follows_from_it():
+    plan, records = sample_night.rolled_back_night()
+    failed = next(one for one in records if one["step"] == "verify" and one["event"] == "failed")
+    units = {"probe": "builtin-units", "finding": "nginx.service was healthy and is failed now", "verdict": "failed"}
+    failed["detail"]["findings"].insert(0, units)
+    why = build_report(plan, records, {}, None, [])["needs_you"][0]["why"]
+    assert "probe url_1" in why
+    assert "(and 1 more, below)" in why
+
+
+def test_a_wrong_version_is_told_by_what_was_seen_and_expected():
+    plan, records = sample_night.rolled_back_night()
+    failed = next(one for one in records if one["step"] == "verify" and one["event"] == "failed")
+    failed["detail"]["findings"] = [
+        {"subject": "openssl:amd64", "seen": "3.0.17", "expected": "3.0.18", "verdict": "failed"}
+    ]
+    report = build_report(plan, records, {}, None, [])
+    assert "openssl:amd64: 3.0.17; expected 3.0.18" in report["needs_you"][0]["why"]
+    portal1 = next(one for one in report["hosts"] if one["host"] == "portal1")
+    assert portal1["health"]["findings"][0]["finding"] == "openssl:amd64: 3.0.17; expected 3.0.18"
+
+
+def test_a_host_that_is_not_proven_after_its_rollback_is_not_called_so():
+    plan, records = sample_night.rolled_back_night()
+    proof = [one for one in records if one["step"] == "verify" and one["host"] == "portal1"][-1]
+    proof["detail"].update(verdict="inconclusive")
+    assert "NOT proven healthy" in build_report(plan, records, {}, None, [])["needs_you"][0]["now"]
+
+
+def test_what_does_not_fit_is_named_with_its_trouble():
+    plan = sample_night.plan()
+    plan["not_planned"] = {f"h{n}": {"outcome": "unreachable", "reason": f"no route {n}"} for n in range(6)}
+    last = build_report(plan, [], {})["needs_you"][-1]
+    assert "h4 (unreachable), h5 (unreachable)" in last["why"]
 
 
 def test_every_line_says_everything(any_night: Document):
     for line in any_night["needs_you"]:
-        assert all(line[key] for key in ("host", "feels", "deadline", "command", "call"))
+        assert all(line[key] for key in ("host", "word", "feels", "why", "next", "deadline", "command", "call"))
 
 
 def test_never_more_than_five_lines_and_none_is_lost():
@@ -68,7 +143,7 @@ def test_the_most_urgent_comes_first_whatever_its_place_in_the_plan():
     }
     lines = with_outcomes(outcomes)["needs_you"]
     assert [line["kind"] for line in lines] == ["stuck", "unreachable", "unverified", "rolled_back", "refused"]
-    assert [line["deadline"] for line in lines[:3]] == ["tonight"] * 3
+    assert [line["deadline"] for line in lines[:3]] == ["now"] * 3
 
 
 def test_the_lower_tier_comes_first_among_equals():
@@ -128,7 +203,23 @@ def test_users_who_were_hurt_although_there_was_a_spare():
     traffic = {"services": {"portal": {"requests": 100, "failed": 2, "downtime_ms": 200}}}
     (line,) = build_report(*sample_night.good_night(), {}, traffic, [])["needs_you"]
     assert line["host"] == "service portal"
-    assert "2 failed" in line["feels"]
+    assert "2 of 100 requests failed" in line["feels"]
+
+
+def test_downtime_beyond_what_the_service_accepts():
+    plan, records = sample_night.good_night()
+    plan["hosts"]["db1"]["downtime_s"] = 5
+    verify = next(one for one in records if one["host"] == "db1" and one["step"] == "verify")
+    for probe in verify["detail"]["probes"]:
+        probe["not_ok"] = {"from": _before(probe["at"], 11), "to": _before(probe["at"], 2)}
+    (line,) = build_report(plan, records, {}, None, [])["needs_you"]
+    assert (line["kind"], line["host"]) == ("felt", "service portal-db")
+    assert "accepts 5.0" in line["why"]
+    assert "8\N{NO-BREAK SPACE}s to" in line["feels"]
+
+
+def _before(at: str, seconds: int) -> str:
+    return stamp(read_stamp(at) - timedelta(seconds=seconds))
 
 
 def test_downtime_that_a_service_accepts_needs_nobody(good: Document):

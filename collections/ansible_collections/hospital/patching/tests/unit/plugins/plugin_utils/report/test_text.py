@@ -58,7 +58,33 @@ def test_a_host_that_was_not_touched_is_short(rolled_back: Document):
 
 def test_what_was_not_measured_is_called_so(empty: Document):
     assert "Nothing has been recorded." in render_text(empty)
-    assert "downtime not measured" in render_text(empty)
+    assert "portal: no host of it was touched" in render_text(empty)
+
+
+def test_the_first_five_lines_say_why_the_run_stopped(rolled_back: Document, hard: Document):
+    assert "503" in "\n".join(render_text(rolled_back).splitlines()[:5])
+    first = "\n".join(render_text(hard).splitlines()[:5])
+    assert "STUCK, HELD OUT OF SERVICE" in first
+    assert "schema migration failed" in first
+
+
+def test_every_line_says_state_and_next_step(hard: Document):
+    text = " ".join(render_text(hard).split())
+    for line in hard["needs_you"]:
+        for key in ("why", "now", "feels", "next", "command", "call"):
+            assert " ".join(line[key].split()) in text
+
+
+def test_services_say_how_long_nobody_served(good: Document, rolled_back: Document, hard: Document):
+    services = {line.strip() for line in render_text(good, width=400).splitlines()}
+    assert any(
+        line.startswith("portal: portal1 drained 1 min 4") and "downtime 0 s: at every" in line for line in services
+    )
+    assert any(
+        line.startswith("portal-db: db1 held 2 min 0") and "downtime at most 1 min 5" in line for line in services
+    )
+    assert "downtime not measured: this run did not see portal2 serve" in render_text(rolled_back, width=400)
+    assert "portal2 drained 39 s, NOT RETURNED" in render_text(hard, width=400)
 
 
 def test_colour_is_only_there_when_asked_for(rolled_back: Document):

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documentation of the action plugin of the same name, which does the work on the controller."""
+
+DOCUMENTATION = r"""
+module: run_rollback
+short_description: Open or close a rollback that a person asks for
+version_added: 0.1.0
+description:
+  - V(opened) refuses hosts and packages that the run does not know, C(--limit), and a request without a reason,
+    records who asked for what, and sets the fact C(patching_run).
+  - V(closed) says which of the hosts were not taken back and proven.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.controller.promises
+  - hospital.patching.controller
+options:
+  state:
+    description: Which end of the rollback it is.
+    type: str
+    required: true
+    choices: [opened, closed]
+  hosts:
+    description: The hosts to take back; V(all) alone means every host on which the run has installed something.
+    type: list
+    elements: str
+    default: []
+  updates:
+    description: Take back only these packages; empty means all that the run has installed on each host.
+    type: list
+    elements: str
+    default: []
+  reason:
+    description: Why it is taken back, for the evidence.
+    type: str
+    default: ''
+"""
+
+EXAMPLES = r"""
+- name: Take one host back
+  hospital.patching.run_rollback:
+    run_id: 20261122T010000Z-ab12cd34
+    state: opened
+    hosts: [portal1]
+    reason: label printing fails since the update
+"""
+
+RETURN = r"""
+hosts:
+  description: The hosts in the order in which they are taken back, the reverse of the plan's.
+  type: list
+  elements: str
+  returned: when O(state=opened)
+  sample: [portal2, portal1]
+ansible_facts:
+  description: The fact C(patching_run) with run_id, evidence_dir, controller, hosts, updates and reason.
+  type: dict
+  returned: when O(state=opened)
+bad:
+  description: What was not taken back and why; empty when all was.
+  type: str
+  returned: when O(state=closed)
+  sample: ''
+"""

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking a patch back: by the run itself when it fails, and by a person who asks for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import lab
+from tests.support.night import PORTALS, Night
+from tests.support.traffic import Traffic
+
+
+def version(host: str, package: str = "ehr-portal") -> str:
+    return lab.exec(host, f"dpkg-query -W -f '${{Version}}' {package}").strip()
+
+
+def untouched(host: str) -> str:
+    """Return all of a host that a patch would have changed."""
+    return lab.exec(host, "dpkg-query -W; stat -c %Y /proc/1; systemctl show -p ActiveEnterTimestamp ehr-portal nginx")
+
+
+@pytest.mark.parametrize("variant", ["unhealthy", "failing_postinst"])
+def test_an_old_version_that_is_in_no_repository_comes_back(night, variant):
+    """Stage packs it from its files; a configuration file that was changed here stays as it is."""
+    lab.publish(lab.PortalVersion("1.1.0", variant))
+    night.settings["patching_settle_s"] = 6
+    lab.exec("portal1", "rm -f /var/cache/apt/archives/*.deb; echo '# changed here' >> /etc/ehr-portal/portal.ini")
+    settings, before = lab.exec("portal1", "cat /etc/ehr-portal/portal.ini"), untouched("portal2")
+    files = lab.exec("portal1", "cd / && dpkg -L ehr-portal | xargs stat -c '%n %a %U %F %s'")
+    night.ready()
+    with Traffic(lab.url("lb1")) as traffic:
+        patched = night.play("patch")
+    assert patched.rc != 0
+    assert night.outcomes() == {"portal1": "rolled_back", "portal2": "not_started"}
+    assert version("portal1") == "1.0.0"
+    assert (
+        lab.exec("portal1", "dpkg --audit; dpkg --verify ehr-portal | grep -v /etc/ehr-portal/portal.ini; true") == ""
+    )
+    assert lab.exec("portal1", "cat /etc/ehr-portal/portal.ini") == settings
+    assert lab.exec("portal1", "cd / && dpkg -L ehr-portal | xargs stat -c '%n %a %U %F %s'") == files
+    assert untouched("portal2") == before
+    assert [answer for answer in traffic.answers if not answer.ok] == []
+
+    # The host's own text is still the host's: a later version must not overwrite it as if it were the vendor's.
+    lab.publish(lab.PortalVersion("1.2.0", "conffile"), refresh=["portal1"])
+    lab.exec(
+        "portal1",
+        "DEBIAN_FRONTEND=noninteractive apt-get install -qq -o Dpkg::Options::=--force-confdef"
+        " -o Dpkg::Options::=--force-confold ehr-portal=1.2.0",
+    )
+    assert lab.exec("portal1", "cat /etc/ehr-portal/portal.ini") == settings
+
+
+@pytest.fixture
+def two_updates(tmp_path) -> Night:
+    """Return a night with two small updates pending on each portal host; all others are on hold."""
+    lab.publish()
+    lab.reset(PORTALS)
+    pending = "apt-get update -qq; apt-get -s dist-upgrade | awk '/^Inst/ {print $2}'"
+    for host in PORTALS:
+        lab.exec(host, f"apt-mark hold $({pending} | grep -v -x -e tzdata -e ehr-portal)")
+    return Night(tmp_path / "evidence")
+
+
+def test_a_person_takes_back_one_update_then_the_whole_run(two_updates):
+    night = two_updates
+    old = {package: version("portal1", package) for package in ("tzdata", "ehr-portal")}
+    night.ready()
+    assert night.play("patch").rc == 0
+    new = {package: version("portal1", package) for package in old}
+    assert all(new[package] != old[package] for package in old)
+    marks = lab.exec("portal1", "apt-mark showmanual; apt-mark showhold")
+
+    run = {"patching_run_id": night.plan["plan_id"], "rollback_reason": "appointments an hour late"}
+    with Traffic(lab.url("lb1")) as traffic:
+        one = night.play("rollback", **run, rollback_hosts="portal1", rollback_updates="tzdata")
+        assert one.rc == 0, one.stdout
+        assert (version("portal1", "tzdata"), version("portal1")) == (old["tzdata"], new["ehr-portal"])
+        assert (version("portal2", "tzdata"), version("portal2")) == (new["tzdata"], new["ehr-portal"])
+        assert "appointments an hour late" in night.reason("portal1")
+
+        everything = night.play("rollback", **run, rollback_hosts="all")
+        assert everything.rc == 0, everything.stdout
+    for host in PORTALS:
+        assert {package: version(host, package) for package in old} == old
+    assert night.outcomes() == dict.fromkeys(PORTALS, "rolled_back")
+    assert lab.exec("portal1", "apt-mark showmanual; apt-mark showhold") == marks
+    assert [answer for answer in traffic.answers if not answer.ok] == []
+    returned = [record["host"] for record in night.records() if (record["step"], record["event"]) == ("return", "done")]
+    assert returned[-2:] == ["portal2", "portal1"] or returned[-4:] == ["portal2", "portal2", "portal1", "portal1"]
+
+    nothing = night.play("rollback", **run, rollback_hosts="portal9")
+    assert "host portal9: the run's plan does not name it" in " ".join(nothing.messages())
