@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PLAYBOOK := ansible-playbook -i inventories/lab/hosts.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help env system browser lab lab-down demo test test-full lint types unit report unit36 sanity docs molecule system-tests bench lock clean
+.PHONY: help env system browser lab lab-down demo test test-full lint types unit report unit36 sanity docs molecule system-tests bench explore lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -66,6 +66,10 @@ system-tests: lab ## The whole system, driven through ansible-runner
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: env ## Benchmarks
 	@.venv/bin/python -m tests.bench.run
+
+explore: export PYTHONPATH := $(CURDIR)/collections
+explore: env ## Every interleaving of runs that want hosts of one service
+	@.venv/bin/python -m tests.explore
 
 lock: env ## Newest dependencies into requirements.lock
 	@.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

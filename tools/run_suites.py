@@ -67,8 +67,8 @@ SUITES = (
     Suite(
         "unit",
         120,
-        [f"pytest {COLLECTION}/tests/unit -m 'not slow'"],
-        full_commands=[f"pytest {COLLECTION}/tests/unit"],
+        [f"pytest {COLLECTION}/tests/unit tests/tools -m 'not slow'"],
+        full_commands=[f"pytest {COLLECTION}/tests/unit tests/tools"],
     ),
     Suite("unit36", 60, ["tools/python36.sh"]),
     Suite("sanity", 240, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),

@@ -143,6 +143,7 @@ def _caught_and_undone() -> None:
         _require(after.packages == before[host].packages, f"{host} has other packages than before")
         _require(after.booted == before[host].booted, f"{host} was started again")
         _require(after.healthy, f"{host} is not healthy")
+        _require(lab.in_service(host), f"lb1 sends no users to {host}")
     console.print("portal1: packages as before, healthy, in service; portal2: never touched")
     _require(_touched("portal2").portal_since == before["portal2"].portal_since, "portal2's service was restarted")
     _require_all_answered(traffic.answers)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Collection, Iterable
@@ -26,6 +27,7 @@ __all__ = [
     "container",
     "exec",
     "in_mount_namespace",
+    "in_service",
     "publish",
     "pump_connections",
     "reset",
@@ -33,6 +35,16 @@ __all__ = [
     "up",
     "url",
 ]
+
+#: Asks the load balancer for its servers, one line of comma-separated values each; the 18th is the status.
+SHOW = """
+import socket
+asked = socket.socket(socket.AF_UNIX)
+asked.connect('/run/haproxy/admin.sock')
+asked.sendall(b'show stat\\n')
+print(b''.join(iter(lambda: asked.recv(65536), b'')).decode())
+"""
+STATUS = 17
 
 PACKAGE_SOURCE = ROOT / "roles/lab_portal/files/package"
 
@@ -62,6 +74,13 @@ def in_mount_namespace(host: str, command: str) -> None:
     """Run a shell command of this machine with a host's file systems: a host may not mount by itself."""
     pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
     subprocess.run(["nsenter", "--target", pid, "--mount", "sh", "-c", command], check=True)
+
+
+def in_service(host: str) -> bool:
+    """Ask the load balancer itself whether it sends users to a portal host."""
+    shown = exec("lb1", f"python3 -c {shlex.quote(SHOW)}")
+    line = next(line for line in shown.splitlines() if line.startswith(f"portal,{host},"))
+    return line.split(",")[STATUS] == "UP"
 
 
 def address(host: str) -> str:

@@ -20,7 +20,8 @@ def as_found(host: str) -> str:
     found = lab.exec(host, f"dpkg-query -W; apt-mark showmanual; apt-mark showhold; {services}; {staged}; true")
     journal = lab.exec(host, "cat /var/lib/hospital-patching/journal.jsonl 2>/dev/null; true")
     events = [json.loads(line)["event"] for line in journal.splitlines()]
-    return f"{found}held {events.count('held') - events.count('released')} times"
+    others = [event for event in events if event not in ("held", "released")]
+    return f"{found}journal {others}, held {events.count('held') - events.count('released')} times"
 
 
 class Night:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support import lab
-from tests.support.night import PORTALS, Night
+from tests.support.night import PORTALS, Night, as_found
 from tests.support.traffic import Traffic
 
 
@@ -73,10 +75,12 @@ def test_a_person_takes_back_one_update_then_the_whole_run(two_updates):
 
     run = {"patching_run_id": night.plan["plan_id"], "rollback_reason": "appointments an hour late"}
     with Traffic(lab.url("lb1")) as traffic:
-        one = night.play("rollback", **run, rollback_hosts="portal1", rollback_updates="tzdata")
+        started = lab.exec("portal1", "systemctl show -p MainPID ehr-portal")
+        one = night.play("rollback", **run, rollback_hosts="portal1", rollback_updates="ehr-portal")
         assert one.rc == 0, one.stdout
-        assert (version("portal1", "tzdata"), version("portal1")) == (old["tzdata"], new["ehr-portal"])
+        assert (version("portal1", "tzdata"), version("portal1")) == (new["tzdata"], old["ehr-portal"])
         assert (version("portal2", "tzdata"), version("portal2")) == (new["tzdata"], new["ehr-portal"])
+        assert lab.exec("portal1", "systemctl show -p MainPID ehr-portal") != started, "it still runs the new code"
         assert "appointments an hour late" in night.reason("portal1")
 
         everything = night.play("rollback", **run, rollback_hosts="all")
@@ -91,3 +95,50 @@ def test_a_person_takes_back_one_update_then_the_whole_run(two_updates):
 
     nothing = night.play("rollback", **run, rollback_hosts="portal9")
     assert "host portal9: the run's plan does not name it" in " ".join(nothing.messages())
+
+
+def test_a_host_that_cannot_be_put_back_is_held_and_shouted_about(night):
+    """What was preserved is lost after the stage, so neither version of the portal can be had in good health."""
+    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "unhealthy"))
+    night.settings.update(patching_settle_s=6, patching_snapshot={"provider": "none", "reason": "only in this test"})
+    night.ready()
+    lab.exec("portal1", "rm /var/lib/hospital-patching/preserved/*/debs/*.deb")
+    with Traffic(lab.url("lb1")) as traffic:
+        patched = night.play("patch")
+    assert patched.rc != 0
+    assert night.outcomes() == {"portal1": "stuck", "portal2": "not_started"}
+    assert not lab.in_service("portal1"), "users are sent to a host that is ill"
+    assert "held 1 times" in as_found("portal1")
+    assert [answer for answer in traffic.answers if not answer.ok] == []
+    report = json.loads((night.run / "report.json").read_text(encoding="utf-8"))
+    first = report["needs_you"][0]
+    assert (first["hosts"], first["outcome"]) == (["portal1"], "stuck")
+    assert "was not preserved" in first["why"]
+
+    again = night.prepare()
+    assert night.run.name in again["not_planned"]["portal1"]["reason"] or "held by run" in str(again["not_planned"])
+
+
+def test_a_rollback_that_cannot_be_done_disrupts_nothing(night):
+    """Refused while the host serves: its way back is gone, its window is shut, or its package was changed since."""
+    night.ready()
+    assert night.play("patch").rc == 0
+    run = {"patching_run_id": night.plan["plan_id"], "rollback_hosts": "portal1", "rollback_reason": "second thoughts"}
+    before = {host: as_found(host) for host in PORTALS}
+    checked = night.play("rollback", "--check", **run)
+    assert checked.rc == 0, checked.stdout
+    lab.exec("portal1", "mv /var/lib/hospital-patching/preserved /var/lib/hospital-patching/elsewhere")
+    with Traffic(lab.url("lb1")) as traffic:
+        lost = night.play("rollback", **run)
+    lab.exec("portal1", "mv /var/lib/hospital-patching/elsewhere /var/lib/hospital-patching/preserved")
+    assert lost.rc != 0
+    assert "was not preserved" in " ".join(lost.messages())
+    assert night.outcomes() == dict.fromkeys(PORTALS, "patched"), "an outcome was changed though nothing was"
+    assert {host: as_found(host) for host in PORTALS} == before
+    assert [answer for answer in traffic.answers if not answer.ok] == []
+
+    lab.stop("portal2")
+    alone = night.play("rollback", **run)
+    assert alone.rc != 0
+    assert "portal2" in " ".join(alone.messages()), "the last serving host would have been taken away"
+    assert as_found("portal1") == before["portal1"]

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks, per host, whether it may be disrupted now: go, wait, or stop."""
+"""Asks, per host, whether it may be disrupted or rebooted now: go, wait, or stop."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -10,8 +13,28 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, gate, outcomes, rollback
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
+
+
+@dataclass(frozen=True)
+class Case:
+    """One host at the gate since ``asked``; what may change while it waits is looked up at each question."""
+
+    run: Run
+    plan: dict[str, Any]
+    host: str
+    asked: datetime
+    hostvars: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def contact(self) -> Contact:
+        return contacts.journey(self.host, self.plan["hosts"][self.host]["drain"].get("host"), self.hostvars)
+
+    @property
+    def frozen(self) -> str | None:
+        return self.run.frozen(self.plan["hosts"][self.host]["freeze_file"])
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -19,6 +42,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     ARGUMENTS = {
         **RUN_ARGUMENTS,
+        "before": {"type": "str", "default": "host", "choices": ["host", "reboot"]},
         "way_back": {"type": "bool", "default": False},
         "outside_window": {"type": "bool", "default": False},
         "poll_s": {"type": "int", "default": 2},
@@ -27,14 +51,15 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
-        started, approved = self.clock.monotonic(), run.plan()
-        ask = self._ask_way_back if arguments["way_back"] else self._ask
-        answer = ask(run, approved, host, arguments, task_vars)
-        while answer.decision == "wait" and not self._task.check_mode:
-            self._display.v(f"{host}: the gate waits: {answer.reason}")
-            self.clock.sleep(arguments["poll_s"])
-            answer = ask(run, approved, host, arguments, task_vars)
-        result = {"changed": False, "decision": answer.decision, "reason": answer.reason}
+        started = self.clock.monotonic()
+        case = Case(run, run.plan(), host, self.clock.now(), task_vars["hostvars"])
+        answer = self._ask(case, arguments)
+        with run.heartbeat(check=self._task.check_mode):
+            while answer.decision == "wait" and not self._task.check_mode:
+                self._display.v(f"{host}: the gate waits: {answer.reason}")
+                self.clock.sleep(arguments["poll_s"])
+                answer = self._ask(case, arguments)
+        result = {"changed": False, "decision": answer.decision, "reason": answer.reason, "before": arguments["before"]}
         if self._task.check_mode:
             return result
         stopped = answer.decision != "go"
@@ -44,24 +69,29 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             result.update(failed=True, msg=answer.reason)
         return result
 
-    def _ask(
-        self, run: Run, approved: dict[str, Any], host: str, _arguments: dict[str, Any], task_vars: dict[str, Any]
-    ) -> gate.Gate:
-        contact = self._contact(approved, host, task_vars)
-        return gate.decide(approved, host, self.clock.now(), run.states(), contact, run.stop_requested())
-
-    def _ask_way_back(
-        self, run: Run, approved: dict[str, Any], host: str, arguments: dict[str, Any], task_vars: dict[str, Any]
-    ) -> gate.Gate:
-        records = run.ledger.read()
-        stopped = None if self._task.check_mode else rollback.stopped_by(records, host)
-        if stopped:
-            return gate.Gate("stop", stopped)
-        contact, states = self._contact(approved, host, task_vars), outcomes.host_states(records)
-        return gate.decide_way_back(
-            approved, host, self.clock.now(), states, contact, outside_window=arguments["outside_window"]
+    def _ask(self, case: Case, arguments: dict[str, Any]) -> Gate:
+        now, frozen = self.clock.now(), case.frozen
+        if arguments["before"] == "reboot":
+            return gate.decide_reboot(case.plan, case.host, now, case.contact, frozen)
+        if arguments["way_back"]:
+            return self._ask_way_back(case, now, frozen, arguments["outside_window"])
+        return gate.decide(
+            case.plan,
+            case.host,
+            now,
+            case.run.states(),
+            case.contact,
+            stop_requested=case.run.stop_requested(),
+            frozen=frozen,
+            asked=case.asked,
         )
 
-    @staticmethod
-    def _contact(approved: dict[str, Any], host: str, task_vars: dict[str, Any]) -> Contact:
-        return contacts.journey(host, approved["hosts"][host]["drain"].get("host"), task_vars["hostvars"])
+    def _ask_way_back(self, case: Case, now: datetime, frozen: str | None, outside_window: bool) -> Gate:
+        records = case.run.ledger.read()
+        stopped = None if self._task.check_mode else rollback.stopped_by(records, case.host)
+        if stopped is None and rollback.asked_since(records, case.run.stop_path):
+            stopped = case.run.stop_requested()
+        if stopped:
+            return Gate("stop", stopped)
+        states = outcomes.host_states(records)
+        return gate.decide_way_back(case.plan, case.host, now, states, case.contact, frozen, outside_window)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import rollback
+from ansible_collections.hospital.patching.plugins.plugin_utils import looking
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -19,7 +19,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     ARGUMENTS = {
         **RUN_ARGUMENTS,
         "part": {"type": "str", "required": True, "choices": ["manifest", "transaction"]},
-        "updates": {"type": "list", "elements": "str", "default": []},
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -27,14 +26,19 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         entry = run.host(host)
         if arguments["part"] == "manifest":
             return {"changed": False, "host": entry, "manifest": run.manifest(host)}
-        stage = run.stage(host)
+        stage, plan = run.stage(host), run.plan()
+        intent = looking.intent_of(plan, run.run_id, host)
+        peers = looking.peers(plan, intent)
         snapshot = restore_point(host, run.run_id, entry, stage)
         return {
             "changed": False,
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
-            "part_of_it": rollback.narrowed(stage["transaction"], arguments["updates"]),
             "health_before": run.health_before(host),
+            "named_before": run.health_before(host, {probe["name"] for probe in entry["probes"]}),
+            "intent": looking.record_of(intent),
+            "look_at": peers,
+            "look_probes": looking.probes(plan, peers),
             "finished": run.finished(host),
             "out": run.out(host),
             "outcome": run.outcome(host),

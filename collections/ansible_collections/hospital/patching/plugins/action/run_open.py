@@ -8,7 +8,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import opening, plan
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -22,6 +23,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "evidence_dir": {"type": "path", "default": "evidence"},
         "step": {"type": "str", "required": True, "choices": ["stage", "gate"]},
     }
+    clock = Clock()
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         approved = Evidence(Path(arguments["evidence_dir"])).load_plan(arguments["plan"]).plan
@@ -32,7 +34,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         run = Run.start(arguments["evidence_dir"], arguments["plan"], check=bool(self._task.check_mode))
         circumstances = opening.circumstances(approved, arguments["plan"])
         if not self._task.check_mode:
-            run.record(None, arguments["step"], "begin", **circumstances)
+            with controllers.opening(run):
+                if arguments["step"] == "gate":
+                    controllers.require_alone(run, run.ledger.read(), self.clock.now())
+                run.record(None, arguments["step"], "begin", **circumstances)
         facts = {
             "run_id": run.run_id,
             "evidence_dir": arguments["evidence_dir"],

@@ -36,6 +36,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         kept["listed"] = ((run.evidence.assessment(host) or {}).get("pending") or {}).get("listed")
         if not self._task.check_mode:
             run.save_stage(host, kept)
+            run.record(host, "stage", "note", transaction=kept["transaction"]["digest"])
         if not kept["nothing_to_do"]:
             restore_point(host, run.run_id, run.host(host), kept)  # a host without a way back is refused today
         return {"changed": False, "transaction": kept["transaction"]["digest"]}

@@ -39,7 +39,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         fleet = {
             name: candidates.candidate(name, hostvars[name], store.assessment(name))
             if name in asked_for
-            else candidates.bystander(name, hostvars[name])
+            else candidates.bystander(name, hostvars[name], store.assessment(name))
             for name in task_vars["groups"]["all"]
         }
         planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]))

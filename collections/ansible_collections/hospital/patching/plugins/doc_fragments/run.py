@@ -69,6 +69,18 @@ options:
     required: true
 """
 
+    # Which part of the transaction is meant.
+    NAMES = r"""
+options:
+  names:
+    description:
+      - Only these packages of O(transaction); empty means all of it.
+      - A name that is not in it is refused.
+    type: list
+    elements: str
+    default: []
+"""
+
     # Limits of the modules that run the package manager in the window.
     LIMITS = r"""
 options:

@@ -31,6 +31,10 @@ TRANSACTION: Dict[str, Dict[str, Any]] = {
     "transaction": {"type": "dict", "required": True},
 }
 
+NAMES: Dict[str, Dict[str, Any]] = {
+    "names": {"type": "list", "elements": "str", "default": []},
+}
+
 EXPECT: Dict[str, Dict[str, Any]] = {
     "expect": {"type": "str", "choices": ["to", "from"], "default": "to"},
 }

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The clock, injected everywhere so that tests own time."""
 
+import calendar
 import time
 from datetime import datetime, timezone
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
 
 class Clock:
@@ -22,3 +25,20 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def require_agreement(clock: Clock, controller: str, controller_time: str, limit_s: int) -> None:
+    """Refuse a controller whose clock is not this host's: windows and soak are judged by it.
+
+    Raises:
+        PatchingError: they differ by more than ``limit_s``.
+    """
+    there = calendar.timegm(time.strptime(controller_time, "%Y-%m-%dT%H:%M:%SZ"))
+    here = calendar.timegm(time.strptime(clock.stamp(), "%Y-%m-%dT%H:%M:%SZ"))
+    if abs(there - here) > limit_s:
+        raise PatchingError(
+            "clock of controller {}".format(controller),
+            "{}, while the host has {}".format(controller_time, clock.stamp()),
+            "a difference of at most {} s".format(limit_s),
+            "correct the clock that is wrong, then run again",
+        )

@@ -28,19 +28,21 @@ class HostLock:
         self.clock = clock
         self.updaters_wait_s = updaters_wait_s
 
-    def hold(self, run_id: str, detail: Dict[str, Any], write: bool = True) -> LockResult:
+    def hold(self, run_id: str, detail: Dict[str, Any], write: bool = True, breaks: str = "") -> LockResult:
         """Hold the host. A second call by the same run only stops updaters that a reboot brought back.
 
         What will be stopped is journalled before it is stopped, so that a run
         killed in between still knows what to start again.
         """
         _refuse_unwritable(detail)
-        self.journal.refuse_other_holder(run_id)
+        self.journal.refuse_other_holder(run_id, breaks)
         already_held = self.journal.holder() is not None
         active = competing_updaters.active(self.runner)
         if not write:
             return LockResult(not already_held or bool(active), active, [])
-        _record, fresh = self.journal.hold(run_id, dict(detail, suspended=active))
+        if breaks:  # what the dead run had stopped is started again with this one's release
+            active += [name for name in self.suspended(breaks) if name not in active]
+        _record, fresh = self.journal.hold(run_id, dict(detail, suspended=active), breaks)
         if not fresh:
             back = [name for name in active if name not in self.suspended(run_id)]
             if back:
@@ -50,12 +52,13 @@ class HostLock:
         except PatchingError:
             # Never leave a host held by a run that was just told that it cannot have it.
             if fresh:
-                self.release(run_id)
+                self.release(run_id, {})
             raise
         return LockResult(fresh or bool(active), self.suspended(run_id), [])
 
-    def release(self, run_id: str, write: bool = True) -> LockResult:
+    def release(self, run_id: str, detail: Dict[str, Any], write: bool = True) -> LockResult:
         """Start again exactly what was stopped, then give the host up."""
+        _refuse_unwritable(detail)
         self.journal.refuse_other_holder(run_id)
         if self.journal.holder() is None:
             return LockResult(False, [], [])
@@ -64,7 +67,7 @@ class HostLock:
             return LockResult(True, suspended, [])
         not_resumed = competing_updaters.resume(self.runner, suspended)
         resumed = [name for name in suspended if name not in not_resumed]
-        self.journal.release(run_id, {"resumed": resumed, "not_resumed": not_resumed})
+        self.journal.release(run_id, dict(detail, resumed=resumed, not_resumed=not_resumed))
         return LockResult(True, suspended, not_resumed)
 
     def suspended(self, run_id: str) -> List[str]:

@@ -125,21 +125,27 @@ class Journal:
                 holder = None
         return holder
 
-    def hold(self, run_id: str, detail: Dict[str, Any]) -> Tuple[Dict[str, Any], bool]:
+    def hold(self, run_id: str, detail: Dict[str, Any], breaks: str = "") -> Tuple[Dict[str, Any], bool]:
         """Hold this host for ``run_id``; return the ``held`` record and whether it is new.
 
         Looking and writing are one step under one lock, so two runs that come
-        at once cannot both hold the host.
+        at once cannot both hold the host. A hold that a person breaks is handed
+        over by one record: at no moment does nobody hold the host.
+
+        Args:
+            breaks: the dead run whose hold is handed over, if it is the holder.
 
         Raises:
             PatchingError: another run holds it, or the journal cannot be read.
         """
-        self.refuse_other_holder(run_id)  # first without creating anything on a host that is refused
+        self.refuse_other_holder(run_id, breaks)  # first without creating anything on a host that is refused
         with self._exclusive() as handle:
-            self.refuse_other_holder(run_id)
+            self.refuse_other_holder(run_id, breaks)
             holder = self.holder()
-            if holder is not None:
+            if holder is not None and holder["run_id"] == run_id:
                 return holder, False
+            if holder is not None:
+                detail = dict(detail, breaks=breaks)
             return self._write(handle, run_id, LOCK_STEP, "held", detail), True
 
     def release(self, run_id: str, detail: Dict[str, Any]) -> bool:
@@ -158,10 +164,10 @@ class Journal:
             self._write(handle, run_id, LOCK_STEP, "released", detail)
             return True
 
-    def refuse_other_holder(self, run_id: str) -> None:
-        """Raise PatchingError when another run than ``run_id`` holds this host."""
+    def refuse_other_holder(self, run_id: str, breaks: str = "") -> None:
+        """Raise PatchingError when another run than ``run_id`` or ``breaks`` holds this host."""
         holder = self.holder()
-        if holder is None or holder["run_id"] == run_id:
+        if holder is None or holder["run_id"] in (run_id, breaks):
             return
         controller = holder["detail"].get("controller") or "an unknown controller"
         raise PatchingError(

@@ -57,11 +57,17 @@ class Restarts:
         self.failed: List[Dict[str, str]] = []
         self.owed: List[Dict[str, Any]] = []
 
-    def run(self, run_id: str, wanted: Dict[str, Any], reload: List[str], check: bool) -> Dict[str, Any]:
-        """Return the shape of ``update_restart``'s RETURN; a unit that did not come back is under ``failed``."""
+    def run(
+        self, run_id: str, wanted: Dict[str, Any], names: List[str], reload: List[str], check: bool
+    ) -> Dict[str, Any]:
+        """Return the shape of ``update_restart``'s RETURN; a unit that did not come back is under ``failed``.
+
+        Only ``names`` of the transaction were changed (empty: all of it); what was recorded is found by all of it.
+        """
         transaction.validate(wanted)
+        entries = transaction.part(wanted, names)
         refuse_other_holder(self.journal, run_id)
-        reboot = self.reboot(wanted)
+        reboot = self.reboot(wanted, entries)
         if check:
             return self._result(reboot, note="not predictable in check mode")
         PolicyRcD(self.root).remove()
@@ -70,7 +76,7 @@ class Restarts:
         if not systemd_units.booted(self.root):
             self._owe_all("systemd does not run here")
             return self._result(reboot)
-        todo = self._find(wanted)
+        todo = self._find(wanted, entries)
         if todo:
             self.journal.append(run_id, "restart", "begin", transaction=wanted["digest"], units=sorted(todo))
             self._work(todo, reload)
@@ -81,13 +87,13 @@ class Restarts:
         self._owe_rest()
         return self._result(reboot)
 
-    def reboot(self, wanted: Dict[str, Any]) -> Dict[str, Any]:
-        """Return ``{required, reasons}``; what was owed before this transaction says so."""
+    def reboot(self, wanted: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:
+        """Return ``{required, reasons}`` for ``entries``; what was owed before this transaction says so."""
         before = self._record("stage", "before.json", wanted).get("reboot_required", [])
         # What the transaction changed is settled once the host was started after it.
         began = self._ended(wanted)
         settled = began is not None and self.processes.started_s(1) > began
-        reasons = [] if settled else reboot_required.of_transaction(wanted["entries"], self.root)
+        reasons = [] if settled else reboot_required.of_transaction(entries, self.root)
         for reason in reboot_required.flag_reasons(self.root) + reboot_required.kernel_reasons(self.root):
             reasons.append(reason + (" (owed before this run)" if reason in before else ""))
         return {"required": bool(reasons), "reasons": reasons}
@@ -105,11 +111,11 @@ class Restarts:
         times = [self._record(kind, "after.json", wanted).get("ended") for kind in ("stage", "preserved")]
         return max([int(time) for time in times if time is not None], default=None)
 
-    def _find(self, wanted: Dict[str, Any]) -> Dict[str, str]:
+    def _find(self, wanted: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, str]:
         """Return the units to restart, each with the reason."""
         todo: Dict[str, str] = {}
         ended = self._ended(wanted)
-        shipped = shipped_units(DpkgDatabase(self.root), wanted["entries"]) if ended is not None else {}
+        shipped = shipped_units(DpkgDatabase(self.root), entries) if ended is not None else {}
         for unit in self._active_services() if shipped else []:
             package = shipped.get(unit["Id"]) or shipped.get(template_of(unit["Id"]))
             pid = int(unit["MainPID"] or 0)

@@ -82,6 +82,23 @@ def short_name(transaction: Dict[str, Any]) -> str:
     return str(transaction["digest"]).split(":", 1)[1][:12]
 
 
+def part(transaction: Dict[str, Any], names: List[str]) -> List[Dict[str, Any]]:
+    """Return the entries of the packages ``names``; without any, all entries.
+
+    Raises:
+        PatchingError: a name is not in the transaction.
+    """
+    unknown = sorted(set(names) - {entry["name"] for entry in transaction["entries"]})
+    if unknown:
+        raise PatchingError(
+            ", ".join(unknown),
+            "not in this transaction",
+            "names of its entries",
+            "correct the names, or leave them out",
+        )
+    return [entry for entry in transaction["entries"] if not names or entry["name"] in names]
+
+
 def check_within(entries: List[Dict[str, Any]], manifest: Optional[Dict[str, Any]]) -> None:
     """Refuse entries that the manifest does not allow; without a manifest all are allowed.
 

@@ -38,7 +38,9 @@ options:
     choices: [held, released]
     required: true
   detail:
-    description: What else to record, such as the run's services. Whole numbers only, and no secrets.
+    description:
+      - What else to record, such as the run's services, or why the host is given back. Whole numbers only, and no
+        secrets.
     type: dict
     default: {}
   controller:
@@ -46,6 +48,19 @@ options:
       - Where the run was started, for people who find the host held.
       - Without it, the address from which this connection came, if the host can tell.
     type: str
+  controller_time:
+    description: The controller's time in UTC, like V(2026-11-22T01:00:03Z); a host whose own differs is not held.
+    type: str
+  clock_limit_s:
+    description: By how many seconds the two clocks may differ.
+    type: int
+    default: 300
+  breaks:
+    description:
+      - Id of a dead run that holds the host. Its hold is handed over to O(run_id) by one record, so that at no moment
+        nobody holds the host. Only a person says that a run is dead.
+    type: str
+    default: ''
   updaters_wait_s:
     description: How long to wait for an update that a competing updater is already doing.
     type: int
@@ -108,7 +123,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.boot import read_boot
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock, require_agreement
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host_lock import HostLock, caller
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -124,6 +139,9 @@ def main():
             state=dict(type="str", choices=["held", "released"], required=True),
             detail=dict(type="dict", default={}),
             controller=dict(type="str"),
+            controller_time=dict(type="str"),
+            clock_limit_s=dict(type="int", default=300),
+            breaks=dict(type="str", default=""),
             updaters_wait_s=dict(type="int", default=120),
         ),
         supports_check_mode=True,
@@ -134,10 +152,13 @@ def main():
     lock = HostLock(journal, Runner(), clock, wanted["updaters_wait_s"])
     try:
         if wanted["state"] == "held":
+            if wanted["controller_time"]:
+                controller = wanted["controller"] or caller()
+                require_agreement(clock, controller, wanted["controller_time"], wanted["clock_limit_s"])
             detail = dict(wanted["detail"], controller=wanted["controller"] or caller())
-            result = lock.hold(wanted["run_id"], detail, write)
+            result = lock.hold(wanted["run_id"], detail, write, wanted["breaks"])
         else:
-            result = lock.release(wanted["run_id"], write)
+            result = lock.release(wanted["run_id"], wanted["detail"], write)
         answer = dict(
             changed=result.changed,
             holder=journal.holder(),

@@ -9,7 +9,16 @@ version_added: 0.1.0
 description:
   - Says go, wait or stop, and why. Waits while the answer is wait; records the answer; a stop fails the host.
   - Go needs an open window into which the remaining work and the way back fit, a finished soak, enough peers in
-    service, no earlier failure in the run, and no stop file.
+    service, no more failed hosts than the plan's failure budget allows, no stop file of the run, and no freeze file.
+  - It waits at most until the remaining work and the way back just fit in the window; a host without a window waits no
+    longer than its soak, work and way back take.
+  - The failure budget (C(patching_failure_budget)) is a number of failed hosts for the run, for each ring and for each
+    service; the plan carries the numbers. Too many failed hosts stop the whole run, that ring and the later ones, or
+    that service. V(rolled_back), V(unverified), V(stuck) and V(unreachable) are failures, and one failed host of tier 1
+    stops the run. By default the first failure does.
+  - The freeze file (C(patching_freeze_file), by default C(freeze) in the evidence directory) stops every host while it
+    is there; the file C(stop) in the run's directory stops the run's hosts that have not begun. The first line of
+    either is the reason. A file that cannot be read, or whose folder is missing, counts as there.
   - In check mode it stops nothing and returns what it would have said.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -17,6 +26,14 @@ extends_documentation_fragment:
   - hospital.patching.controller.promises
   - hospital.patching.controller
 options:
+  before:
+    description:
+      - What would begin. Before a reboot the host is out of service already, so only a freeze, hands-off and the time
+        for the reboot, the settling and the way back count, and the answer is never wait.
+      - A stop before a reboot fails the host, which has to be put back.
+    type: str
+    choices: [host, reboot]
+    default: host
   way_back:
     description: Ask for a rollback, which needs no approval, soak or faultless run and may use any window of the host.
     type: bool
@@ -35,6 +52,11 @@ EXAMPLES = r"""
 - name: Ask the gate
   hospital.patching.run_gate:
     run_id: 20261122T010000Z-ab12cd34
+
+- name: Ask the gate before a reboot
+  hospital.patching.run_gate:
+    run_id: 20261122T010000Z-ab12cd34
+    before: reboot
 """
 
 RETURN = r"""
@@ -47,4 +69,9 @@ reason:
   description: Why.
   type: str
   returned: always
+before:
+  description: What was asked for, as in O(before).
+  type: str
+  returned: always
+  sample: host
 """

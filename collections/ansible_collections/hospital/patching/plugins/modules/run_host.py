@@ -19,11 +19,6 @@ options:
     type: str
     required: true
     choices: [manifest, transaction]
-  updates:
-    description: With O(part=transaction), the packages that RV(part_of_it) is narrowed to; empty means all.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""
@@ -47,18 +42,33 @@ transaction:
   description: The transaction that stage resolved.
   type: dict
   returned: when O(part=transaction)
-part_of_it:
-  description: The part of the transaction that concerns O(updates), with a digest of its own.
-  type: dict
-  returned: when O(part=transaction)
 health_before:
   description: The probes' readings just before the run touched the host; empty when it has not.
+  type: list
+  elements: dict
+  returned: when O(part=transaction)
+named_before:
+  description: Those of the probes that the site has named.
   type: list
   elements: dict
   returned: when O(part=transaction)
 outcome:
   description: The outcome that the run's ledger has of the host; V(not_started) when it has none.
   type: str
+  returned: when O(part=transaction)
+intent:
+  description: What the run writes into the host's journal when it holds it.
+  type: dict
+  returned: when O(part=transaction)
+look_at:
+  description: The hosts that may not be out beside this one.
+  type: list
+  elements: str
+  returned: when O(part=transaction)
+look_probes:
+  description: The probes by which those are seen to serve from where users are.
+  type: list
+  elements: dict
   returned: when O(part=transaction)
 finished:
   description: Whether this run is done with the host, for good or until a person has looked at it.

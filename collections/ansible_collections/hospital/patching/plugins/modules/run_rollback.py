@@ -8,7 +8,9 @@ short_description: Open or close a rollback that a person asks for
 version_added: 0.1.0
 description:
   - V(opened) refuses hosts and packages that the run does not know, C(--limit), and a request without a reason,
-    records who asked for what, and sets the fact C(patching_run).
+    a run that another controller drives or that was killed; records who asked for what, and sets the fact
+    C(patching_run).
+  - V(refused) leaves a host as it was, and says why.
   - V(closed) says which of the hosts were not taken back and proven.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -20,7 +22,7 @@ options:
     description: Which end of the rollback it is.
     type: str
     required: true
-    choices: [opened, closed]
+    choices: [opened, refused, closed]
   hosts:
     description: The hosts to take back; V(all) alone means every host on which the run has installed something.
     type: list
@@ -32,7 +34,7 @@ options:
     elements: str
     default: []
   reason:
-    description: Why it is taken back, for the evidence.
+    description: Why it is taken back, or refused, for the evidence.
     type: str
     default: ''
 """

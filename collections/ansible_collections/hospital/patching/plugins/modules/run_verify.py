@@ -12,6 +12,10 @@ description:
     That its end was cut off, or that all of it was written anew, is only seen against a head that was kept before.
   - The plan must have the digest that the run was opened with, its manifests and the staged transactions their own,
     and each transaction must lie within the manifest that binds its host.
+  - The report is no evidence of its own. C(report.json) and C(report.html) are made again from the plan, the stages and
+    the ledger up to the head that the report carries, and compared; of a report that another version made, RV(text)
+    says that its content was not checked. C(traffic.json), which somebody may have measured beside the run, is taken
+    as it is.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - hospital.patching.run
   - hospital.patching.run.manager
   - hospital.patching.run.transaction
+  - hospital.patching.run.names
   - hospital.patching.run.expect
 attributes:
   check_mode:
@@ -104,6 +105,7 @@ def main():
             arguments.RUN,
             arguments.MANAGER,
             arguments.TRANSACTION,
+            arguments.NAMES,
             arguments.EXPECT,
             dict(reload=dict(type="list", elements="str", default=[])),
         ),
@@ -112,11 +114,11 @@ def main():
     given = module.params
     restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable())
     try:
-        result = restarts.run(given["run_id"], given["transaction"], given["reload"], module.check_mode)
+        result = restarts.run(given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode)
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):
             manager = select(given["manager"], this_host(given["state_dir"]))
-            result["verified"] = manager.verify(given["transaction"], given["expect"])
+            result["verified"] = manager.verify(given["transaction"], given["expect"], given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     if result["failed_units"]:

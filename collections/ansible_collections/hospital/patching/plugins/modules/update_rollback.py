@@ -8,7 +8,8 @@ short_description: Put back the versions that a transaction replaced
 version_added: 0.1.0
 description:
   - Installs the preserved versions again, with the same rules as M(hospital.patching.update_install); new packages of
-    the transaction are removed, removed ones come back, and marks are those from before the installation.
+    the transaction are removed and removed ones come back.
+  - Undoes what the installation did to marks and holds. What was marked or held since stays so.
   - Checks the dependencies before anything is touched.
   - A package that owns data (a database, a directory, a PACS) is refused unless its entry says C(downgrade_safe).
   - Also works on a host on which the installation failed half way.
@@ -18,6 +19,7 @@ extends_documentation_fragment:
   - hospital.patching.run
   - hospital.patching.run.manager
   - hospital.patching.run.transaction
+  - hospital.patching.run.names
   - hospital.patching.run.limits
 attributes:
   check_mode:
@@ -28,12 +30,7 @@ attributes:
       - RV(installed) has every from and to.
   idempotent:
     support: full
-options:
-  names:
-    description: Put back only these packages; empty means all of the transaction.
-    type: list
-    elements: str
-    default: []
+options: {}
 """
 
 EXAMPLES = r"""
@@ -118,8 +115,8 @@ def main():
             arguments.RUN,
             arguments.MANAGER,
             arguments.TRANSACTION,
+            arguments.NAMES,
             arguments.LIMITS,
-            dict(names=dict(type="list", elements="str", default=[])),
         ),
         supports_check_mode=True,
     )

@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - hospital.patching.run
   - hospital.patching.run.manager
   - hospital.patching.run.transaction
+  - hospital.patching.run.names
   - hospital.patching.run.expect
 """
 
@@ -42,7 +43,7 @@ problems:
   returned: success
   sample: [{subject: "libssl3:amd64", seen: 3.0.15-1~deb12u1 is installed, expected: 3.0.17-1~deb12u2}]
 at_target:
-  description: Whether every package is at the transaction's target, whatever O(expect) says.
+  description: Whether every compared package is at the transaction's target, whatever O(expect) says.
   type: bool
   returned: success
   sample: true
@@ -52,12 +53,12 @@ versions_checked:
   returned: success
   sample: 25
 marks_equal:
-  description: Whether the automatic and manual marks are as recorded before the installation.
+  description: Whether the automatic and manual marks are as recorded before; null when nothing was recorded.
   type: bool
   returned: success
   sample: true
 holds_equal:
-  description: Whether the holds are as recorded before the installation.
+  description: Whether the holds are as recorded before; null when nothing was recorded.
   type: bool
   returned: success
   sample: true
@@ -77,6 +78,7 @@ def main():
             arguments.RUN,
             arguments.MANAGER,
             arguments.TRANSACTION,
+            arguments.NAMES,
             arguments.EXPECT,
         ),
         supports_check_mode=True,
@@ -84,7 +86,7 @@ def main():
     given = module.params
     try:
         manager = select(given["manager"], this_host(given["state_dir"]))
-        result = manager.verify(given["transaction"], given["expect"])
+        result = manager.verify(given["transaction"], given["expect"], given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=False, **result)

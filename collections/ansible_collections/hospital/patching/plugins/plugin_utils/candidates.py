@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import fleet, settings
@@ -13,11 +14,15 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import 
 OUTCOME_OF = {"unreachable": "unreachable", "failed": "refused", "not_contacted": "excluded"}
 
 
-def bystander(host: str, variables: Mapping[str, Any]) -> fleet.Candidate:
-    """Return a host that the plan was not asked for; it still counts in its service, as out."""
-    known = settings.effective(host, variables, also_known=RUN_VARIABLES)
+def bystander(host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None) -> fleet.Candidate:
+    """Return a host that the plan was not asked for.
+
+    It still counts in its service: as serving when assess found it well, which
+    the run's look at the service's hosts has to confirm; else as out.
+    """
+    found = candidate(host, variables, assessment)
     why_not = fleet.Exclusion("excluded", "the plan was not asked for this host")
-    return fleet.Candidate(known, str(variables.get("ansible_host") or host), None, why_not)
+    return replace(found, why_not=why_not)
 
 
 def candidate(host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None) -> fleet.Candidate:

@@ -22,8 +22,8 @@ class Exclusion:
 class Candidate:
     """One host of the inventory.
 
-    ``assessment`` is what ``pending_updates_info`` returned. Without it
-    ``why_not`` says why, and the host counts as out of its service.
+    ``assessment`` is what ``pending_updates_info`` returned; a host without it
+    counts as out of its service. A host with ``why_not`` is not planned.
     """
 
     settings: Settings

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import schema
 
 SCHEMA = 1
+TORN = "the last line is torn"
 GENESIS = "sha256:" + "0" * 64
 
 Record = dict[str, Any]
@@ -133,7 +134,7 @@ class Ledger:
         if not lines:
             return dropped, Head(0, GENESIS)
         problem, record = _read_line(lines[-1])
-        if record is None:
+        if record is None or problem:
             raise PatchingError(
                 f"the last record of {self.path}",
                 str(problem),
@@ -157,14 +158,30 @@ class Ledger:
         for number, line in enumerate(_lines(self.path), 1):
             problem, record = _read_line(line)
             if record is None or problem:
-                raise PatchingError(
-                    f"{self.path} line {number}",
-                    str(problem),
-                    "a record whose hash fits its content",
-                    "keep the file as it is and find out who changed it; a run is not continued on it",
-                )
+                raise _damaged(f"{self.path} line {number}", str(problem))
             records.append(record)
         return records
+
+    def last(self) -> Record | None:
+        """Return the last whole record, of which only the file's end is read; None when there is none.
+
+        Raises:
+            PatchingError: it is no record, was changed, or cannot be read.
+        """
+        try:
+            with self.path.open("rb") as handle:
+                content = _tail(handle)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        lines = content[: content.rfind(b"\n") + 1].splitlines()
+        if not lines:
+            return None
+        problem, record = _read_line(lines[-1])
+        if record is None or problem:
+            raise _damaged(f"the last record of {self.path}", str(problem))
+        return record
 
     def head(self) -> Head:
         """Return the count and the last hash, to be kept where this machine cannot change it."""
@@ -194,7 +211,20 @@ def _lines(path: Path) -> list[bytes]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise PatchingError(str(path), str(error), "a readable ledger", "correct the permissions") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> PatchingError:
+    return PatchingError(str(path), str(error), "a readable ledger", "correct the permissions")
+
+
+def _damaged(subject: str, problem: str) -> PatchingError:
+    return PatchingError(
+        subject,
+        problem,
+        "a record whose hash fits its content",
+        "keep the file as it is and find out who changed it; a run is not continued on it",
+    )
 
 
 def _read_line(line: bytes) -> tuple[str | None, Record | None]:
@@ -207,9 +237,13 @@ def _read_line(line: bytes) -> tuple[str | None, Record | None]:
     body = {key: value for key, value in record.items() if key != "hash"}
     try:
         fits = digest(body) == record["hash"]
-    except TypeError:
-        fits = False
-    return (None if fits else "its content does not fit its hash, so it was changed"), record
+        # A key that is written twice is read as its last value, but whoever greps finds the first too.
+        as_written = line == canonical_json(record).encode()
+    except (TypeError, ValueError):
+        fits = as_written = False
+    if not fits:
+        return "its content does not fit its hash, so it was changed", record
+    return (None if as_written else "it is not written as the ledger writes it, so it was changed"), record
 
 
 def records_of(path: Path) -> list[Record | None]:
@@ -241,7 +275,7 @@ def verify(path: Path, head: Head | None = None) -> list[Finding]:
             findings.append(Finding(number, "it does not carry the hash of the record before"))
         previous = Head(record["seq"], record["hash"])
     if path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size:
-        findings.append(Finding(len(lines) + 1, "the last line is torn"))
+        findings.append(Finding(len(lines) + 1, TORN))
     return findings + _against(head, previous, len(lines))
 
 

@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import controllers
 
 
 def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
@@ -22,12 +23,22 @@ def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
         )
 
 
-def circumstances(plan: dict[str, Any], reference: str) -> dict[str, str]:
+def circumstances(plan: dict[str, Any], reference: str) -> dict[str, Any]:
     """Return who started what from where; the name is a claim and proves nothing."""
     by_digest = reference == plan["digest"]
     return {
         "plan_digest": plan["digest"],
         "approval": "started with the plan's digest" if by_digest else f"started with {reference}, not with a digest",
-        "controller": socket.gethostname(),
-        "started_by": os.environ.get("SUDO_USER") or getpass.getuser(),
+        "started_by": user(),
+        **controllers.this_process(),
     }
+
+
+def user() -> str:
+    """Return who works here, behind sudo too; a claim that proves nothing."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def asker() -> str:
+    """Return who asks, and from which machine."""
+    return f"{user()}@{socket.gethostname()}"

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import (
     build_manifests,
@@ -81,10 +82,11 @@ def build_plan(
         "plan_id": plan_id,
         "created": stamp(now),
         "site": {"segments": _segments(candidates)},
+        "failure_budget": allowances({host: candidates[host].settings for host in slots}, rings),
         "hosts": {
             host: _host(host, candidates[host], slots[host], services, rings[host], manifests[host]) for host in slots
         },
-        "services": {name: service.as_dict() for name, service in services.items()},
+        "services": {name: _service(service, candidates) for name, service in services.items()},
         "waves": [
             {"number": number, "hosts": list(wave.hosts), "soak_s": wave.soak_s, "kind": wave.kind}
             for number, wave in enumerate(waves, 1)
@@ -206,11 +208,22 @@ def _host(
         "security_only": settings.security_only,
         "restart_by_reload": list(settings.restart_by_reload),
         "limits": {name: getattr(settings, name) for name in LIMITS},
+        "freeze_file": settings.freeze_file,
         "soak_s": settings.soak_s,
         "estimate_s": settings.estimate_s,
         "way_back_s": settings.way_back_s,
         "downtime_s": settings.downtime_s,
     }
+
+
+def _service(service: Service, candidates: Mapping[str, Candidate]) -> dict[str, Any]:
+    """Return a service with the probes by which each of its hosts is seen to serve, from where users are."""
+    probes = {
+        host: [probe for probe in _probes(candidates[host]) if probe["vantage"] == "controller"]
+        for host in service.hosts
+        if candidates[host].settings.policy != "vendor_locked"
+    }
+    return {**service.as_dict(), "probes": probes}
 
 
 def _drain(host: str, candidate: Candidate) -> dict[str, Any]:

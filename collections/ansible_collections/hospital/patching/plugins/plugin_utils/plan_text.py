@@ -19,6 +19,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
     lines += _wrapped(f"Digest {plan['digest']}")
     lines += _segments(plan["site"]["segments"])
+    if plan["hosts"]:
+        lines += _budget(plan["failure_budget"])
     for wave in plan["waves"]:
         lines += ["", *_wave(plan, wave)]
     if not plan["waves"]:
@@ -34,6 +36,17 @@ def _segments(segments: Sequence[str] | None) -> list[str]:
     if segments is None:
         return ["Device segments: not declared, so no host is contacted"]
     return _wrapped(f"Device segments: {', '.join(segments) or 'declared as none'}")
+
+
+def _budget(budget: Mapping[str, Any]) -> list[str]:
+    """Say how many hosts may fail before others are left alone; a level that is not named allows none."""
+    levels = [("run", budget["run"])]
+    levels += [(f"ring {ring}", number) for ring, number in budget["rings"].items()]
+    levels += [(f"service {name}", number) for name, number in budget["services"].items()]
+    allowed = [f"{what} {number}" for what, number in levels if number]
+    if not budget["run"]:
+        return ["Failed hosts allowed: none, the first one stops the run"]
+    return _wrapped(f"Failed hosts allowed: {', '.join(allowed)}; elsewhere none")
 
 
 def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any]) -> list[str]:

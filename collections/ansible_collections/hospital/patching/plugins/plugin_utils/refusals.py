@@ -54,6 +54,10 @@ def _refused(case: Case, seen: str, expected: str, next_step: str) -> Exclusion:
     return Exclusion("refused", str(PatchingError(f"host {case.host}", seen, expected, next_step)))
 
 
+def _not_asked_for(case: Case) -> Exclusion | None:
+    return case.candidate.why_not if case.candidate.assessment is not None else None
+
+
 def _policy(case: Case) -> Exclusion | None:
     if case.candidate.settings.policy == "vendor_locked":
         return Exclusion("excluded", "vendor_locked: a medical device is never contacted")
@@ -179,6 +183,7 @@ def _approval(case: Case) -> Exclusion | None:
 
 CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _policy,
+    _not_asked_for,
     _name,
     _assessed,
     _validated,

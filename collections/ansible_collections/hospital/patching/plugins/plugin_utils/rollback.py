@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction as shape
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 Records = Sequence[Mapping[str, Any]]
 Transactions = Mapping[str, Mapping[str, Any]]
 
 #: Whoever means the whole run has to say so.
 ALL = "all"
+#: A host was left as it was; its outcome stays.
+REFUSED = ("gate", "refused")
 
 
 def choose(
@@ -87,12 +89,10 @@ def _with_updates(wanted: Sequence[str], transactions: Transactions, updates: Se
     return [host for host in wanted if names[host] & set(updates)]
 
 
-def narrowed(transaction: Mapping[str, Any], updates: Sequence[str]) -> dict[str, Any]:
-    """Return the part of a transaction that concerns ``updates``; all of it without any."""
-    if not updates:
-        return dict(transaction)
-    entries = [entry for entry in transaction["entries"] if entry["name"] in updates]
-    return shape.build(transaction["host"], transaction["manager"], transaction["manifest"], entries)
+def own(transaction: Mapping[str, Any], updates: Sequence[str]) -> list[str]:
+    """Return those of the asked-for packages that a host has; hosts of one run need not have the same."""
+    names = {entry["name"] for entry in transaction["entries"]}
+    return [name for name in updates if name in names]
 
 
 def last_asked(records: Records) -> tuple[dict[str, Any], Records]:
@@ -111,14 +111,17 @@ def last_asked(records: Records) -> tuple[dict[str, Any], Records]:
 def not_taken_back(records: Records) -> dict[str, str]:
     """Return why each host of the last rollback is not taken back, in its order; empty when all are."""
     asked, since = last_asked(records)
-    states = outcomes.host_states(since)
-    missing = {}
-    for host in asked["hosts"]:
-        state = states.get(host)
-        if state is None or state.outcome is None:
-            missing[host] = "its turn did not come"
-        elif state.outcome != "rolled_back":
-            missing[host] = state.reason
+    missing = dict.fromkeys(asked["hosts"], "its turn did not come")
+    for record in since:
+        host, detail = record["host"], record["detail"]
+        if host not in asked["hosts"]:
+            continue
+        if record["event"] == "outcome" and detail["outcome"] == "rolled_back":
+            missing.pop(host, None)
+        elif record["event"] == "outcome":
+            missing[host] = detail["reason"]
+        elif (record["step"], record["event"]) == REFUSED:
+            missing[host] = str(detail.get("reason"))
     return missing
 
 
@@ -131,3 +134,14 @@ def stopped_by(records: Records, host: str) -> str | None:
         if other in missing:
             return f"{other} was not taken back ({missing[other]}); the rollback goes no further"
     return None
+
+
+def asked_since(records: Records, stop_file: Path) -> bool:
+    """Say whether the stop file was dropped since the rollback was opened: an older one was meant for the run."""
+    opened = [record["time"] for record in records if record["host"] is None and record["detail"].get("rollback")]
+    try:
+        return bool(opened) and stop_file.stat().st_mtime >= read_stamp(opened[-1]).timestamp()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True

@@ -3,6 +3,7 @@
 
 What stands in the folder convinces only with a head that was kept elsewhere: who may
 write there can write a whole new chain, but none that has a known hash in its place.
+The report is no evidence of its own: it is made again from the ledger and compared.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import ledger, transaction
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, read_json
+from ansible_collections.hospital.patching.plugins.plugin_utils import report as reports
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, json_text, read_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import verify_manifest
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import verify_plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.words import count
 
-LEDGER, PLAN, REPORT = "ledger.jsonl", "plan.json", "report.json"
+LEDGER, PLAN, REPORT, PAGE, TRAFFIC = "ledger.jsonl", "plan.json", "report.json", "report.html", "traffic.json"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Verified:
     head: ledger.Head
     compared: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    #: Why the reports' content was not compared; empty when it was, or when there is no report.
+    unread: str = ""
 
     def text(self) -> list[str]:
         """Return the result for a person, line by line."""
@@ -56,6 +60,7 @@ class Verified:
             *map(str, self.findings),
             f"head: {self.head.count}:{self.head.hash}",
             f"compared with {' and '.join(self.compared) or alone}",
+            *([f"the content of {REPORT} and {PAGE} was not checked: {self.unread}"] if self.unread else []),
         ]
 
     def refusal(self) -> PatchingError:
@@ -127,8 +132,17 @@ def verify_run(kept: Evidence, run_id: str, head: str = "") -> Verified:
         for name in sorted(bound | _names(folder / "manifests"))
     }
     installed = {record["host"] for record in records if record and record["step"] == "install" and record["host"]}
-    for host in sorted(installed | _names(folder / "stage")):
-        verified.document(f"stage/{host}.json", partial(_check_stage, host, plan, manifests))
+    staged = {
+        record["host"]: record["detail"]["transaction"]
+        for record in records
+        if record and (record["step"], record["event"]) == ("stage", "note") and "transaction" in record["detail"]
+    }
+    stages = {
+        host: verified.document(f"stage/{host}.json", partial(_check_stage, host, plan, manifests, staged.get(host)))
+        for host in sorted(installed | set(staged) | _names(folder / "stage"))
+    }
+    if (folder / REPORT).exists() or (folder / PAGE).exists():
+        _check_report(verified, records, plan, {host: stage for host, stage in stages.items() if stage})
     return verified
 
 
@@ -195,16 +209,74 @@ def _manifest(name: str, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_stage(
-    host: str, plan: Mapping[str, Any] | None, manifests: Mapping[str, Any], stage: Mapping[str, Any]
-) -> None:
-    """Refuse a transaction that was changed, is another host's, or leaves the manifest that binds the host."""
+    host: str,
+    plan: Mapping[str, Any] | None,
+    manifests: Mapping[str, Any],
+    recorded: str | None,
+    stage: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Return a stage.
+
+    Raises:
+        PatchingError: its transaction was changed, is another host's, or leaves the manifest that binds the host.
+    """
     wanted = stage["transaction"]
     transaction.verify_transaction(wanted)
     entry = plan["hosts"].get(host) if plan else None
     seen = [] if wanted["host"] == host else [f"it is of host {wanted['host']}"]
+    if recorded and wanted["digest"] != recorded:
+        seen.append(f"its digest is {wanted['digest']}, and the ledger recorded {recorded}")
     if plan and not entry:
         seen.append("the plan does not name the host")
     if entry and manifests[entry["manifest"]]:
         seen += transaction.problems(wanted, manifests[entry["manifest"]])
     if seen:
         raise PatchingError("transaction", "; ".join(seen), f"one of host {host} within its manifest", "")
+    return stage
+
+
+def _check_report(
+    verified: Verified,
+    records: Sequence[ledger.Record | None],
+    plan: Mapping[str, Any] | None,
+    stages: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Hold both forms of the report against what the run's own files make of the ledger up to the head it carries."""
+    if verified.findings or plan is None:
+        verified.unread = "it is made of the files that are found wrong"
+        return
+    kept = verified.document(REPORT, dict)
+    traffic = verified.document(TRAFFIC, dict) if (verified.folder / TRAFFIC).exists() else None
+    if kept is None or (traffic is None and verified.findings):
+        return
+    if kept.get("made_by") != reports.MADE_BY:
+        verified.unread = f"made by {kept.get('made_by') or 'an unnamed version'}, this is {reports.MADE_BY}"
+        return
+    until = kept["evidence"]["records"]
+    wanted = f"what the plan, the stages, {TRAFFIC} and the ledger up to record {until} make; report.yml writes it anew"
+    try:
+        known = [record for record in records[:until] if record]
+        made = reports.build_report(plan, known, stages, traffic, _torn_then(kept, records, until))
+        forms = {REPORT: json_text(made).encode(), PAGE: reports.render_html(made).encode()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        verified.find(REPORT, None, f"it cannot be made again ({error.__class__.__name__} {error})", wanted)
+        return
+    for name, content in forms.items():
+        if not (verified.folder / name).is_file():
+            verified.find(name, None, "it is missing", wanted)
+        elif (verified.folder / name).read_bytes() != content:
+            verified.find(name, None, "other content" + (_where(kept, made) if name == REPORT else ""), wanted)
+
+
+def _where(kept: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """Return the names of the parts that differ; empty when only the writing does."""
+    other = [key for key in sorted({*kept, *made}) if key not in kept or key not in made or kept[key] != made[key]]
+    return f" in {', '.join(other)}" if other else ""
+
+
+def _torn_then(kept: Mapping[str, Any], records: Sequence[ledger.Record | None], until: int) -> list[str]:
+    """Return what was wrong with a ledger that is whole now: a torn last line, if its cut is on record."""
+    following = records[until] if until < len(records) else None
+    torn = f"line {until + 1}: {ledger.TORN}"
+    was_cut = following is not None and "torn_line_bytes" in following["detail"]
+    return [torn] if was_cut and torn in kept["evidence"]["findings"] else []

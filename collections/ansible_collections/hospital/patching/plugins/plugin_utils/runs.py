@@ -8,12 +8,16 @@ same plan started again continues the same run.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, ledger, outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, halt_files, heartbeat, ledger, outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 #: Keys of step results that may enter the ledger; answers' bodies and secrets never do.
 STEP_KEYS = frozenset(
@@ -119,13 +123,17 @@ class Run:
         state = self.states().get(host)
         return (state and state.outcome) or "not_started"
 
-    def health_before(self, host: str) -> list[dict[str, Any]]:
-        """Return the probes' readings just before this run touched the host last; empty when it has not."""
+    def health_before(self, host: str, names: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """Return the probes' readings just before this run touched the host last; empty when it has not.
+
+        Args:
+            names: of these probes only.
+        """
         for record in reversed(self.ledger.read()):
             if record["host"] == host and record["step"] == "health_before" and record["event"] == "done":
                 probes = record["detail"].get("probes")
                 if probes is not None and "verdict" in record["detail"]:
-                    return list(probes)
+                    return [probe for probe in probes if names is None or probe["name"] in names]
         return []
 
     def keeps(self, host: str, outcome: str) -> bool:
@@ -172,9 +180,43 @@ class Run:
         names = [name for name in self.plan()["hosts"] if self.evidence.stage_path(self.run_id, name).exists()]
         return {name: self.stage(name) for name in names}
 
-    def stop_requested(self) -> bool:
-        """Say whether somebody dropped the file ``stop`` into the run's directory."""
-        return (self.evidence.run_dir(self.run_id) / "stop").exists()
+    @property
+    def stop_path(self) -> Path:
+        """The file that asks the run to stop."""
+        return self.evidence.run_dir(self.run_id) / "stop"
+
+    def stop_requested(self) -> str | None:
+        """Return what the run's stop file tells, or None when nobody has asked the run to stop."""
+        return halt_files.told_by(self.stop_path)
+
+    def frozen(self, freeze_file: str | None) -> str | None:
+        """Return what the freeze file tells, or None; without a name of its own it lies in the evidence directory."""
+        return halt_files.told_by(Path(freeze_file) if freeze_file else self.evidence.root / halt_files.FREEZE)
+
+    def heartbeat(self, check: bool = False) -> AbstractContextManager[object]:
+        """Return what shows a sign of life while a block runs; in check mode, which writes nothing, nothing does."""
+        return nullcontext() if check else heartbeat.Heartbeat(self.evidence.run_dir(self.run_id))
+
+    def last_sign(self, records: Sequence[Mapping[str, Any]] | None = None) -> datetime:
+        """Return when the run last showed that it lives, by a record or beside its ledger.
+
+        A note that it is to stop is no sign: people write it about runs that are dead.
+
+        Args:
+            records: the run's ledger, when the caller has read it already.
+
+        Raises:
+            PatchingError: there never was one, or the ledger is damaged or cannot be read.
+            OSError: the run's directory cannot be read.
+        """
+        known = self.ledger.read() if records is None else records
+        written = [r["time"] for r in known if not (r["event"] == "note" and "stop" in r["detail"])]
+        beat = heartbeat.last_beat(self.evidence.run_dir(self.run_id))
+        if not written and beat is None:
+            raise PatchingError(
+                f"run {self.run_id}", "no sign of life, ever", "a run that was begun", "begin it, or name another"
+            )
+        return max([read_stamp(time) for time in written[-1:]] + ([beat] if beat else []))
 
     def findings(self) -> list[str]:
         """Return what is wrong with the ledger's chain; empty when nothing is."""

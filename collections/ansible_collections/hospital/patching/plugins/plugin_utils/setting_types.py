@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
 
+#: What a failure budget is stated for.
+BUDGET_LEVELS = ("run", "ring", "service")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@:+-]*")
 
 
@@ -71,6 +74,45 @@ def choice(*allowed: str) -> Callable[[object], str]:
         return str(value)
 
     return read
+
+
+def absolute_path(value: object) -> str:
+    """Read a path that means the same wherever a run is started."""
+    found = text(value)
+    if not Path(found).is_absolute():
+        raise ValueError("an absolute path, because another one would depend on where the run is started")
+    return found
+
+
+def failure_budget(value: object) -> dict[str, dict[str, int]]:
+    """Read how many failed hosts a run, a ring and a service may have; what is not named may have none.
+
+    Returns:
+        For each level ``count``, ``share_percent``, or both, of which the smaller holds.
+    """
+    if not isinstance(value, Mapping) or not set(value) <= set(BUDGET_LEVELS):
+        raise ValueError(f"only {', '.join(BUDGET_LEVELS)}, as in " + '{run: 2, ring: "10 %", service: 1}')
+    found = {level: _allowed(value[level]) if level in value else {"count": 0} for level in BUDGET_LEVELS}
+    for level, allowed in found.items():
+        if not allowed:
+            raise ValueError(
+                f'for {level} a count like 2, a share of at most 100 % like "10 %",'
+                " or the smaller of both as {count: 2, share_percent: 10}"
+            )
+    return found
+
+
+def _allowed(value: object) -> dict[str, int]:
+    """Return a count, a share or both; empty when the value is none of these."""
+    share = re.fullmatch(r"([0-9]{1,9}) ?%", value.strip()) if isinstance(value, str) else None
+    given = value if isinstance(value, Mapping) else {"share_percent": share[1]} if share else {"count": value}
+    readers = {"count": whole(0), "share_percent": whole(0, 100)}
+    if not set(given) <= set(readers):
+        return {}
+    try:
+        return {str(key): readers[key](item) for key, item in given.items()}
+    except ValueError:
+        return {}
 
 
 def segments(value: object) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
 
@@ -103,6 +104,21 @@ SETTINGS = (
         "the way back; {provider: none, reason: ...} for a host that has none",
         types.snapshot,
     ),
+    Setting(
+        "patching_failure_budget",
+        '{run, ring, service: count | "N %" | {count, share_percent}}',
+        {level: {"count": 0} for level in types.BUDGET_LEVELS},
+        "how many planned hosts may fail before the others are left alone; of tier 1 never any",
+        types.failure_budget,
+    ),
+    Setting(
+        "patching_freeze_file",
+        "absolute path",
+        None,
+        "a file on the controller; while it is there nothing may be disrupted",
+        types.absolute_path,
+        "freeze in the evidence directory",
+    ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
     Setting("patching_estimate_s", "seconds", 1800, "the time to patch the host, at worst", types.whole(1)),
@@ -122,6 +138,13 @@ SETTINGS = (
         "prints something else after a reboot",
         types.text,
     ),
+    Setting(
+        "patching_clock_limit_s",
+        "seconds",
+        300,
+        "by how much the controller's clock may differ from the host's",
+        types.whole(1),
+    ),
     Setting("patching_snapshot_retention_s", "seconds", 259200, "how long a restore point is kept", types.whole(1)),
 )
 
@@ -133,6 +156,7 @@ LIMITS = (
     "reboot_timeout_s",
     "boot_time_command",
     "snapshot_retention_s",
+    "clock_limit_s",
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -157,6 +181,8 @@ class Settings:
     probes: tuple[dict[str, Any], ...]
     drain: dict[str, Any] | None
     snapshot: dict[str, Any]
+    failure_budget: dict[str, dict[str, int]]
+    freeze_file: str | None
     security_only: bool
     package_manager: str
     estimate_s: int
@@ -170,6 +196,7 @@ class Settings:
     settle_s: int
     reboot_timeout_s: int
     boot_time_command: str
+    clock_limit_s: int
     snapshot_retention_s: int
 
     @property
@@ -203,12 +230,21 @@ def _value(host: str, setting: Setting, variables: Mapping[str, object]) -> Any:
     try:
         return setting.read(given)
     except PatchingError as error:
-        seen = f"{given!r}, and {error.seen}"
+        seen = f"{_shown(given)}, and {error.seen}"
         raise PatchingError(f"{setting.name} of {host}", seen, error.expected, error.next_step) from error
     except ValueError as error:
         raise PatchingError(
-            f"{setting.name} of {host}", repr(given), str(error), "correct it where the inventory sets it"
+            f"{setting.name} of {host}", _shown(given), str(error), "correct it where the inventory sets it"
         ) from error
+
+
+def _shown(given: object) -> str:
+    """Return a value as a message may show it: of mappings and lists only the keys, for a probe may hold a password."""
+    if isinstance(given, Mapping):
+        return f"{{{', '.join(str(key) for key in given)}}}"
+    if isinstance(given, list | tuple) and not all(isinstance(one, str) for one in given):
+        return f"[{', '.join(_shown(one) for one in given)}]"
+    return without_logins(repr(given))
 
 
 def _unknown(host: str, name: str) -> PatchingError:

@@ -36,8 +36,8 @@ class Apt(PackageManager):
     def install(self, request: InstallRequest) -> Dict[str, Any]:
         return install(self.host, request)
 
-    def verify(self, transaction: Dict[str, Any], expect: str) -> Dict[str, Any]:
-        return verify(self.host, transaction, expect)
+    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
+        return verify(self.host, transaction, expect, names)
 
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         return rollback(self.host, request, names)

@@ -4,7 +4,7 @@
 import hashlib
 import os
 import shutil
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -28,6 +28,22 @@ def sha256_of(path: str) -> str:
 def file_name(name: str, version: str, arch: str) -> str:
     """Return the name of a .deb; a colon cannot stand in apt's file addresses."""
     return "{}_{}_{}.deb".format(name, version.replace(":", "%3a"), arch)
+
+
+def kept_architecture(folder: str, name: str, version: str, arch: str) -> Optional[str]:
+    """Return the architecture of the file of a version in ``folder``, or None where there is none.
+
+    It may differ from that of the update ``arch`` which replaced the version: a
+    package may change between an architecture and ``all``.
+    """
+    start, end = file_name(name, version, "")[: -len(".deb")], ".deb"
+    try:
+        files = [file for file in os.listdir(folder) if file.startswith(start) and file.endswith(end)]
+    except OSError:
+        return None
+    here = sorted(file[len(start) : -len(end)] for file in files)
+    fitting = [kept for kept in here if kept == arch or "all" in (kept, arch)]
+    return arch if arch in fitting else next(iter(fitting), None)
 
 
 def control_fields(runner: Runner, paths: List[str]) -> List[Dict[str, str]]:

@@ -37,9 +37,54 @@ def read(directory: str) -> Optional[Dict[str, Any]]:
 def take(host: Host, database: DpkgDatabase, installed: Installed, directory: str) -> Dict[str, Any]:
     """Return the record; the first attempt writes it, and a resumed one keeps that of the first."""
     record = read(directory)
+    if record is None:
+        record = _look(host, database, installed)
+        write(path_of(directory), record)
+    return record
+
+
+def take_back(
+    host: Host,
+    database: DpkgDatabase,
+    installed: Installed,
+    directories: Tuple[str, str],
+    entries: List[Dict[str, Any]],
+) -> Dict[str, Any]:
+    """Return the record of a way back: the host as it is now, and what the transaction did to it undone.
+
+    Whoever marks or holds a package after the installation means it. So only
+    what is not there to be asked has its old mark and hold: packages that the
+    installation removed, and all of its packages when it did not come as far as
+    restoring their marks. Units that failed since it began stay new failures.
+
+    Args:
+        directories: where the record of the way back lies, and where that of the installation lies.
+        entries: those of the whole transaction, forward.
+    """
+    own, earlier = directories
+    record, before = read(own), read(earlier)
     if record is not None:
         return record
-    record = {
+    record = _look(host, database, installed)
+    if before is not None:
+        old = {_plain(installed, "{name}:{arch}".format(**entry)) for entry in entries}
+        if os.path.exists(os.path.join(earlier, "after.json")):
+            old -= {_plain(installed, "{}:{}".format(*key)) for key in installed}
+        else:  # new packages, in case not all of the transaction is taken back
+            new = [entry for entry in entries if entry["from"] is None]
+            before = dict(before, automatic=expected_automatic(before, new, installed))
+        for kind in ("automatic", "holds"):
+            record[kind] = sorted(
+                [key for key in record[kind] if _plain(installed, key) not in old]
+                + [key for key in before[kind] if _plain(installed, key) in old]
+            )
+        record["failed_units"] = before["failed_units"]
+    write(path_of(own), record)
+    return record
+
+
+def _look(host: Host, database: DpkgDatabase, installed: Installed) -> Dict[str, Any]:
+    return {
         "automatic": database.automatic(installed),
         "holds": holds(installed),
         "failed_units": failed_units(host.runner, host.root),
@@ -47,8 +92,18 @@ def take(host: Host, database: DpkgDatabase, installed: Installed, directory: st
         "reboot_required": reboot_required.flag_reasons(host.root) + reboot_required.kernel_reasons(host.root),
         "time": host.clock.stamp(),
     }
-    write(path_of(directory), record)
-    return record
+
+
+def reference(stage_dir: str, preserved_dir: str, expect: str) -> Tuple[Optional[Dict[str, Any]], bool]:
+    """Return the record that the host is held against, and whether it is a way back's.
+
+    The ``to`` versions came by the installation. The ``from`` versions were there
+    before it or came back after it: what was recorded last counts.
+    """
+    before, back = read(stage_dir), read(preserved_dir)
+    if expect == "from" and back is not None and (before is None or back["time"] >= before["time"]):
+        return back, True
+    return before, False
 
 
 def forget(directory: str) -> None:

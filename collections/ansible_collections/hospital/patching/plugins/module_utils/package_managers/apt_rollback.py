@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
+    kept_architecture,
     sha256_of,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import AptResolver, target
@@ -35,8 +36,13 @@ class AptWayBack(AptTransaction):
         self.stage_dir = stage_dir
 
     def _before(self, installed: Installed) -> Dict[str, Any]:
-        """The marks to restore are those from before the installation that is taken back."""
-        return apt_record.read(self.stage_dir) or super()._before(installed)
+        return apt_record.take_back(
+            self.host,
+            self.database,
+            installed,
+            (self.record_dir, self.stage_dir),
+            self.request.transaction["entries"],
+        )
 
 
 def reversed_entries(
@@ -48,19 +54,13 @@ def reversed_entries(
         PatchingError: a name is not in the transaction, a package owns data, or
             its old version was not preserved.
     """
-    unknown = sorted(set(names) - {entry["name"] for entry in wanted["entries"]})
-    if unknown:
-        raise PatchingError(
-            ", ".join(unknown),
-            "not in this transaction",
-            "names of its entries",
-            "correct the names, or leave them out",
-        )
     back = []
-    for entry in wanted["entries"]:
-        if names and entry["name"] not in names:
-            continue
-        back.append(dict(entry, **{"from": entry["to"], "to": entry["from"], "sha256": None}))
+    for entry in transaction.part(wanted, names):
+        turned = dict(entry, **{"from": entry["to"], "to": entry["from"], "sha256": None})
+        if entry["from"]:  # its architecture was the old version's, if the update changed it
+            kept = kept_architecture(repository.debs, entry["name"], entry["from"], entry["arch"])
+            turned["arch"] = kept or entry["arch"]
+        back.append(turned)
     todo, _done = split([dict(entry) for entry in back], installed)
     for entry in todo:
         subject = "{}:{}".format(entry["name"], entry["arch"])
@@ -97,7 +97,7 @@ def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str,
     installed = DpkgDatabase(host.root).present()
     entries = reversed_entries(request.transaction, names, repository, installed)
     todo, _done = split(entries, installed)
-    if todo and not request.check and not DpkgDatabase(host.root).interrupted(installed):
+    if todo and not DpkgDatabase(host.root).interrupted(installed):
         _rehearse(host, repository, todo)
     work = AptWayBack(host, request, repository, os.path.join(host.state_dir, "stage", short))
     return work.run(entries)

@@ -6,7 +6,7 @@ import json
 import os
 import pwd
 import shutil
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import disk_space, dpkg_version, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.changelog_cves import cves_between, read_changelog
@@ -86,6 +86,23 @@ class AptStage:
 
     def run(self) -> Dict[str, Any]:
         """Return the shape of ``update_stage``'s RETURN."""
+        with self._told():
+            return self._run()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn an error of the disk or of a file name into a message that the operator can act on."""
+        try:
+            yield
+        except (OSError, UnicodeError) as error:
+            raise PatchingError(
+                "stage of {}".format(self.request.host),
+                str(error),
+                "a disk that can be read and written",
+                "correct it, then stage the host again; nothing was installed",
+            )
+
+    def _run(self) -> Dict[str, Any]:
         self.installed = self.database.present()
         wanted = still_wanted(self.request.updates, self.installed)
         if not wanted:
@@ -95,9 +112,11 @@ class AptStage:
             resolver = AptResolver(self.host.runner, metadata.options(), metadata.directory)
             todo, stanzas = self._resolve(resolver, wanted)
             stage, preserved = self._repositories(todo)
-            done = self._already_staged(todo, stage)
+            done = self._already_staged(todo, stage, preserved)
             if done is not None:
                 return done
+            if not self.request.check:
+                self.repacker.clear(preserved.debs)
             plan = self._plan(todo, stage, preserved, stanzas)
             if self.request.check:
                 return dict(plan, changed=True, download_bytes=plan["download_bytes"], cves={}, stage_dir=None)
@@ -204,12 +223,15 @@ class AptStage:
             LocalRepository(self.host.runner, os.path.join(self.host.state_dir, "preserved", short)),
         )
 
-    def _already_staged(self, todo: Dict[str, Any], stage: LocalRepository) -> Optional[Dict[str, Any]]:
-        """Return the result of the earlier call when its stage is whole."""
+    def _already_staged(
+        self, todo: Dict[str, Any], stage: LocalRepository, preserved: LocalRepository
+    ) -> Optional[Dict[str, Any]]:
+        """Return the result of the earlier call when its stage and the way back are whole."""
         try:
             with open(os.path.join(stage.directory, "stage.json"), encoding="utf-8") as handle:
                 result: Dict[str, Any] = json.load(handle)
-            if result["transaction"] != todo:
+            kept = [preserved.deb(item["name"], item["version"], item["arch"]) for item in result["preserved"]]
+            if result["transaction"] != todo or result["not_preserved"] or not all(map(os.path.exists, kept)):
                 return None
             stage.check(todo["entries"])
         except (OSError, ValueError, KeyError, PatchingError):
@@ -291,27 +313,40 @@ class AptStage:
         run_id, digest = self.request.run_id, todo["digest"]
         self.journal.append(run_id, "stage", "begin", transaction=digest)
         try:
-            stage.create()
-            fetched = self._fetch_new(todo, stage, metadata)
-            stage.check(todo["entries"])
-            stage.index()
-            self._rehearse(todo, stage)
-            preserved.create()
-            kept, lost, more = self._preserve(todo, preserved, stanzas, metadata)
-            preserved.index()
-            result = dict(
-                plan,
-                changed=True,
-                preserved=kept,
-                not_preserved=lost,
-                cves=self._cves(todo, stage),
-                download_bytes=fetched + more,
-            )
-            self._record(stage, result)
+            with self._told():
+                result = self._make(todo, stage, preserved, stanzas, metadata, plan)
         except PatchingError as error:
             self.journal.append(run_id, "stage", "failed", transaction=digest, reason=str(error))
             raise
         self.journal.append(run_id, "stage", "done", transaction=digest)
+        return result
+
+    def _make(
+        self,
+        todo: Dict[str, Any],
+        stage: LocalRepository,
+        preserved: LocalRepository,
+        stanzas: Dict[Any, Stanza],
+        metadata: AptMetadata,
+        plan: Dict[str, Any],
+    ) -> Dict[str, Any]:
+        stage.create()
+        fetched = self._fetch_new(todo, stage, metadata)
+        stage.check(todo["entries"])
+        stage.index()
+        self._rehearse(todo, stage)
+        preserved.create()
+        kept, lost, more = self._preserve(todo, preserved, stanzas, metadata)
+        preserved.index()
+        result = dict(
+            plan,
+            changed=True,
+            preserved=kept,
+            not_preserved=lost,
+            cves=self._cves(todo, stage),
+            download_bytes=fetched + more,
+        )
+        self._record(stage, result)
         return result
 
     @staticmethod

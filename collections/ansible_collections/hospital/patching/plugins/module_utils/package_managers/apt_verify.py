@@ -2,7 +2,7 @@
 """After an installation: does the host equal its transaction? Reads only."""
 
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
@@ -13,16 +13,20 @@ from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d impo
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
 
 
-def verify(host: Host, wanted: Dict[str, Any], expect: str) -> Dict[str, Any]:
-    """Return the shape of ``update_verify``; ``expect`` is ``to`` or ``from``."""
+def verify(host: Host, wanted: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
+    """Return the shape of ``update_verify``; ``expect`` is ``to`` or ``from``, of ``names`` or with none of all."""
     transaction.validate(wanted)
+    part = transaction.part(wanted, names)
     database = DpkgDatabase(host.root)
     installed = database.present()
-    at_target = not version_problems(wanted["entries"], installed)
-    entries = wanted["entries"] if expect == "to" else [_reversed(entry) for entry in wanted["entries"]]
+    at_target = not version_problems(part, installed)
+    entries = part if expect == "to" else [_reversed(entry) for entry in part]
     problems = version_problems(entries, installed)
-    marks_equal = holds_equal = True
-    before = apt_record.read(os.path.join(host.state_dir, "stage", transaction.short_name(wanted)))
+    marks_equal = holds_equal = None
+    short = transaction.short_name(wanted)
+    before, way_back = apt_record.reference(
+        os.path.join(host.state_dir, "stage", short), os.path.join(host.state_dir, "preserved", short), expect
+    )
     if before is None and entries and expect == "to":
         problems.append(
             {
@@ -32,7 +36,9 @@ def verify(host: Host, wanted: Dict[str, Any], expect: str) -> Dict[str, Any]:
             }
         )
     elif before is not None:
-        expected = apt_record.expected_automatic(before, entries, installed)
+        # A way back recorded what the rest of the transaction had become; an installation did not know it yet.
+        rest = [] if way_back else [entry for entry in wanted["entries"] if entry not in part]
+        expected = apt_record.expected_automatic(before, entries + rest, installed)
         differing = sorted(expected ^ apt_record.automatic_now(database, installed))
         lost = apt_record.holds_lost(before, installed)
         marks_equal, holds_equal = not differing, not lost

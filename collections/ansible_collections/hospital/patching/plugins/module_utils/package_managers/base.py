@@ -69,8 +69,8 @@ class PackageManager(ABC):
         """Install exactly the transaction from its stage."""
 
     @abstractmethod
-    def verify(self, transaction: Dict[str, Any], expect: str) -> Dict[str, Any]:
-        """Compare the host with the transaction's ``to`` or ``from`` versions; reads only."""
+    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
+        """Compare the host with the ``to`` or ``from`` versions of ``names`` (empty: of all); reads only."""
 
     @abstractmethod
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:

@@ -7,10 +7,13 @@ A configuration file that was changed on this host is not packed with its
 changes, or dpkg would call the host's changes the vendor's and let the next
 version overwrite them: a placeholder is packed, and since dpkg keeps changed
 configuration files, the host's own file stays in force.
+File names are whatever bytes a package brought; as text they are what the
+operating system's interfaces take (os.fsdecode), whatever the locale.
 """
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -30,6 +33,9 @@ CONTROL_FILES = (
 )
 #: Minimal systems leave these out when they install (dpkg's path-exclude).
 MAY_BE_MISSING = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/info/", "/usr/share/lintian/")
+#: A line of a status paragraph's Conffiles; the path itself may hold blanks.
+_CONFFILE = re.compile(r" *(/.*) ([0-9a-f]{32}|newconffile)((?: obsolete| remove-on-upgrade)*)\Z")
+_WORK = ".repack-"
 PLACEHOLDER = "# {} was changed on this host before its package was preserved; the vendor's text is not known.\n"
 
 
@@ -41,18 +47,32 @@ class Repacker:
         self.root = root
         self.info = os.path.join(root, "var/lib/dpkg/info")
         self._paragraphs: Dict[str, Dict[str, str]] = {}
+        self._listed = b""
+
+    def clear(self, folder: str) -> None:
+        """Remove what a call that was killed left half packed in ``folder``."""
+        for name in os.listdir(folder) if os.path.isdir(folder) else []:
+            if name.startswith(_WORK):
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
     def pack(self, package: Package, target: str) -> None:
         """Write ``package`` as it is installed to ``target``; it appears whole or not at all.
 
         Raises:
             PatchingError: the installed files are not what the package brought,
-                so that packing them would not restore it.
+                so that packing them would not restore it, or they cannot be read
+                or written.
         """
-        work = tempfile.mkdtemp(prefix=".repack-", dir=os.path.dirname(target))
+        try:
+            self._pack(package, target)
+        except (OSError, ValueError) as error:  # also a full disk, a name that is no text, MD5 under FIPS
+            raise _cannot(package, str(error))
+
+    def _pack(self, package: Package, target: str) -> None:
+        work = tempfile.mkdtemp(prefix=_WORK, dir=os.path.dirname(target))
         try:
             tree, part = os.path.join(work, "tree"), os.path.join(work, "package.deb")
-            os.mkdir(tree, 0o755)
+            _make_folder(tree)
             self._fill(tree, package)
             self.runner.run(["dpkg-deb", "-Zgzip", "-z1", "--build", tree, part], timeout_s=1800)
             os.rename(part, target)
@@ -61,33 +81,34 @@ class Repacker:
 
     def _fill(self, tree: str, package: Package) -> None:
         fields = self._fields(package)
-        conffiles = _conffiles(fields.pop("Conffiles", ""))
+        conffiles = _conffiles(package, fields.pop("Conffiles", ""))
         control = os.path.join(tree, "DEBIAN")
-        os.mkdir(control, 0o755)
+        _make_folder(control)
         for name in CONTROL_FILES:
             source = self._info(package, name)
             if source:
                 shutil.copy2(source, os.path.join(control, name))
         kept = {name: value for name, value in fields.items() if name not in RECORDED_BY_DPKG}
-        with open(os.path.join(control, "control"), "w", encoding="utf-8") as handle:
-            handle.write(deb822.render(kept))
+        _write(os.path.join(control, "control"), deb822.render(kept))
         sums, diverted, paths = self._sums(package), self._diversions(package), self._paths(package)
         folders = {os.path.dirname(path) for path in paths}
         for path in paths:
             if path in conffiles:
                 if conffiles[path]:  # an obsolete one is not the package's any more
                     self._take_conffile(tree, path, conffiles[path])
-            elif path in folders:
+            elif path in folders or self._is_others_folder(package, path):
                 self._take_folder(tree, path)
             else:
                 self._take(tree, package, path, diverted.get(path, path), sums.get(path))
 
     def _fields(self, package: Package) -> Dict[str, str]:
         if not self._paragraphs:
-            with open(os.path.join(self.root, "var/lib/dpkg/status"), encoding="utf-8", errors="replace") as handle:
-                for fields in deb822.paragraphs(handle.read()):
-                    self._paragraphs[fields.get("Package", "") + ":" + fields.get("Architecture", "")] = fields
-        return dict(self._paragraphs[package.name + ":" + package.arch])
+            for fields in deb822.paragraphs(_read(os.path.join(self.root, "var/lib/dpkg/status"))):
+                self._paragraphs[fields.get("Package", "") + ":" + fields.get("Architecture", "")] = fields
+        try:
+            return dict(self._paragraphs[package.name + ":" + package.arch])
+        except KeyError:
+            raise _cannot(package, "dpkg does not know it any more")
 
     def _info(self, package: Package, kind: str) -> Optional[str]:
         for stem in (package.name + ":" + package.arch, package.name):
@@ -100,8 +121,7 @@ class Repacker:
         path = self._info(package, kind)
         if path is None:
             return []
-        with open(path, encoding="utf-8", errors="surrogateescape") as handle:
-            return [line for line in handle.read().split("\n") if line]
+        return [line for line in _read(path).split("\n") if line]
 
     def _paths(self, package: Package) -> List[str]:
         """Return the package's paths, each folder before what lies in it."""
@@ -118,20 +138,39 @@ class Repacker:
     def _diversions(self, package: Package) -> Dict[str, str]:
         """Return where dpkg-divert put this package's files (three lines a diversion: from, to, by whom)."""
         try:
-            with open(
-                os.path.join(self.root, "var/lib/dpkg/diversions"), encoding="utf-8", errors="surrogateescape"
-            ) as handle:
-                lines = handle.read().split("\n")
+            lines = _read(os.path.join(self.root, "var/lib/dpkg/diversions")).split("\n")
         except OSError:
             return {}
         triples = zip(lines[0::3], lines[1::3], lines[2::3])
         return {came: went for came, went, by in triples if by != package.name}
 
+    def _is_others_folder(self, package: Package, path: str) -> bool:
+        """Return whether a link to a folder stands where packages bring a folder: somebody moved and linked it.
+
+        dpkg records no types. A folder has something of some package in it; a
+        link that a package brought leads to where some package brings something.
+
+        Raises:
+            PatchingError: neither is so, and packing the wrong one would change the host.
+        """
+        source = self.root.rstrip("/") + path
+        if not (os.path.islink(source) and os.path.isdir(source)):
+            return False
+        if not self._listed:
+            names = sorted(name for name in os.listdir(self.info) if name.endswith(".list"))
+            self._listed = b"\n" + b"".join(_bytes(os.path.join(self.info, name)) for name in names)
+        if b"\n" + os.fsencode(path) + b"/" in self._listed:
+            return True
+        to = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(source)))
+        if b"\n" + os.fsencode(to) + b"\n" in self._listed:
+            return False
+        raise _cannot(package, "{} is a link to the folder {}, which is no package's".format(path, to))
+
     def _take_folder(self, tree: str, path: str) -> None:
         """Make a folder, also where this host has a link to one in its place (/lib, say)."""
         source, target = self.root.rstrip("/") + path, tree + path
         if os.path.isdir(source):  # files of one that is missing are missing too
-            os.makedirs(target, exist_ok=True)
+            _make_folder(target)
             _same_owner(source, target)
 
     def _take(self, tree: str, package: Package, path: str, found_at: str, md5: Optional[str]) -> None:
@@ -142,7 +181,7 @@ class Repacker:
             if path.startswith(MAY_BE_MISSING):
                 return
             raise _cannot(package, "{} is missing".format(path))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _make_folder(os.path.dirname(target))
         if stat.S_ISLNK(mode):
             os.symlink(os.readlink(source), target)
             os.lchown(target, os.lstat(source).st_uid, os.lstat(source).st_gid)
@@ -159,28 +198,55 @@ class Repacker:
 
     def _take_conffile(self, tree: str, path: str, md5: str) -> None:
         source, target = self.root.rstrip("/") + path, tree + path
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _make_folder(os.path.dirname(target))
         if os.path.isfile(source) and _md5(source) == md5:
             shutil.copy2(source, target)
             _same_owner(source, target)
             return
-        with open(target, "w", encoding="utf-8", errors="surrogateescape") as handle:
-            handle.write(PLACEHOLDER.format(path))
-        os.chmod(target, 0o644)
+        _write(target, PLACEHOLDER.format(path))
 
 
-def _conffiles(field: str) -> Dict[str, str]:
-    """Return the MD5 sums of a status paragraph's configuration files, empty for obsolete ones."""
+def _conffiles(package: Package, field: str) -> Dict[str, str]:
+    """Return the MD5 sums of a status paragraph's configuration files, empty for those that are not packed."""
     found = {}
-    for line in field.strip().split("\n"):
-        words = line.split()
-        if len(words) >= 2:
-            found[words[0]] = "" if "obsolete" in words[2:] else words[1]
+    for line in field.split("\n"):
+        parts = _CONFFILE.match(line)
+        if parts:
+            found[parts.group(1)] = "" if parts.group(3) else parts.group(2)
+        elif line:
+            raise _cannot(package, "dpkg's record of its configuration files has the line {!r}".format(line))
     return found
 
 
+def _make_folder(path: str) -> None:
+    """Make a folder and those it lies in, readable by all whatever the umask; what exists stays as it is."""
+    if not os.path.isdir(path):
+        _make_folder(os.path.dirname(path))
+        os.mkdir(path)
+        os.chmod(path, 0o755)  # noqa: S103 - the mode of packaged folders, and dpkg-deb asks for it
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as handle:
+        return handle.read()
+
+
+def _read(path: str) -> str:
+    return os.fsdecode(_bytes(path))
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "wb") as handle:
+        handle.write(os.fsencode(text))
+    os.chmod(path, 0o644)
+
+
 def _md5(path: str) -> str:
-    total = hashlib.md5()  # noqa: S324 - what dpkg recorded; it finds changes, it guards nothing
+    """Return what dpkg records of a file; it finds changes, it guards nothing."""
+    try:
+        total = hashlib.md5(usedforsecurity=False)
+    except TypeError:  # the keyword came with Python 3.9
+        total = hashlib.md5()  # noqa: S324
     with open(path, "rb") as handle:
         for chunk in iter(lambda: handle.read(1024 * 1024), b""):
             total.update(chunk)
@@ -196,7 +262,8 @@ def _same_owner(source: str, target: str) -> None:
 def _cannot(package: Package, seen: str) -> PatchingError:
     return PatchingError(
         "{} {}".format(package.name, package.version),
-        seen,
+        # A path in it may hold bytes that are no text.
+        seen.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
         "an installed package that is whole",
         "reinstall it, or choose a snapshot as the way back",
     )

@@ -12,7 +12,9 @@ from typing import Any, Dict, List, Optional
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import file_name
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
+    kept_architecture,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.transaction import short_name, validate
@@ -65,12 +67,9 @@ class PreservedProvider(SnapshotProvider):
         return [entry for entry in self.options["transaction"].get("entries", []) if entry["from"] is not None]
 
     def _missing(self) -> List[str]:
-        try:
-            present = set(os.listdir(os.path.join(self.folder, "debs")))
-        except OSError:
-            present = set()
-        missing = []
-        for entry in self._replaced():
-            if file_name(entry["name"], entry["from"], entry["arch"]) not in present:
-                missing.append("{} {}".format(entry["name"], entry["from"]))
-        return missing
+        debs = os.path.join(self.folder, "debs")
+        return [
+            "{} {}".format(entry["name"], entry["from"])
+            for entry in self._replaced()
+            if kept_architecture(debs, entry["name"], entry["from"], entry["arch"]) is None
+        ]

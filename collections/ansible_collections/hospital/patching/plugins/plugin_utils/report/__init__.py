@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html import render_html
-from ansible_collections.hospital.patching.plugins.plugin_utils.report.model import build_report, schema_path
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.model import MADE_BY, build_report, schema_path
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.text import render_text
 
-__all__ = ["build_report", "render_html", "render_text", "schema_path"]
+__all__ = ["MADE_BY", "build_report", "render_html", "render_text", "schema_path"]

@@ -53,6 +53,7 @@ def absences(service: Mapping[str, Any]) -> list[str]:
     """Return how each host of a service was out of service: ``portal1 drained 89 s``."""
     return [
         f"{one['host']} {one['how']} {words.UNMEASURED if one['out_s'] is None else seconds(one['out_s'])}"
+        + (" after the night" if one["afterwards"] else "")
         + ("" if one["end"] else ", NOT RETURNED")
         for one in service["out"]
     ]

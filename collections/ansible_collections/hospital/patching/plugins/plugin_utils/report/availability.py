@@ -31,15 +31,17 @@ def unavailable(parts: Sequence[Part], names: Collection[str]) -> Presence | Non
     """Return when the host's probes were not ok or not read; None when they were never seen to be ok.
 
     A host may have been away from its last good reading before it was touched
-    to its first good one afterwards.
+    to its first good one afterwards. A reading from an earlier piece of the
+    run's work, days before, does not count: there it is from the touch on.
     """
     good: looks.Look | None = None
+    work = 0
     since: datetime | None = None
     maybe: list[Absence] = []
     surely: list[Absence] = []
     for part in parts:
         if part.step in _TOUCHES and part.status != "refused" and good is not None:
-            since = since or good.since
+            since = since or (good.since if part.work == work else part.start)
         look = looks.look(part, names)
         if look is None:
             continue
@@ -48,7 +50,7 @@ def unavailable(parts: Sequence[Part], names: Collection[str]) -> Presence | Non
         if since is not None and look.ok:
             maybe.append(Absence(since, look.until))
             since = None
-        good = look if look.ok else good
+        good, work = (look, part.work) if look.ok else (good, work)
     if since is not None:
         maybe.append(Absence(since, None))
     return None if good is None else Presence(tuple(maybe), tuple(surely))
@@ -59,25 +61,55 @@ def presence(parts: Sequence[Part], names: Collection[str], outcome: str | None)
     found = unavailable(parts, names)
     if found is None:
         return None
-    drained = timeline.absence(parts)
-    if drained is not None:
-        found = Presence((drained,), _surely_drained(parts, drained))
+    drained = timeline.absences(parts)
+    if drained:
+        surely = [span for one in drained if one.sure for span in _surely_drained(parts, one)]
+        seen = Presence((), ()) if all(one.sure for one in drained) else found
+        maybe = sorted((*seen.maybe, *drained), key=lambda span: span.start)
+        found = Presence(tuple(maybe), (*seen.surely, *surely))
     if outcome in STAYS_OUT:
         *before, last = found.maybe or (Absence(parts[0].start, None),)
         found = Presence((*before, Absence(last.start, None)), found.surely)
     return found
 
 
-def out_of_service(parts: Sequence[Part]) -> tuple[str, Absence] | None:
-    """Return how a host that was touched was out of service, ``drained`` or only ``held``, and when."""
-    drained = timeline.absence(parts)
-    if drained is not None:
-        return "drained", drained
-    locks = [part for part in parts if part.step == "lock"]
-    if not locks or not any(part.step in _TOUCHES for part in parts):
-        return None
-    returned = [part.end for part in parts if part.step == "return" and part.status == "done"]
-    return "held", Absence(locks[0].start, returned[-1] if returned else None)
+def out_of_service(parts: Sequence[Part]) -> list[tuple[str, Absence]]:
+    """Return how a host that was touched was out of service, and when each time.
+
+    It was ``drained``, ``perhaps drained`` when its drain failed, or only ``held``.
+    """
+    drained = timeline.absences(parts)
+    if drained:
+        return [("drained" if one.sure else "perhaps drained", one) for one in drained]
+    return [("held", one) for one in _held(parts)]
+
+
+def _held(parts: Sequence[Part]) -> list[Absence]:
+    """Return each time that the host was locked and touched, to its next return."""
+    found: list[Absence] = []
+    since: datetime | None = None
+    touched = False
+    for part in parts:
+        if part.step == "lock":
+            since = since or part.start
+        touched = touched or part.step in _TOUCHES
+        if part.step == "return" and part.status == "done" and since is not None:
+            found += [Absence(since, part.end)] if touched else []
+            since, touched = None, False
+    return [*found, Absence(since, None)] if since is not None and touched else found
+
+
+def witnessed(span: Absence, seen: Sequence[looks.Look]) -> bool:
+    """Whether a peer with these readings was ok within an absence, or on both sides of it."""
+    before, inside, after = [], [], []
+    for one in seen:
+        if one.since < span.start:
+            before.append(one.ok)
+        elif span.end is not None and one.until > span.end:
+            after.append(one.ok)
+        else:
+            inside.append(one.ok)
+    return all(inside) and (bool(inside) or (before[-1:] == after[:1] == [True]))
 
 
 def together(hosts: Sequence[Presence | None], until: datetime) -> dict[str, int | None]:
@@ -95,6 +127,7 @@ def together(hosts: Sequence[Presence | None], until: datetime) -> dict[str, int
 
 def _surely_drained(parts: Sequence[Part], drained: Absence) -> tuple[Absence, ...]:
     """Return from when to when the host was drained for certain: neither draining still nor returning already."""
-    done = max(part.end for part in parts if part.step == "drain") + looks.CUT
+    drains = [part.end for part in parts if part.step == "drain" and part.status == "done"]
+    done = max(end for end in drains if drained.end is None or end <= drained.end) + looks.CUT
     back = next((part.start for part in parts if part.step == "return" and part.end == drained.end), None)
     return (Absence(done, back),) if back is None or back > done else ()

@@ -115,7 +115,7 @@ def _row(row: Mapping[str, Any], axis: Axis, where: tzinfo, links: Mapping[str, 
         tag(
             "svg",
             grid,
-            _out(row, axis),
+            [_out(out, axis) for out in row["out"]],
             [_bar(part, axis, where) for part in row["parts"]],
             width="100%",
             height="34",
@@ -145,11 +145,9 @@ def _bar(part: Mapping[str, Any], axis: Axis, where: tzinfo) -> Markup:
     )
 
 
-def _out(row: Mapping[str, Any], axis: Axis) -> Markup | None:
-    if row["out"] is None:
-        return None
-    left = axis.at(read_stamp(row["out"]["start"]))
-    right = axis.at(read_stamp(row["out"]["end"])) if row["out"]["end"] else axis.width
+def _out(out: Mapping[str, Any], axis: Axis) -> Markup:
+    left = axis.at(read_stamp(out["start"]))
+    right = axis.at(read_stamp(out["end"])) if out["end"] else axis.width
     return tag(
         "rect",
         tag("title", "drained"),

@@ -23,8 +23,13 @@ def planned_host(
     outcome: str | None,
     reason: str,
     ended: datetime | None,
+    asked: Document | None = None,
 ) -> Document:
-    """Return the section of a host that the plan names; what was not measured is null."""
+    """Return the section of a host that the plan names; what was not measured is null.
+
+    Args:
+        asked: who asked for its rollback, and why; None unless a person did.
+    """
     entry = plan["hosts"][name]
     steps = {step: _details(parts, step) for step in timeline.NIGHT}
     done = steps["install"].get("installed") or []
@@ -37,6 +42,7 @@ def planned_host(
         "window": entry.get("window"),
         "outcome": outcome,
         "reason": reason,
+        "asked": asked,
         "failures": failures_of(name, parts),
         "listed": _integer(stage.get("listed")),
         "installed": len(installed) if steps["install"] or outcome else None,
@@ -49,7 +55,7 @@ def planned_host(
         "conffile_proposals": [str(path) for path in steps["install"].get("conffile_proposals") or []],
         **_restart(steps["restart"]),
         "health": health_section(parts),
-        "drain": _drain(entry, steps["drain"]),
+        "drain": _drain(entry, steps["drain"], parts),
         "out_ms": _out_ms(parts, ended),
         "unavailable": _unavailable(entry, parts, ended),
         "returned": _returned(parts),
@@ -66,6 +72,7 @@ def other_host(name: str, entry: Mapping[str, Any]) -> Document:
         "window": None,
         "outcome": entry["outcome"],
         "reason": str(entry.get("reason") or ""),
+        "asked": None,
         "failures": [],
         "listed": None,
         "installed": None,
@@ -100,8 +107,12 @@ def _undone(parts: Sequence[timeline.Part]) -> list[Document]:
     done = [part for part in parts if part.step == "rollback" and part.status == "done"]
     if not done:
         return []
-    named = timeline.merged(part.detail for part in done).get("installed")
-    return list(named or _details(parts, "install").get("installed") or [])
+    detail = timeline.merged(part.detail for part in done)
+    installed = _details(parts, "install").get("installed") or []
+    names = {one.get("name") for one in installed}
+    # What an earlier attempt had put back is found at its old version.
+    before = [one for one in detail.get("already") or [] if one.get("name") in names]
+    return [*detail["installed"], *before] if detail.get("installed") else list(installed)
 
 
 def _restart(detail: Mapping[str, Any]) -> Document:
@@ -110,18 +121,18 @@ def _restart(detail: Mapping[str, Any]) -> Document:
     if rebooted is None and str(detail.get("module") or "").endswith(".reboot"):
         rebooted = True
     return {
-        "restarted": [
+        "restarted": _once(
             {"unit": str(one.get("unit")), "how": _text(one.get("how")), "reason": _text(one.get("reason"))}
             for one in _mappings(detail.get("restarted"))
-        ],
-        "owed": [
+        ),
+        "owed": _once(
             {"unit": _text(one.get("unit")), "pid": _integer(one.get("pid")), "reason": _text(one.get("reason"))}
             for one in _mappings(detail.get("owed"))
-        ],
-        "restart_failed": [
+        ),
+        "restart_failed": _once(
             {"unit": str(one.get("unit")), "reason": _text(one.get("reason"))}
             for one in _mappings(detail.get("failed_units") or detail.get("failed"))
-        ],
+        ),
         "reboot": {
             "required": _boolean(reboot.get("required")),
             "reasons": [str(reason) for reason in reboot.get("reasons") or []],
@@ -132,7 +143,13 @@ def _restart(detail: Mapping[str, Any]) -> Document:
     }
 
 
-def _drain(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> Document | None:
+def _once(found: Iterable[Document]) -> list[Document]:
+    """Return each unit once, a process without one by its number: on the way back the same ones are restarted again."""
+    return list({one["unit"] or one.get("pid"): one for one in found}.values())
+
+
+def _drain(entry: Mapping[str, Any], detail: Mapping[str, Any], parts: Sequence[timeline.Part]) -> Document | None:
+    """Return where the host is drained; ``certain`` is false when its last drain failed, null when none was tried."""
     planned = entry.get("drain") or {}
     if not planned and not detail:
         return None
@@ -140,6 +157,7 @@ def _drain(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> Document | No
         "type": str(detail.get("type") or planned.get("type") or "unknown"),
         "at": _text(detail.get("host") or planned.get("host")),
         "reason": _text(planned.get("reason")),
+        "certain": next((one.sure for one in reversed(timeline.absences(parts))), None),
     }
 
 
@@ -158,8 +176,10 @@ def _snapshot(entry: Mapping[str, Any], detail: Mapping[str, Any]) -> Document |
 
 
 def _out_ms(parts: Sequence[timeline.Part], ended: datetime | None) -> int | None:
-    out = timeline.absence(parts)
-    return None if out is None else timeline.milliseconds(out, ended)
+    """Return for how long the host was drained, all times taken together."""
+    lengths = [timeline.milliseconds(one, ended) for one in timeline.absences(parts)]
+    known = [length for length in lengths if length is not None]
+    return sum(known) if known else None
 
 
 def _unavailable(entry: Mapping[str, Any], parts: Sequence[timeline.Part], ended: datetime | None) -> Document | None:
@@ -172,8 +192,8 @@ def _unavailable(entry: Mapping[str, Any], parts: Sequence[timeline.Part], ended
 
 
 def _returned(parts: Sequence[timeline.Part]) -> bool | None:
-    out = timeline.absence(parts)
-    return None if out is None else out.end is not None
+    out = timeline.absences(parts)
+    return out[-1].end is not None if out else None
 
 
 def _named(entries: Any) -> list[Document]:

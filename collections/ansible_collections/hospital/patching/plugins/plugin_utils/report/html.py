@@ -158,6 +158,7 @@ def _timeline(report: Mapping[str, Any], where: tzinfo, links: Mapping[str, str]
         "section",
         tag("h2", "The night"),
         tag("p", words.span(report, where), class_="soft"),
+        [tag("p", one) for one in words.later(report, where)],
         chart(report, where, links),
         _seconds(report),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.timeline import Absence, Part
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.works import SEEN
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 #: Stamps are cut to whole seconds: what they name lies at most this much later.
@@ -39,8 +40,10 @@ def probes_that_count(entry: Mapping[str, Any]) -> list[str]:
 
 def look(part: Part, names: Collection[str]) -> Look | None:
     """Return what a part of the journey read of the named probes, of all when none is named."""
-    if part.step not in ("health_before", "verify"):
+    if part.step not in ("health_before", "verify", SEEN):
         return None
+    if part.step == SEEN:
+        names = ()  # only the probes of users are read then
     # Read again within the same step, the last reading counts.
     readings = {one.get("name"): one for one in part.detail.get("probes") or [] if isinstance(one, Mapping)}
     counted = [reading for name, reading in readings.items() if not names or name in names]

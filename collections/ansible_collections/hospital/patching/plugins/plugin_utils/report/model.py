@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline, works
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.hosts import other_host, planned_host
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.needs_you import needs_you
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.services import (
@@ -21,6 +21,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.report.services 
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 
 SCHEMA = 1
+#: What the same records become may differ from version to version.
+MADE_BY = "hospital.patching 0.1.0"
 #: Outcomes after which a host has everything that was approved for it.
 UP_TO_DATE = ("patched", "nothing_to_do")
 Document = dict[str, Any]
@@ -41,6 +43,8 @@ def build_report(
 ) -> Document:
     """Return the report of a run (schema: ``schemas/report.json``; whole numbers only).
 
+    It depends on nothing but the arguments, so that it can be made again and compared.
+
     Args:
         plan: the run's plan.
         ledger_records: the run's ledger, oldest first; may be unfinished or empty.
@@ -52,23 +56,33 @@ def build_report(
         seal: ``{"sealed": bool, "signed_by": str|None}``, None when unknown.
     """
     counted = traffic or {}
-    parts = timeline.parts_by_host(ledger_records)
-    started, ended, finished = _span(ledger_records, parts)
+    pieces = works.works_of(ledger_records, _window_end(plan))
+    parts = works.parts_of(pieces)
+    started, ended, last = _span(pieces, parts)
+    asked = works.asked_for(pieces)
     found = outcomes.by_host(plan, ledger_records)
     reasons = outcomes.reasons(plan, ledger_records)
     hosts = [
         planned_host(
-            name, plan, stages.get(name) or {}, parts.get(name, ()), found.get(name), reasons.get(name, ""), ended
+            name,
+            plan,
+            stages.get(name) or {},
+            parts.get(name, ()),
+            found.get(name),
+            reasons.get(name, ""),
+            last,
+            asked.get(name),
         )
         for name in _in_plan_order(plan)
     ]
     hosts += [other_host(name, plan["not_planned"][name]) for name in sorted(plan["not_planned"], key=natural_key)]
-    services = services_section(plan, parts, found, counted, ended)
+    services = services_section(plan, parts, found, counted, last, works.seen_by_others(pieces))
     devices = devices_section(counted)
     window = _window(plan, ended)
     run_id = _run_id(plan, ledger_records)
     return {
         "schema": SCHEMA,
+        "made_by": MADE_BY,
         "run_id": run_id,
         "plan_id": plan.get("plan_id"),
         "plan_digest": plan["digest"],
@@ -77,11 +91,12 @@ def build_report(
         "started": started and stamp(started),
         "ended": ended and stamp(ended),
         "took_s": int((ended - started).total_seconds()) if started and ended else None,
-        "finished": finished,
+        "finished": works.closed(pieces),
+        "later": works.later_section(pieces),
         "window": window,
         "needs_you": needs_you(run_id, hosts, services, devices, findings),
         "coverage": _coverage(hosts),
-        "totals": _totals(hosts),
+        "totals": _totals(hosts, parts, last),
         "timeline": _timeline(hosts, parts),
         "services": services,
         "devices": devices,
@@ -102,21 +117,20 @@ def _in_plan_order(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _span(
-    records: Sequence[Mapping[str, Any]], parts: Mapping[str, Sequence[timeline.Part]]
-) -> tuple[datetime | None, datetime | None, bool]:
-    """Return when the run was opened, its last record's time, and whether it was closed.
+    pieces: Sequence[works.Work], parts: Mapping[str, Sequence[timeline.Part]]
+) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Return when the night began and ended, and when all work ended that followed it.
 
     A plan may have been staged days before: that is not part of the night.
     """
-    night = [record for record in records if record["step"] not in ("assess", "prioritise", "plan", "stage")]
+    night = [record for record in pieces[0].records if record["step"] not in ("assess", "prioritise", "plan", "stage")]
     if not night:
-        return None, None, False
+        return None, None, None
     whole = timeline.bounds(part for those in parts.values() for part in timeline.night(those))
     first = read_stamp(night[0]["time"])
     opened = night[0].get("host") is None
     started = first if opened or whole is None else min(first, whole[0])
-    closed = any(r.get("host") is None and r["step"] == "record" and r["event"] == "done" for r in night)
-    return started, read_stamp(night[-1]["time"]), closed
+    return started, pieces[0].end, max(piece.end for piece in pieces if piece.end)
 
 
 def _opened(records: Sequence[Mapping[str, Any]]) -> Document:
@@ -128,13 +142,17 @@ def _opened(records: Sequence[Mapping[str, Any]]) -> Document:
     return {key: opened.get(key) for key in ("approval", "controller", "started_by")}
 
 
+def _window_end(plan: Mapping[str, Any]) -> str | None:
+    return max((str(entry["window"]["end"]) for entry in plan["hosts"].values() if entry.get("window")), default=None)
+
+
 def _window(plan: Mapping[str, Any], ended: datetime | None) -> Document | None:
     """Return the span of all hosts' windows and how much of it was left when the run ended."""
     windows = [entry["window"] for entry in plan["hosts"].values() if entry.get("window")]
     if not windows:
         return None
     texts = sorted({str(window["text"]) for window in windows if window.get("text")})
-    end = max(window["end"] for window in windows)
+    end = str(_window_end(plan))
     return {
         "start": min(window["start"] for window in windows),
         "end": end,
@@ -158,10 +176,12 @@ def _coverage(hosts: Sequence[Mapping[str, Any]]) -> Document:
     }
 
 
-def _totals(hosts: Sequence[Mapping[str, Any]]) -> Document:
+def _totals(
+    hosts: Sequence[Mapping[str, Any]], parts: Mapping[str, Sequence[timeline.Part]], last: datetime | None
+) -> Document:
     done = [update for host in hosts for update in host["updates"] if update["state"] == "installed"]
     listed = [host["listed"] for host in hosts if host["listed"] is not None]
-    absent = [host["out_ms"] for host in hosts if host["out_ms"] is not None]
+    absent = [timeline.milliseconds(one, last) for those in parts.values() for one in timeline.absences(those)]
     return {
         "listed": sum(listed) if listed else None,
         "installed": len(done),
@@ -170,7 +190,7 @@ def _totals(hosts: Sequence[Mapping[str, Any]]) -> Document:
         "cves": len({cve for host in hosts for cve in host["cves"]}),
         "restarted": sum(len(host["restarted"]) for host in hosts),
         "rebooted": sum(host["reboot"]["rebooted"] is True for host in hosts),
-        "longest_out_ms": max(absent) if absent else None,
+        "longest_out_ms": max((one for one in absent if one is not None), default=None),
     }
 
 
@@ -180,13 +200,14 @@ def _timeline(hosts: Sequence[Mapping[str, Any]], parts: Mapping[str, Sequence[t
         night = timeline.night(parts.get(host["host"], ()))
         if not night:
             continue
-        out = timeline.absence(night)
         rows.append(
             {
                 "host": host["host"],
                 "wave": host["wave"],
                 "outcome": host["outcome"],
-                "out": out and {"start": stamp(out.start), "end": out.end and stamp(out.end)},
+                "out": [
+                    {"start": stamp(one.start), "end": one.end and stamp(one.end)} for one in timeline.absences(night)
+                ],
                 "parts": [part.to_json() for part in night],
             }
         )

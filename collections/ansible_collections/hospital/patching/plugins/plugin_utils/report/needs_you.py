@@ -48,6 +48,8 @@ def _kinds_of(host: Mapping[str, Any]) -> list[str]:
     outcome = host["outcome"]
     if outcome is None:
         return ["unfinished"]
+    if outcome == "rolled_back" and host["asked"]:
+        return ["taken_back"]
     if outcome in KINDS:
         return [outcome]
     kinds = []
@@ -86,7 +88,7 @@ def _line(
         "feels": sentences.feels(kind, hosts, services.get(str(first["service"]))),
         "why": sentences.why(kind, hosts, stopped),
         "now": sentences.now(kind, hosts),
-        "next": KINDS[kind].next,
+        "next": KINDS[kind].next.format(by=(first["asked"] or {}).get("by") or "whoever asked"),
         "deadline": KINDS[kind].deadline,
         "command": KINDS[kind].command.format(run=shlex.quote(run_id), host=shlex.quote(",".join(names))),
         "call": _call(hosts, services),

@@ -15,6 +15,7 @@ REPORT = "ansible-playbook playbooks/report.yml -e patching_run_id={run}"
 RESUME = "ansible-playbook playbooks/patch.yml -e patching_plan={run}"
 EXPLAIN = "ansible-playbook playbooks/explain.yml -l {host}"
 REBOOT = "ansible {host} -b -m ansible.builtin.reboot"
+RETURN = "ansible-playbook playbooks/return.yml -e patching_run_id={run} -e return_hosts={host} -e return_reason='…'"
 READ_HEALTH = "ansible {host} -b -m hospital.patching.app_health_info -a builtin=true"
 
 
@@ -30,9 +31,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     "device_contacted": Kind(0, NOW, "Find out what connected to it, and declare its network segment", EXPLAIN),
-    "stuck": Kind(
-        1, NOW, "Repair it from its console, read its health, and return it only when that is ok", READ_HEALTH
-    ),
+    "stuck": Kind(1, NOW, "Repair it from its console, then return it: that proves it first", RETURN),
     "unreachable": Kind(
         2, NOW, "Look at it from its console; once it answers, read its health, then plan it again", READ_HEALTH
     ),
@@ -42,16 +41,22 @@ KINDS = {
     "rolled_back": Kind(
         6, NEXT_WINDOW, "Ask the maker of the update; once settled, assess and plan again with prepare.yml", PLAN_AGAIN
     ),
-    "felt": Kind(7, TODAY, "Hold the times of the failures against the timeline below", REPORT),
+    "taken_back": Kind(
+        7,
+        NEXT_WINDOW,
+        "Settle with {by} what becomes of the update; then assess and plan again with prepare.yml",
+        PLAN_AGAIN,
+    ),
+    "felt": Kind(8, TODAY, "Hold the times of the failures against the timeline below", REPORT),
     "refused": Kind(
-        8,
+        9,
         NEXT_WINDOW,
         "Put right what is named, then assess and plan again with prepare.yml",
         PLAN_AGAIN,
         together=True,
     ),
-    "not_started": Kind(9, NEXT_WINDOW, _UNDERSTOOD, PLAN_AGAIN, together=True),
-    "marks": Kind(10, TODAY, "Put its marks and holds back as they were", EXPLAIN),
-    "reboot_owed": Kind(11, NEXT_WINDOW, "Drain it and reboot it in its window", REBOOT, together=True),
-    "conffile": Kind(12, NEXT_WINDOW, "Take over or delete the files that packages propose", EXPLAIN, together=True),
+    "not_started": Kind(10, NEXT_WINDOW, _UNDERSTOOD, PLAN_AGAIN, together=True),
+    "marks": Kind(11, TODAY, "Put its marks and holds back as they were", EXPLAIN),
+    "reboot_owed": Kind(12, NEXT_WINDOW, "Drain it and reboot it in its window", REBOOT, together=True),
+    "conffile": Kind(13, NEXT_WINDOW, "Take over or delete the files that packages propose", EXPLAIN, together=True),
 }

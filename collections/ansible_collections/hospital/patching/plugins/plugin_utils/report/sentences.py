@@ -27,13 +27,14 @@ def why(kind: str, hosts: Hosts, stopped: bool) -> str:
         reasons = list(dict.fromkeys(reason for host in hosts for reason in host["reboot"]["reasons"]))
         return "still running old code: " + words.some(owed or reasons or ["unknown"])
     text = _cause(hosts[0])
-    return f"{text}; the run stopped there" if stopped and kind in ("rolled_back", "stuck") else text
+    here = stopped and kind in ("rolled_back", "stuck") and not hosts[0]["asked"]
+    return f"{text}; the run stopped there" if here else text
 
 
 def _cause(host: Mapping[str, Any]) -> str:
     told = [failure["what"] for failure in host["failures"] if failure["what"]]
     tried = any(step["step"] == "rollback" for step in host["steps"])
-    if not told or not tried or host["outcome"] not in ("rolled_back", "stuck"):
+    if not told or not tried or host["asked"] or host["outcome"] not in ("rolled_back", "stuck"):
         return without_next(host["reason"], host["host"]) or "no reason was recorded"
     text = f"{_during(host)} {told[0]}"
     return f"{text}. Putting it back failed too: {told[-1]}" if len(told) > 1 else text
@@ -44,13 +45,20 @@ def _during(host: Mapping[str, Any]) -> str:
     updates = host["updates"]
     few = ", ".join(f"{one['name']} {one['from'] or 'new'} → {one['to'] or 'removed'}" for one in updates)
     told = few if 0 < len(updates) < _FEW else words.count(len(updates), "update")
-    return f"While installing {told}:" if host["failures"][0]["step"] == "install" else f"After {told}"
+    failed = host["failures"][0]["step"]
+    if failed == "install":
+        return f"While installing {told}:"
+    if any(step["step"] == "install" and step["status"] == "done" for step in host["steps"]):
+        return f"After {told}"
+    return f"Before any update was installed, at {words.step(failed)}:"
 
 
 def word(kind: str, host: Mapping[str, Any]) -> str:
     """Return the word for the trouble, loud where a host waits for a person."""
     if kind == "stuck":
-        return "STUCK, HELD OUT OF SERVICE" if host["returned"] is False else "STUCK"
+        if host["returned"] is not False:
+            return "STUCK"
+        return "STUCK, HELD OUT OF SERVICE" if host["drain"]["certain"] else "STUCK, PERHAPS STILL IN USE"
     return words.TROUBLES.get(kind) or words.outcome(host["outcome"])
 
 
@@ -65,9 +73,12 @@ def now(kind: str, hosts: Hosts) -> str:
     if kind == "unverified":
         return "in use, but not proven to work"
     if kind == "unfinished":
-        out = [one["host"] for one in hosts if one["returned"] is False]
-        return f"still drained: {words.some(out)}" if out else ""
-    if kind == "rolled_back":
+        out = [one for one in hosts if one["returned"] is False]
+        sure = words.some([one["host"] for one in out if one["drain"]["certain"]])
+        unsure = words.some([one["host"] for one in out if not one["drain"]["certain"]])
+        told = (("still drained: ", sure), ("perhaps drained: ", unsure))
+        return "; ".join(text + names for text, names in told if names)
+    if kind in ("rolled_back", "taken_back"):
         return _put_back(host)
     if kind == "not_started":
         return "not touched, on the old versions"
@@ -76,16 +87,25 @@ def now(kind: str, hosts: Hosts) -> str:
 
 def _held(host: Mapping[str, Any]) -> str:
     if host["returned"] is False:
-        at = f" at {host['drain']['at']}" if host["drain"] and host["drain"]["at"] else ""
-        return f"drained{at}; nothing returns it to its users but a person"
+        at = host["drain"]["at"]
+        if not host["drain"]["certain"]:
+            return f"its drain failed, so it is not known whether {at or 'anything'} still sends users to it"
+        return f"drained{f' at {at}' if at else ''}; nothing returns it to its users but a person"
     if host["returned"]:
         return "held by this run, although its users are back on it"
     return "held by this run, but nothing keeps its users away from it"
 
 
 def _put_back(host: Mapping[str, Any]) -> str:
+    if host["asked"] and not any(step["step"] == "rollback" for step in host["steps"]):
+        return "nothing was left to take back, so nothing was done"
     proven = host["health"]["verdicts"]["after_rollback"] == "ok"
-    parts = ["back on its old versions", "proven healthy by the same probes" if proven else "NOT proven healthy"]
+    touched = host["put_back"] + (host["installed"] or 0)
+    back = f"{host['put_back']} of {words.count(touched, 'update')} taken back" if host["installed"] else None
+    parts = [
+        back or "back on its old versions",
+        "proven healthy by the same probes" if proven else "NOT proven healthy",
+    ]
     if host["returned"] is not None:
         parts.append("serving again" if host["returned"] else "NOT returned to its users")
     return ", ".join(parts)
@@ -94,14 +114,15 @@ def _put_back(host: Mapping[str, Any]) -> str:
 def feels(kind: str, hosts: Hosts, service: Mapping[str, Any] | None) -> str:
     """Return what users notice."""
     if kind == "stuck":
-        return _capacity(service)
+        drained = hosts[0]["returned"] is not False or hosts[0]["drain"]["certain"]
+        return _capacity(service) if drained else f"unknown; without this host, {_capacity(service)}"
     if kind == "unreachable":
         return f"unknown; if it is down, {_capacity(service)}"
     if kind == "unverified":
         return "unknown: in use, but not proven to work"
     if kind == "unfinished":
         return "unknown: the run has not finished here"
-    if kind in ("rolled_back", "refused", "not_started"):
+    if kind in ("rolled_back", "taken_back", "refused", "not_started"):
         return f"nothing{_lacking(hosts)}"
     return "nothing"
 

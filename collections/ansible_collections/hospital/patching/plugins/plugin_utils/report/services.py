@@ -22,22 +22,28 @@ def services_section(
     outcomes: Mapping[str, str],
     traffic: Mapping[str, Any],
     ended: datetime | None,
+    seen: Parts | None = None,
 ) -> list[Document]:
     """Return the services, life-critical first.
 
     ``out`` says how each host that was touched was out of service, drained or
-    only held, and for how long; ``out_at_once`` how many were together, null
-    when none was. ``downtime`` is for how long no host served, null where the
-    run's own probes cannot tell; ``measured`` is what requests sent through the
-    service saw, null when nothing was sent.
+    only held, and for how long, ``afterwards`` whether that was after the night;
+    ``out_at_once`` how many were together, null when none was. ``downtime`` is
+    for how long no host served, null where the run's own probes cannot tell;
+    ``measured`` is what requests sent through the service saw, null when
+    nothing was sent.
+
+    Args:
+        ended: when the run's last record was written.
+        seen: what looks from other hosts read of each host.
     """
     measured = traffic.get("services") or {}
     sections = []
     for name, service in (plan.get("services") or {}).items():
         hosts = list(service.get("hosts") or [])
-        out = {host: one for host in hosts if (one := availability.out_of_service(parts.get(host, ()))) is not None}
+        out = [(host, *one) for host in hosts for one in availability.out_of_service(parts.get(host, ()))]
         numbers = measured.get(name)
-        downtime, basis = _downtime(plan, hosts, parts, outcomes, ended)
+        downtime, basis = _downtime(plan, hosts, parts, seen or {}, outcomes, ended)
         sections.append(
             {
                 "service": name,
@@ -45,8 +51,8 @@ def services_section(
                 "owner": service.get("owner"),
                 "hosts": hosts,
                 "min_healthy": service.get("min_healthy"),
-                "out": [_out(host, how, span, ended) for host, (how, span) in out.items()],
-                "out_at_once": timeline.most_at_once(span for _how, span in out.values()) if out else None,
+                "out": [_out(host, how, span, ended, parts[host]) for host, how, span in out],
+                "out_at_once": timeline.most_at_once(span for _host, _how, span in out) if out else None,
                 "downtime": downtime,
                 "downtime_basis": basis,
                 "accepted_s": _accepted(plan, hosts),
@@ -57,7 +63,9 @@ def services_section(
     return sorted(sections, key=lambda one: (9 if one["tier"] is None else one["tier"], natural_key(one["service"])))
 
 
-def _out(host: str, how: str, span: timeline.Absence, ended: datetime | None) -> Document:
+def _out(
+    host: str, how: str, span: timeline.Absence, ended: datetime | None, parts: Sequence[timeline.Part]
+) -> Document:
     length = timeline.milliseconds(span, ended)
     return {
         "host": host,
@@ -65,32 +73,50 @@ def _out(host: str, how: str, span: timeline.Absence, ended: datetime | None) ->
         "start": stamp(span.start),
         "end": span.end and stamp(span.end),
         "out_s": None if length is None else round(length / 1000),
+        "afterwards": any(part.work > 0 and part.start == span.start for part in parts),
     }
 
 
 def _downtime(
-    plan: Mapping[str, Any], hosts: Sequence[str], parts: Parts, outcomes: Mapping[str, str], ended: datetime | None
+    plan: Mapping[str, Any],
+    hosts: Sequence[str],
+    parts: Parts,
+    seen: Parts,
+    outcomes: Mapping[str, str],
+    ended: datetime | None,
 ) -> tuple[Document | None, str]:
     """Return the service's downtime as the run's probes bound it, and on what that rests."""
     if ended is None or not any(availability.out_of_service(parts.get(host, ())) for host in hosts):
         return None, "no host of it was touched"
-    found = {
-        host: availability.presence(
-            parts.get(host, ()), looks.probes_that_count(plan["hosts"].get(host) or {}), outcomes.get(host)
-        )
+    names = {host: looks.probes_that_count(plan["hosts"].get(host) or {}) for host in hosts}
+    # Of two that began in the same second, the look was first: it decides whether the other may begin.
+    whole = {
+        host: sorted([*seen.get(host, ()), *parts.get(host, ())], key=lambda part: (part.work, part.start))
         for host in hosts
     }
+    found = {host: availability.presence(whole[host], names[host], outcomes.get(host)) for host in hosts}
     downtime = availability.together(list(found.values()), ended)
     unseen = [host for host, one in found.items() if one is None]
     if downtime["at_most_s"] == 0 and len(unseen) < len(hosts):
-        return downtime, "at every moment another host served"
+        read = {host: [one for part in whole[host] if (one := looks.look(part, names[host]))] for host in hosts}
+        alone = [host for host in hosts if not _witnessed(host, found[host], read)]
+        if not alone:
+            return downtime, "at every moment another host served"
+        were = f"{', '.join(alone)} {'was' if len(alone) == 1 else 'were'}"
+        return None, f"this run did not see another host serve before and after {were} out"
     if unseen:
         return None, f"this run did not see {', '.join(unseen)} serve"
     if downtime["at_most_s"] is None:
         return downtime, "no host was seen to serve again"
-    if any(one is not None and not timeline.absence(parts.get(host, ())) for host, one in found.items()):
+    if any(one is not None and not timeline.absences(parts.get(host, ())) for host, one in found.items()):
         return downtime, "from the last good probe before to the first good one after"
     return downtime, "no host of it was with its users"
+
+
+def _witnessed(host: str, found: availability.Presence | None, read: Mapping[str, Sequence[looks.Look]]) -> bool:
+    """Whether another host was seen to serve each time that this one was away."""
+    peers = [ones for peer, ones in read.items() if peer != host]
+    return found is None or all(any(availability.witnessed(span, ones) for ones in peers) for span in found.maybe)
 
 
 def _accepted(plan: Mapping[str, Any], hosts: Sequence[str]) -> int | None:

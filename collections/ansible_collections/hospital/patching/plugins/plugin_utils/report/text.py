@@ -61,6 +61,8 @@ def render_text(report: Mapping[str, Any], path: str | None = None, colour: bool
     _needs_you(page, report["needs_you"])
     page.title("The night")
     page.add(words.span(report, where), indent=2, hanging=2)
+    for one in words.later(report, where):
+        page.add(one, indent=2, hanging=2)
     for host in report["hosts"]:
         _host(page, host)
     _services(page, report)

@@ -25,6 +25,8 @@ class Part:
     start: datetime
     end: datetime
     took_ms: int | None = None
+    #: Which piece of the run's work it belongs to; 0 is the night.
+    work: int = 0
     details: list[dict[str, Any]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
 
@@ -136,7 +138,7 @@ def seconds_by_step(parts: Iterable[Part]) -> list[dict[str, Any]]:
 
 def night(parts: Iterable[Part]) -> list[Part]:
     """Return the parts that belong to the night's timeline."""
-    return [part for part in parts if part.step in NIGHT]
+    return [part for part in parts if part.step in NIGHT and part.work == 0]
 
 
 def bounds(parts: Iterable[Part]) -> tuple[datetime, datetime] | None:
@@ -149,20 +151,29 @@ def bounds(parts: Iterable[Part]) -> tuple[datetime, datetime] | None:
 
 @dataclass(frozen=True)
 class Absence:
-    """From when to when a host was drained; ``end`` is None while it is not returned."""
+    """From when to when a host was out; ``end`` is None while it is not returned.
+
+    It is not ``sure`` when the drain failed: users may have been sent to the host all the same.
+    """
 
     start: datetime
     end: datetime | None
+    sure: bool = True
 
 
-def absence(parts: Sequence[Part]) -> Absence | None:
-    """Return when the host was out of service, or None when it was never drained."""
-    drains = [part for part in parts if part.step == "drain" and _drained(part)]
-    if not drains:
-        return None
-    returns = [part for part in parts if part.step == "return" and part.status == "done"]
-    later = [part.end for part in returns if part.end >= drains[-1].start]
-    return Absence(drains[0].start, later[-1] if later else None)
+def absences(parts: Sequence[Part]) -> list[Absence]:
+    """Return each time that the host was drained, to its next return; empty when it never was."""
+    found: list[Absence] = []
+    since: datetime | None = None
+    sure = False
+    for part in parts:
+        if part.step == "drain" and _drained(part):
+            since = since or part.start
+            sure = sure or part.status == "done"
+        elif part.step == "return" and part.status == "done" and since is not None:
+            found.append(Absence(since, part.end, sure))
+            since, sure = None, False
+    return found if since is None else [*found, Absence(since, None, sure)]
 
 
 def _drained(part: Part) -> bool:

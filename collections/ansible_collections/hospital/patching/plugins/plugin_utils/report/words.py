@@ -48,6 +48,7 @@ MOOD_ORDER = ("bad", "warn", "good", "quiet")
 TROUBLES = {
     "marks": "marks differ",
     "reboot_owed": "reboot owed",
+    "taken_back": "taken back",
     "conffile": "files proposed",
     "evidence": "evidence broken",
     "device_contacted": "device contacted",
@@ -59,6 +60,7 @@ FOOTER = (
     "A report of hospital.patching. It states what was recorded; whether that satisfies a rule is for an auditor to "
     "judge. A ledger that is not anchored could have been rewritten as a whole by whoever may write its folder."
 )
+_LATER = {"taken back": "Taken back", "return": "Returned or held out by hand", "continued": "Continued"}
 STATES = {"installed": "installed", "put_back": "put back", "not_installed": "not installed"}
 
 
@@ -211,6 +213,8 @@ def drained(host: Mapping[str, Any]) -> str:
     if drain["type"] == "none":
         return "not drained" + (f": {drain['reason']}" if drain["reason"] else "")
     text = f"drained at {drain['at']}" if drain["at"] else f"drained ({drain['type']})"
+    if drain["certain"] is False:
+        text = f"perhaps {text}, which failed,"
     if host["out_ms"] is None:
         return "never drained" if host["steps"] else text
     return f"{text} for {duration(host['out_ms'])}" + ("" if host["returned"] else ", NOT RETURNED")
@@ -248,6 +252,25 @@ def span(report: Mapping[str, Any], where: tzinfo) -> str:
     return f"{times}, window {opens} to {closes} ({name}); over {window_left(report)}"
 
 
+def later(report: Mapping[str, Any], where: tzinfo) -> list[str]:
+    """Return what was done after the night, one sentence a piece of work."""
+    return [
+        f"{_LATER[work['kind']]} on {day(work['start'], where)}, {moment(work['start'], where)} to"
+        f" {moment(work['end'], where)}"
+        + (f", for {work['by']}" if work["by"] else "")
+        + (f" ({work['reason']})" if work["reason"] else "")
+        + (f": {'; '.join(_became(host) for host in work['hosts'])}" if work["hosts"] else "")
+        + "."
+        for work in report["later"]
+    ]
+
+
+def _became(host: Mapping[str, Any]) -> str:
+    if host["reason"] and host["outcome"] is None:
+        return f"{host['host']} was left as it was ({host['reason']})"
+    return f"{host['host']} {outcome(host['outcome'])}"
+
+
 def started_by(opened: Mapping[str, Any]) -> str:
     """Return who started the run, and where; the name is what the environment claims."""
     if not opened["started_by"] and not opened["controller"]:
@@ -276,7 +299,9 @@ def gist(host: Mapping[str, Any]) -> str:
     if not host["steps"] or host["outcome"] in ("refused", "not_started", "unreachable", "excluded", "stuck", None):
         return str(host["reason"] or "nothing was recorded")
     if host["outcome"] == "rolled_back":
-        return f"{cause}{count(host['put_back'], 'update')} put back; health {health(host)}"
+        of = f" of {host['put_back'] + host['installed']}" if host["installed"] else ""
+        told = f"{host['put_back']}{of} updates" if of else count(host["put_back"], "update")
+        return f"{cause}{told} put back; health {health(host)}"
     security = sum(update["security"] for update in host["updates"] if update["state"] == "installed")
     parts = [f"{count(host['installed'], 'update')} ({security} security, {count(len(host['cves']), 'CVE')})"]
     if host["reboot"]["rebooted"]:

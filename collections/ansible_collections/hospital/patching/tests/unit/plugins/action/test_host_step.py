@@ -11,6 +11,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action.host_step import ActionModule
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID
 
 HOSTVARS = {
     "portal1": {"patching_device_segments": ["10.9.0.0/16"]},
@@ -94,3 +95,34 @@ def test_a_lost_connection_is_a_failed_result_that_rescue_can_see(step, answer):
     assert "unreachable" not in result
     assert "portal1" in result["msg"]
     assert record.call_args.args[2] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("given", "check", "shown"),
+    [
+        ({"run_id": PLAN_ID, "evidence_dir": True}, False, True),
+        ({"run_id": PLAN_ID, "evidence_dir": True}, True, False),
+        ({"run_id": PLAN_ID}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_a_step_of_a_run_shows_a_sign_of_life_while_it_works(tmp_path, given, check, shown):
+    (tmp_path / PLAN_ID).mkdir()
+    arguments = {key: str(tmp_path) if value is True else value for key, value in given.items()}
+    seen = []
+
+    def work(**_arguments):
+        seen.append((tmp_path / PLAN_ID / "alive").exists())
+        return {"changed": False}
+
+    plugin = ActionModule.__new__(ActionModule)
+    plugin._task = SimpleNamespace(
+        action="hospital.patching.update_install", args=arguments, delegate_to=None, check_mode=check
+    )
+    plugin._connection = Connection(transport="local", address="")
+    plugin._shared_loader_obj = mock.Mock()
+    plugin._shared_loader_obj.action_loader.has_plugin.return_value = False
+    plugin._execute_module = work
+    with mock.patch.object(ActionBase, "run", return_value={}):
+        plugin.run(task_vars={"inventory_hostname": "portal1", "hostvars": HOSTVARS})
+    assert seen == [shown]

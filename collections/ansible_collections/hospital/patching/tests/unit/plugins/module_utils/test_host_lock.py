@@ -22,7 +22,7 @@ def test_holding_stops_and_releasing_starts_exactly_those(lock, systemd):
     held = lock.hold(RUN, {"controller": "ctl1"})
     assert held == (True, ["apt-daily-upgrade.timer"], [])
     assert lock.journal.holder()["detail"] == {"controller": "ctl1", "suspended": ["apt-daily-upgrade.timer"]}
-    assert lock.release(RUN) == (True, ["apt-daily-upgrade.timer"], [])
+    assert lock.release(RUN, {}) == (True, ["apt-daily-upgrade.timer"], [])
     assert systemd.states["apt-daily.timer"] == "inactive"
     assert systemd.states["apt-daily-upgrade.timer"] == "active"
     assert lock.journal.holder() is None
@@ -33,8 +33,8 @@ def test_a_second_call_changes_nothing(lock, systemd):
     changes = systemd.changes()
     assert lock.hold(RUN, {}) == (False, TIMERS, [])
     assert systemd.changes() == changes
-    lock.release(RUN)
-    assert lock.release(RUN) == (False, [], [])
+    lock.release(RUN, {})
+    assert lock.release(RUN, {}) == (False, [], [])
 
 
 def test_updaters_that_a_reboot_brought_back_are_stopped_again(lock, systemd):
@@ -53,7 +53,7 @@ def test_check_mode_writes_and_stops_nothing(lock, systemd, tmp_path):
     lock.hold(RUN, {})
     before = systemd.changes()
     assert lock.hold(RUN, {}, write=False).changed is False
-    assert lock.release(RUN, write=False).changed is True
+    assert lock.release(RUN, {}, write=False).changed is True
     assert systemd.changes() == before
     assert lock.journal.holder() is not None
 
@@ -64,7 +64,7 @@ def test_another_runs_host_is_refused_before_anything_is_stopped(lock, systemd):
         with pytest.raises(PatchingError, match=OTHER):
             lock.hold(RUN, {}, write)
         with pytest.raises(PatchingError, match=OTHER):
-            lock.release(RUN, write)
+            lock.release(RUN, {}, write)
     assert systemd.changes() == []
 
 
@@ -88,7 +88,7 @@ def test_a_host_that_is_being_updated_is_not_kept(lock, systemd):
 def test_one_that_does_not_start_again_is_told(lock, systemd):
     lock.hold(RUN, {})
     systemd.broken = {"apt-daily.timer"}
-    assert lock.release(RUN).not_resumed == ["apt-daily.timer"]
+    assert lock.release(RUN, {}).not_resumed == ["apt-daily.timer"]
     assert lock.journal.read()[-1]["detail"] == {
         "resumed": ["apt-daily-upgrade.timer"],
         "not_resumed": ["apt-daily.timer"],
@@ -97,7 +97,7 @@ def test_one_that_does_not_start_again_is_told(lock, systemd):
 
 def test_the_next_run_starts_with_an_empty_list(lock, systemd):
     lock.hold(RUN, {})
-    lock.release(RUN)
+    lock.release(RUN, {})
     systemd.states["apt-daily.timer"] = "inactive"
     lock.hold(RUN, {})
     assert lock.suspended(RUN) == ["apt-daily-upgrade.timer"]

@@ -151,3 +151,19 @@ def test_of_many_runs_at_once_exactly_one_holds(journal):
         thread.join(30)
     assert len(winners) == 1
     assert [record["run_id"] for record in journal.read()] == winners
+
+
+def test_a_hold_that_a_person_breaks_is_handed_over_by_one_record(journal):
+    journal.hold(OTHER, {})
+    record, fresh = journal.hold(RUN, {}, breaks=OTHER)
+    assert (record["run_id"], record["detail"], fresh) == (RUN, {"breaks": OTHER}, True)
+    assert [one["event"] for one in journal.read()] == ["held", "held"]
+    assert journal.holder()["run_id"] == RUN
+    with pytest.raises(PatchingError):
+        journal.hold(OTHER, {})
+
+
+def test_a_break_names_the_run_that_it_breaks(journal):
+    journal.hold(OTHER, {})
+    with pytest.raises(PatchingError, match=OTHER):
+        journal.hold(RUN, {}, breaks="20261122T010000Z-00000000")

@@ -120,7 +120,7 @@ def wanted(*names, to="2"):
 
 @pytest.fixture
 def run(root, processes, systemctl):
-    def call(what=None, reload=(), check=False, ended=ENDED, before=None):
+    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None):
         what = what or wanted()
         directory = root / "state/stage" / transaction.short_name(what)
         directory.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def run(root, processes, systemctl):
         if before:
             (directory / "before.json").write_text(json.dumps(before))
         restarts = Restarts(systemctl, Clock(), str(root), str(root / "state"), processes)
-        return restarts.run("R1", what, list(reload), check)
+        return restarts.run("R1", what, list(names), list(reload), check)
 
     return call
 
@@ -177,6 +177,28 @@ def test_running_units_of_changed_packages_are_restarted(run, processes, systemc
     assert [(item["unit"], item["reason"]) for item in result["restarted"]] == [
         ("nginx.service", "its package nginx-common was changed")
     ]
+
+
+def test_a_part_that_went_back_is_restarted_and_only_that(run, systemctl, root):
+    """What was recorded lies under the digest of the whole transaction."""
+    what = wanted("nginx-common", "cron", "libc6")
+    for name in ("nginx", "cron"):
+        package = "cron" if name == "cron" else "nginx-common"
+        (root / "var/lib/dpkg/info" / (package + ".list")).write_text("/lib/systemd/system/{}.service\n".format(name))
+    systemctl.main = {"nginx.service": 20, "cron.service": 30}
+    preserved = root / "state/preserved" / transaction.short_name(what)
+    preserved.mkdir(parents=True)
+    (preserved / "after.json").write_text(json.dumps({"ended": ENDED}))
+    result = run(what, names=["nginx-common"], ended=None)
+    assert units(result["restarted"]) == ["nginx.service"]
+    # libc stays as it was installed, which was told then.
+    assert result["reboot_required"]["required"] is False
+
+
+def test_a_part_that_is_not_in_the_transaction_is_refused(run, systemctl):
+    with pytest.raises(PatchingError, match="bash: not in this transaction"):
+        run(names=["bash"])
+    assert systemctl.calls == []
 
 
 def test_instances_of_a_changed_template_too(run, systemctl, root):

@@ -65,7 +65,7 @@ CALLS = [
     (update_stage, dict(RUN, host="h1", updates=[])),
     (update_install, dict(RUN, transaction={})),
     (update_rollback, dict(RUN, transaction={}, names=["a"])),
-    (update_verify, dict(RUN, transaction={}, expect="from")),
+    (update_verify, dict(RUN, transaction={}, expect="from", names=["a"])),
 ]
 
 
@@ -116,7 +116,21 @@ def test_units_that_did_not_come_back_fail_the_restart_with_all_that_was_done(ca
     good = call(update_restart, **RUN, transaction={}, expect="from")
     assert good["changed"] is True
     assert good["verified"]["verdict"] == "ok"
-    manager.verify.assert_called_once_with({}, "from")
+    manager.verify.assert_called_once_with({}, "from", [])
+
+
+def test_a_part_of_the_transaction_reaches_all_of_the_way_back(call, manager, monkeypatch):
+    answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False}}
+    restart = mock.Mock(return_value=answer)
+    monkeypatch.setattr(update_restart, "Restarts", mock.Mock(return_value=mock.Mock(run=restart)))
+    monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
+    given = dict(RUN, transaction={"digest": "whole"}, names=["a"])
+    call(update_rollback, **given)
+    call(update_restart, **given, expect="from", reload=["b.service"])
+    call(update_verify, **given, expect="from")
+    restart.assert_called_once_with(RUN["run_id"], {"digest": "whole"}, ["a"], ["b.service"], False)
+    assert manager.asked[0][1] == ["a"]
+    assert manager.asked[1:] == [({"digest": "whole"}, "from", ["a"])] * 2
 
 
 def test_a_restart_without_a_transaction_is_refused(call):

@@ -33,10 +33,14 @@ def test_a_host_that_was_never_assessed_is_refused():
     assert "assess.yml" in candidates.candidate("portal1", VARIABLES, None).why_not.reason
 
 
-def test_a_host_that_nobody_asked_for_counts_as_out():
-    found = candidates.bystander("portal2", VARIABLES)
-    assert found.assessment is None
-    assert found.why_not.outcome == "excluded"
+def test_a_host_that_nobody_asked_for_counts_as_out_unless_it_was_found_well():
+    unknown = candidates.bystander("portal2", VARIABLES, None)
+    assert (unknown.assessment, unknown.why_not.outcome) == (None, "excluded")
+    document = {"status": "assessed", "pending": PENDING, "reason": ""}
+    well = candidates.bystander("portal2", VARIABLES, document)
+    assert (well.assessment, well.why_not.outcome) == (PENDING, "excluded")
+    held = {**document, "holder": {"run_id": "20261122T010000Z-ab12cd34", "time": "2026-11-22T01:00:00Z"}}
+    assert candidates.bystander("portal2", VARIABLES, held).assessment is None
 
 
 def test_a_host_that_an_earlier_run_still_holds_is_refused_and_counts_as_out():

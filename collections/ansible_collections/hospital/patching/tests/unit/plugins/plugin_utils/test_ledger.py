@@ -96,6 +96,28 @@ def test_the_last_record_with_a_new_hash_is_found_against_the_head(filled):
     assert len(verify(filled.path, head)) == 1
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"event":"done"', b'"event":"failed","event":"done"'),
+        (b'"number":5', b'"number":0,"number":5'),
+        (b'"event":"done"', b'"event": "done"'),
+        (b'"db5"', b'"\\u0064b5"'),
+        (b"}\n", b"} \n"),
+    ],
+    ids=["a key twice", "a key twice within", "white space", "an escape", "white space behind it"],
+)
+def test_a_record_that_reads_the_same_but_is_written_otherwise_is_found(filled, old, new):
+    content = lines(filled)
+    content[5] = content[5].replace(old, new)
+    rewrite(filled, content)
+    (finding,) = verify(filled.path, Head(6, json.loads(content[5])["hash"]))
+    assert (finding.line, finding.problem) == (6, "it is not written as the ledger writes it, so it was changed")
+    for act in (filled.read, filled.last, lambda: filled.append(RUN, "return", "done")):
+        with pytest.raises(PatchingError, match="it was changed"):
+            act()
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_a_dropped_record_is_found(filled, number):
     content = lines(filled)

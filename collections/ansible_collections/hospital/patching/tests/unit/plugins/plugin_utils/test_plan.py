@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -92,6 +93,8 @@ def test_the_digest_leaves_out_names_times_of_making_and_estimates():
         lambda plan: plan["waves"].reverse(),
         lambda plan: plan["services"]["portal"].update(min_healthy=0),
         lambda plan: plan["site"].update(segments=[]),
+        lambda plan: plan["failure_budget"].update(run=1),
+        lambda plan: plan["hosts"]["portal1"].update(freeze_file="/nowhere/freeze"),
         lambda plan: plan["hosts"]["portal1"]["window"].update(end="2026-11-22T23:00:00Z"),
     ],
 )
@@ -369,3 +372,19 @@ def test_any_other_batch_is_refused(batch):
 
 def test_the_plan_has_the_id_it_was_given():
     assert planned(portal_pair()).plan["plan_id"] == PLAN_ID
+
+
+def test_a_host_that_was_not_asked_for_serves_but_is_not_planned():
+    pair = portal_pair()
+    pair["portal2"] = replace(pair["portal2"], why_not=Exclusion("excluded", "the plan was not asked for this host"))
+    plan = planned(pair).plan
+    assert [wave["hosts"] for wave in plan["waves"]] == [["portal1"]]
+    assert plan["not_planned"]["portal2"]["outcome"] == "excluded"
+    assert list(plan["services"]["portal"]["probes"]) == ["portal1", "portal2"]
+
+
+def test_a_locked_member_is_not_probed():
+    pair = portal_pair()
+    pair["portal3"] = server("portal3", "portal", None, policy="vendor_locked", min_healthy=1)
+    pair["portal3"] = replace(pair["portal3"], assessment=None, why_not=Exclusion("excluded", "locked"))
+    assert "portal3" not in planned(pair).plan["services"]["portal"]["probes"]

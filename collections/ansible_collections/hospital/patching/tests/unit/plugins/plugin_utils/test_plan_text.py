@@ -35,6 +35,13 @@ def test_an_empty_plan_says_so():
     assert "nothing will be disrupted" in plan_table(planned({"lb1": candidate("lb1", {})}).plan)
 
 
+def test_an_approver_sees_how_many_hosts_may_fail():
+    assert "Failed hosts allowed: none, the first one stops the run" in plan_table(planned(portal_pair()).plan)
+    budget = {"run": 2, "ring": {"count": 1}}
+    fleet = {f"s{n}": server(f"s{n}", "s", failure_budget=budget) for n in (1, 2)}
+    assert "Failed hosts allowed: run 2, ring canary 1, ring broad 1; elsewhere none" in plan_table(planned(fleet).plan)
+
+
 def test_segments_that_nobody_declared_are_said():
     plan = planned({}).plan
     assert "not declared" in plan_table(plan)

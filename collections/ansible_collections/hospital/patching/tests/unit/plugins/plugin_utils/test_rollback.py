@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -77,14 +78,6 @@ def test_a_run_that_has_installed_nothing():
         choose(["all"], records=NIGHT[3:])
 
 
-def test_a_part_of_a_transaction_has_its_own_digest():
-    whole = TRANSACTIONS["web1"]
-    part = rollback.narrowed(whole, ["viewer"])
-    shape.validate(part)
-    assert [entry["name"] for entry in part["entries"]] == ["viewer"]
-    assert rollback.narrowed(whole, []) == whole
-
-
 def asked(*hosts):
     return record(None, "gate", "begin", rollback={"hosts": list(hosts), "updates": [], "reason": "labels", "by": "x"})
 
@@ -99,6 +92,12 @@ def test_only_what_happened_since_it_was_asked_for_counts():
     later = [*early, outcome("web2", "rolled_back"), outcome("web1", "stuck", "it stayed ill")]
     assert rollback.not_taken_back(later) == {"web1": "it stayed ill"}
     assert rollback.not_taken_back([*later, outcome("web1", "rolled_back")]) == {}
+
+
+def test_a_host_that_was_left_as_it_was_is_not_taken_back_whatever_it_was_before():
+    refused = record("web1", "gate", "refused", reason="its window is shut")
+    before = [outcome("web1", "rolled_back"), asked("web1")]
+    assert rollback.not_taken_back([*before, refused]) == {"web1": "its window is shut"}
 
 
 def test_the_first_that_cannot_be_proven_ends_it():
@@ -120,8 +119,8 @@ def test_nobody_has_asked():
 PLAN = planned(portal_pair()).plan
 
 
-def gate(states=None, now=NOW, contact=ALLOWED, outside_window=False, plan=PLAN, host="portal1"):
-    return decide_way_back(plan, host, now, states or {}, contact, outside_window)
+def gate(states=None, now=NOW, contact=ALLOWED, outside_window=False, plan=PLAN, host="portal1", frozen=None):
+    return decide_way_back(plan, host, now, states or {}, contact, frozen, outside_window)
 
 
 def test_earlier_failures_and_soak_do_not_hinder_a_way_back():
@@ -154,9 +153,31 @@ def test_neither_hands_off_nor_the_last_serving_host_is_given_up(outside_window)
     assert "portal2 is" in answer.reason
 
 
+@pytest.mark.parametrize("outside_window", [False, True])
+def test_a_freeze_holds_a_way_back_too(outside_window):
+    answer = gate(frozen="/srv/freeze says: on diversion", outside_window=outside_window)
+    assert answer.decision == "stop"
+    assert "on diversion" in answer.reason
+
+
 def test_partners_stay_apart():
     fleet = {f"{s}1": server(f"{s}1", s, downtime_s=600) for s in ("ehr", "viewer")}
     fleet["ehr1"] = server("ehr1", "ehr", downtime_s=600, never_with=["viewer"])
     plan = planned(fleet).plan
     answer = gate({"viewer1": state("stuck", out=True)}, plan=plan, host="ehr1")
     assert "never disrupted with viewer" in answer.reason
+
+
+def test_only_a_stop_file_of_this_rollback_counts(tmp_path):
+    stop, records = tmp_path / "stop", [asked("web1")]
+    assert not rollback.asked_since(records, stop)
+    stop.write_text("ann: enough")
+    assert rollback.asked_since(records, stop)
+    os.utime(stop, (0, 0))
+    assert not rollback.asked_since(records, stop), "it was meant for the run"
+    assert not rollback.asked_since([], stop)
+
+
+def test_each_host_is_asked_for_its_own_packages_only():
+    assert rollback.own(transaction("web2", "openssl"), ["viewer", "openssl"]) == ["openssl"]
+    assert rollback.own(transaction("web2", "openssl"), []) == []

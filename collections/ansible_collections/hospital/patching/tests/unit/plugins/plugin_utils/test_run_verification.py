@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json, digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import report as reports
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import GENESIS, Head
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import manifest_digest
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import build_plan, plan_digest
@@ -227,6 +228,89 @@ def test_a_report_from_before_the_first_record_has_no_head(run):
     assert verify(run).compared == []
 
 
+def test_an_edited_report_is_found_and_where(run):
+    write_report(run)
+    kept = json.loads((folder(run) / "report.json").read_text(encoding="utf-8"))
+    kept["needs_you"] = []
+    kept["services"] = []
+    write_json(folder(run) / "report.json", kept)
+    (finding,) = verify(run).findings
+    assert (finding.file, finding.seen) == ("report.json", "other content in needs_you, services")
+    assert "the ledger up to record 6 make; report.yml writes it anew" in finding.expected
+
+
+def test_a_report_with_a_key_twice_is_found(run):
+    write_report(run)
+    path = folder(run) / "report.json"
+    path.write_text(path.read_text().replace('"finished"', '"finished": true,\n  "finished"', 1))
+    (finding,) = verify(run).findings
+    assert (finding.file, "the key 'finished' is there twice" in finding.seen) == ("report.json", True)
+
+
+def test_a_plan_with_a_key_twice_is_found(run):
+    path = folder(run) / "plan.json"
+    path.write_text(path.read_text().replace('"plan_id"', '"plan_id": "another",\n  "plan_id"', 1))
+    (finding,) = verify(run).findings
+    assert (finding.file, "the key 'plan_id' is there twice" in finding.seen) == ("plan.json", True)
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_a_report_that_is_written_otherwise_or_missing_is_found(run, form):
+    write_report(run)
+    path = folder(run) / f"report.{form}"
+    path.write_text(path.read_text() + "\n")
+    assert [(finding.file, finding.seen) for finding in verify(run).findings] == [(path.name, "other content")]
+    path.unlink()
+    (finding,) = verify(run).findings
+    assert (finding.file, finding.seen) == (path.name, "it is missing")
+
+
+def test_a_page_of_another_report_is_found(run):
+    write_report(run)
+    (folder(run) / "report.html").write_text("<p>Nothing. Every host is patched.</p>")
+    assert [finding.file for finding in verify(run).findings] == ["report.html"]
+
+
+def test_a_report_that_was_made_earlier_or_again_is_whole(run):
+    write_report(run)
+    run.record("portal2", "gate", "refused", reason="closed")
+    run.record(None, "record", "done")
+    assert found(run) == []
+    (folder(run) / "traffic.json").write_text('{"devices": {"pump1": {"connections": 0}}}')
+    made = reports.build_report(run.plan(), run.ledger.read(), run.stages(), run.traffic(), run.findings())
+    run.write_report(made, reports.render_html(made))
+    assert found(run) == []
+    (folder(run) / "traffic.json").write_text('{"devices": {"pump1": {"connections": 1}}}')
+    assert [finding.file for finding in verify(run).findings] == ["report.json", "report.html"]
+
+
+def test_traffic_of_which_no_report_can_be_made_is_found(run):
+    write_report(run)
+    (folder(run) / "traffic.json").write_text('{"services": [1]}')
+    (finding,) = verify(run).findings
+    assert "it cannot be made again" in finding.seen
+
+
+def test_a_report_that_told_of_a_torn_line_which_was_cut_since_is_whole(run):
+    with run.ledger.path.open("ab") as handle:
+        handle.write(b'{"torn":')
+    write_report(run)
+    run.record(None, "record", "note", text="on we go")
+    assert found(run) == []
+
+
+def test_the_report_of_another_version_is_not_compared_and_the_text_says_so(run):
+    write_report(run)
+    kept = json.loads((folder(run) / "report.json").read_text(encoding="utf-8"))
+    write_json(folder(run) / "report.json", {**kept, "made_by": "hospital.patching 9.0.0"})
+    verified = verify(run)
+    assert verified.findings == []
+    assert verified.text()[-1] == (
+        "the content of report.json and report.html was not checked: "
+        f"made by hospital.patching 9.0.0, this is {reports.MADE_BY}"
+    )
+
+
 # --- the plan and its manifests ------------------------------------------------
 
 
@@ -340,6 +424,17 @@ def test_a_whole_transaction_that_does_not_belong_there(run, host, change, seen)
     (finding,) = verify(run).findings
     assert finding.file == f"stage/{host}.json"
     assert seen in finding.seen
+
+
+def test_a_stage_that_is_not_the_one_that_was_recorded_is_found(run):
+    """Edited within its manifest and digested anew, only the ledger tells."""
+    recorded = json.loads((folder(run) / "stage" / "portal2.json").read_text(encoding="utf-8"))["transaction"]["digest"]
+    run.record("portal2", "stage", "note", transaction=recorded)
+    assert found(run) == []
+    run.save_stage("portal2", {"transaction": build_transaction("portal2", "apt", [], run.host("portal2")["manifest"])})
+    (finding,) = verify(run).findings
+    assert finding.file == "stage/portal2.json"
+    assert f"and the ledger recorded {recorded}" in finding.seen
 
 
 def test_a_stage_that_nothing_was_installed_from_may_be_missing(run):

@@ -89,6 +89,20 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
         ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
+        ("failure_budget", 2, "only run, ring, service"),
+        ("failure_budget", {"runs": 2}, "only run, ring, service"),
+        ("failure_budget", {"run": -1}, "for run a count"),
+        ("failure_budget", {"run": 1.5}, "for run a count"),
+        ("failure_budget", {"run": None}, "for run a count"),
+        ("failure_budget", {"run": True}, "for run a count"),
+        ("failure_budget", {"ring": "101 %"}, "for ring a count like 2, a share of at most 100 %"),
+        ("failure_budget", {"ring": "-5 %"}, "for ring a count"),
+        ("failure_budget", {"ring": "2.5 %"}, "for ring a count"),
+        ("failure_budget", {"service": {}}, "for service a count"),
+        ("failure_budget", {"service": {"share": 10}}, "for service a count"),
+        ("failure_budget", {"service": {"count": 1, "share_percent": 101}}, "for service a count"),
+        ("freeze_file", "freeze", "an absolute path"),
+        ("freeze_file", ["/srv/freeze"], "text"),
         ("security_only", "maybe", "true or false"),
         ("service", "a b", "a name"),
         ("package_manager", "", "a name"),
@@ -129,6 +143,29 @@ def test_no_drain_and_a_reason_for_no_way_back():
     found = settings(drain="none", snapshot={"provider": "none", "reason": "stateless, rebuilt from its image"})
     assert found.drain["type"] == "none"
     assert found.snapshot["reason"].startswith("stateless")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (0, {"count": 0}),
+        ("2", {"count": 2}),
+        ("10 %", {"share_percent": 10}),
+        ("100%", {"share_percent": 100}),
+        ({"count": "2"}, {"count": 2}),
+        ({"share_percent": 10, "count": 2}, {"count": 2, "share_percent": 10}),
+    ],
+)
+def test_a_failure_budget_is_a_count_a_share_or_both(value, found):
+    budget = settings(failure_budget={"ring": value}).failure_budget
+    assert budget == {"run": {"count": 0}, "ring": found, "service": {"count": 0}}
+    schema.validate("settings", plain(asdict(settings(failure_budget={"ring": value}))), "settings")
+
+
+def test_by_default_no_failure_is_allowed_and_the_freeze_file_is_beside_the_evidence():
+    assert settings().failure_budget == {level: {"count": 0} for level in ("run", "ring", "service")}
+    assert settings().freeze_file is None
+    assert settings(freeze_file="/srv/share/freeze").freeze_file == "/srv/share/freeze"
 
 
 def test_explain_says_where_each_value_comes_from():

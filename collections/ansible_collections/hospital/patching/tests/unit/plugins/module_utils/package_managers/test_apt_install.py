@@ -6,11 +6,18 @@ import os
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils import package_lock
+from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import install
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
+    LocalRepository,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import rollback
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import (
+    reversed_entries,
+    rollback,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify import verify
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
@@ -53,7 +60,7 @@ def test_the_transaction_is_installed(patched, host, wanted, run):
     assert (result["marks_equal"], result["holds_equal"], result["policy_rc_d"]) == (True, True, "ours")
     assert patched.automatic == {"libssl3"}
     assert events(host) == ["begin", "done"]
-    assert verify(host, wanted, "to")["verdict"] == "ok"
+    assert verify(host, wanted, "to", [])["verdict"] == "ok"
 
 
 def test_apt_sees_the_stage_alone_and_asks_nothing(patched, host, wanted, run):
@@ -189,7 +196,7 @@ def test_an_interrupted_installation_is_repaired_and_completed(patched, host, wa
         "-a",
     ]
     assert events(host) == ["begin", "failed", "begin", "done"]
-    assert verify(host, wanted, "to")["verdict"] == "ok"
+    assert verify(host, wanted, "to", [])["verdict"] == "ok"
     # The marks are those from before the first attempt.
     assert patched.automatic == {"libssl3"}
 
@@ -266,14 +273,17 @@ def test_new_packages_are_marked_as_planned_and_removals_done(patched, host, sta
 
 
 def test_verify_before_anything_is_installed(host, wanted):
-    result = verify(host, wanted, "to")
+    result = verify(host, wanted, "to", [])
     assert (result["verdict"], result["at_target"]) == ("failed", False)
     assert [problem["subject"] for problem in result["problems"]] == [
         "libssl3:amd64",
         "openssl:amd64",
         "marks and holds",
     ]
-    assert verify(host, wanted, "from")["verdict"] == "ok"
+    at_from = verify(host, wanted, "from", [])
+    assert at_from["verdict"] == "ok"
+    # Nothing was recorded, so nothing was compared.
+    assert [found[key] for found in (result, at_from) for key in ("marks_equal", "holds_equal")] == [None] * 4
 
 
 def test_verify_finds_a_changed_mark_hold_and_audit(patched, host, wanted, run):
@@ -283,7 +293,7 @@ def test_verify_finds_a_changed_mark_hold_and_audit(patched, host, wanted, run):
     patched.audit = "The following packages are only half configured"
     patched.save()
     (patched.root / "usr/sbin/policy-rc.d").write_text(MARKER)
-    result = verify(host, wanted, "to")
+    result = verify(host, wanted, "to", [])
     assert (result["marks_equal"], result["holds_equal"], result["at_target"]) == (False, False, True)
     assert [problem["subject"] for problem in result["problems"]] == [
         "libssl3:amd64",
@@ -300,13 +310,13 @@ def test_verify_names_units_that_failed_since(host, wanted, run, monkeypatch):
         "ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify.failed_units",
         lambda _runner, _root: ["nginx.service"],
     )
-    assert [problem["subject"] for problem in verify(host, wanted, "to")["problems"]] == ["nginx.service"]
+    assert [problem["subject"] for problem in verify(host, wanted, "to", [])["problems"]] == ["nginx.service"]
 
 
 def test_a_half_configured_package_is_a_problem(patched, host, wanted, run):
     run()
     patched.install("openssl", "amd64", "3.0.22", state="half-configured")
-    assert verify(host, wanted, "to")["problems"][0]["seen"] == "it is half-configured"
+    assert verify(host, wanted, "to", [])["problems"][0]["seen"] == "it is half-configured"
 
 
 # --- the way back ------------------------------------------------------------
@@ -323,7 +333,7 @@ def test_the_way_back(patched, host, wanted, run, install_request):
     assert patched.version("openssl") == "3.0.20"
     assert patched.automatic == {"libssl3"}
     assert events(host, "rollback") == ["begin", "done"]
-    assert verify(host, wanted, "from")["verdict"] == "ok"
+    assert verify(host, wanted, "from", [])["verdict"] == "ok"
     assert all("--allow-downgrades" in args for args in patched.ran("apt-get", "install"))
     del patched.commands[:]
     again = rollback(host, install_request(wanted), [])
@@ -340,17 +350,103 @@ def test_the_way_back_from_a_half_done_installation(patched, host, wanted, run, 
     assert patched.automatic == {"libssl3"}
 
 
+def test_a_late_way_back_leaves_what_others_have_set_since(patched, host, wanted, run, install_request):
+    patched.install("vim", "amd64", "9", automatic=True)
+    run()
+    patched.install("libx", "amd64", "1", automatic=True)
+    patched.automatic -= {"vim", "libssl3"}
+    patched.held = {"tzdata", "vim"}
+    patched.save()
+    result = rollback(host, install_request(wanted), [])
+    assert patched.version("openssl") == "3.0.20"
+    assert (patched.automatic, patched.held) == ({"libx"}, {"tzdata", "vim"})
+    assert (result["marks_equal"], result["holds_equal"]) == (True, True)
+    compared = verify(host, wanted, "from", [])
+    assert (compared["verdict"], compared["marks_equal"], compared["holds_equal"]) == ("ok", True, True)
+    patched.automatic.add("vim")
+    patched.save()
+    assert verify(host, wanted, "from", [])["marks_equal"] is False
+
+
+def test_units_that_failed_since_the_installation_are_named_after_the_way_back(
+    host, wanted, run, install_request, monkeypatch
+):
+    run()
+    for module in ("apt_record", "apt_verify"):
+        monkeypatch.setattr(
+            "ansible_collections.hospital.patching.plugins.module_utils.package_managers.{}.failed_units".format(
+                module
+            ),
+            lambda _runner, _root: ["nginx.service"],
+        )
+    rollback(host, install_request(wanted), [])
+    assert [problem["subject"] for problem in verify(host, wanted, "from", [])["problems"]] == ["nginx.service"]
+
+
+def test_an_installation_after_a_way_back_is_what_counts(patched, host, wanted, run, install_request, monkeypatch):
+    """It failed before it changed anything: the host is as the second installation found it."""
+    run()
+    rollback(host, install_request(wanted), [])
+    patched.install("vim", "amd64", "9", automatic=True)
+    monkeypatch.setattr(type(host.clock), "stamp", lambda _self: "2099-01-01T00:00:00Z")
+    patched.extra_actions = {("cowsay", "all"): "3"}
+    with pytest.raises(PatchingError):
+        run()
+    assert verify(host, wanted, "from", [])["verdict"] == "ok"
+
+
 def test_the_same_transaction_may_go_forward_again(patched, host, wanted, run, install_request):
     run()
     rollback(host, install_request(wanted), [])
     assert run()["changed"] is True
-    assert verify(host, wanted, "to")["verdict"] == "ok"
+    assert verify(host, wanted, "to", [])["verdict"] == "ok"
 
 
 def test_one_package_goes_back(patched, host, wanted, run, install_request):
     run()
     rollback(host, install_request(wanted), ["openssl"])
     assert (patched.version("libssl3"), patched.version("openssl")) == ("3.0.22", "3.0.20")
+    part = verify(host, wanted, "from", ["openssl"])
+    assert (part["verdict"], part["versions_checked"]) == ("ok", 1)
+    assert verify(host, wanted, "to", ["libssl3"])["verdict"] == "ok"
+    assert verify(host, wanted, "from", [])["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_part_that_stays_keeps_its_marks(patched, host, stage_request, install_request, interrupted):
+    """The new dependency of one package stays while another goes back."""
+    patched.offer("libnew", "amd64", "1")
+    patched.needs = {"openssl": {("libnew", "amd64"): "1"}}
+    wanted = AptStage(host, stage_request(pending(host, security_only=True)["updates"])).run()["transaction"]
+    patched.needs = {}
+    install(host, install_request(wanted))
+    if interrupted:  # after dpkg, before the marks
+        Journal(host.state_dir, host.clock).append("R1", "install", "begin", transaction=wanted["digest"])
+        os.unlink(staged(host, wanted, "after.json"))
+        patched.automatic.clear()
+        patched.save()
+    result = rollback(host, install_request(wanted), ["libssl3"])
+    assert patched.automatic == {"libssl3", "libnew"}
+    assert result["marks_equal"] is True
+    assert verify(host, wanted, "from", ["libssl3"])["verdict"] == "ok"
+    assert verify(host, wanted, "to", ["openssl"])["verdict"] == "ok"
+
+
+@pytest.mark.parametrize(("before", "after"), [("all", "amd64"), ("amd64", "all")])
+def test_a_package_that_changed_its_architecture_goes_back(host, before, after):
+    entry = {"name": "tzdata", "arch": after, "from": "2026b", "to": "2026f", "automatic": False}
+    repository = LocalRepository(host.runner, os.path.join(host.state_dir, "preserved", "x"))
+    repository.create()
+    path = repository.deb("tzdata", "2026b", before)
+    for name in (path, path + ".part", repository.deb("tzdata", "2026b", "armhf") + ".part"):
+        with open(name, "w", encoding="utf-8") as handle:
+            handle.write("old")
+    package = Package("tzdata", after, "2026f", "install", "installed", "tzdata", "2026f", 0)
+    dpkg = Package("dpkg", "amd64", "1", "install", "installed", "dpkg", "1", 0)
+    installed = {("tzdata", after): package, ("dpkg", "amd64"): dpkg}
+    (back,) = reversed_entries({"entries": [entry]}, [], repository, installed)
+    assert (back["arch"], back["to"]) == (before, "2026b")
+    repository.check([back])
 
 
 def test_a_name_that_is_not_in_the_transaction(host, wanted, run, install_request):

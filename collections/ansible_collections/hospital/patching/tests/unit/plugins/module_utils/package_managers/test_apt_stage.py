@@ -10,6 +10,9 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils import disk_space
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
+    LocalRepository,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
@@ -234,3 +237,58 @@ def test_the_record_is_json_that_names_the_transaction(updates, stage):
     result = stage(updates)
     with open(os.path.join(result["stage_dir"], "stage.json"), encoding="utf-8") as handle:
         assert json.load(handle)["transaction"] == result["transaction"]
+
+
+def test_a_way_back_that_was_put_in_order_is_preserved_by_the_next_call(patched, updates, stage):
+    content = patched.repository.pop(("openssl", "amd64", "3.0.20"))
+    assert [lost["name"] for lost in stage(updates)["not_preserved"]] == ["openssl"]
+    patched.repository[("openssl", "amd64", "3.0.20")] = content
+    result = stage(updates)
+    assert (result["changed"], result["not_preserved"]) == (True, [])
+    assert [kept["name"] for kept in result["preserved"]] == ["libssl3", "openssl"]
+    assert stage(updates)["changed"] is False
+
+
+def test_a_preserved_file_that_was_lost_is_preserved_again(updates, stage):
+    path = os.path.join(stage(updates)["preserved_dir"], "debs", "openssl_3.0.20_amd64.deb")
+    os.unlink(path)
+    assert stage(updates)["changed"] is True
+    assert os.path.exists(path)
+
+
+def test_what_a_killed_call_left_half_packed_is_removed(updates, stage):
+    first = stage(updates)
+    left = os.path.join(first["preserved_dir"], "debs", ".repack-x", "tree")
+    os.makedirs(left)
+    os.unlink(os.path.join(first["stage_dir"], "stage.json"))
+    stage(updates, check=True)
+    assert os.path.exists(left)
+    stage(updates)
+    assert not os.path.exists(os.path.dirname(left))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), UnicodeEncodeError("ascii", "F\u0151", 1, 2, "ordinal not in range")],
+)
+def test_an_error_of_the_disk_is_told_and_in_the_journal(updates, stage, host, monkeypatch, error):
+    def fail(_self):
+        raise error
+
+    monkeypatch.setattr(LocalRepository, "index", fail)
+    with pytest.raises(
+        PatchingError, match=r"stage of h1: .*(No space left|ordinal not in range).*nothing was installed"
+    ):
+        stage(updates)
+    records = Journal(host.state_dir).read()
+    assert [record["event"] for record in records] == ["begin", "failed"]
+    assert str(error) in records[1]["detail"]["reason"]
+
+
+def test_a_journal_that_cannot_be_written_is_told(updates, stage, monkeypatch):
+    def fail(*_arguments, **_others):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Journal, "append", fail)
+    with pytest.raises(PatchingError, match=r"stage of h1: .*Read-only file system"):
+        stage(updates)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packing an installed package again, with the real dpkg under a root of its own."""
 
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -17,6 +19,22 @@ pytestmark = pytest.mark.skipif(
     not (shutil.which("dpkg-deb") and os.getuid() == 0), reason="needs the real dpkg, and root to keep owners"
 )
 
+MD5 = hashlib.md5
+#: Packs in a process of its own, whose locale the test chooses.
+REPACK = """
+import sys
+sys.path[:] = sys.argv[3].split(":")
+from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+assert sys.getfilesystemencoding() == "ascii"
+root, target = sys.argv[1:3]
+try:
+    Repacker(Runner(), root).pack(DpkgDatabase(root).present()[("viewer", "all")], target)
+except PatchingError as error:
+    print(error)
+"""
 CONTROL = """Package: viewer
 Version: {version}
 Architecture: all
@@ -176,3 +194,134 @@ def test_a_package_without_a_list_of_files(root, installed, tmp_path):
     (root / "var/lib/dpkg/info/viewer.list").unlink()
     with pytest.raises(PatchingError, match="dpkg has no list of its files"):
         repack(root, tmp_path / "again.deb")
+
+
+def listed(root, *paths):
+    """Say that the viewer brought more paths."""
+    with open(str(root / "var/lib/dpkg/info/viewer.list"), "ab") as handle:
+        handle.write(b"".join(os.fsencode(path) + b"\n" for path in paths))
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_the_umask_is_not_packed(root, installed, tmp_path, umask):
+    info = root / "var/lib/dpkg/info/viewer.list"
+    # Folders that the list leaves out have to be made too.
+    info.write_text("".join(line for line in info.read_text().splitlines(True) if line not in ("/usr\n", "/etc\n")))
+    (root / "etc/viewer/viewer.ini").write_text("changed here\n")
+    before = os.umask(umask)
+    try:
+        again = repack(root, tmp_path / "again.deb")
+    finally:
+        os.umask(before)
+    modes = [{(mode, owner, path) for mode, owner, _size, path in contents(deb)} for deb in (again, installed)]
+    assert modes[0] == modes[1]
+
+
+def test_a_configuration_file_with_a_blank_in_its_name(root, installed, tmp_path):
+    files = {"our site.ini": "", "old site.ini": " obsolete", "gone site.ini": " remove-on-upgrade"}
+    record = ""
+    for name, flag in files.items():
+        (root / "etc/viewer" / name).write_text("changed here\n")
+        record += " /etc/viewer/{} {}{}\n".format(name, "d41d8cd98f00b204e9800998ecf8427e", flag)
+        listed(root, "/etc/viewer/" + name)
+    status = root / "var/lib/dpkg/status"
+    status.write_text(status.read_text().replace("Conffiles:\n", "Conffiles:\n" + record))
+    again = repack(root, tmp_path / "again.deb")
+    assert "was changed on this host" in extracted(again, tmp_path / "x", "etc/viewer/our site.ini")
+    assert sorted(os.listdir(str(tmp_path / "x/etc/viewer"))) == ["our site.ini", "viewer.ini"]
+
+
+def test_a_record_of_configuration_files_that_cannot_be_read_is_told(root, installed, tmp_path):
+    status = root / "var/lib/dpkg/status"
+    status.write_text(status.read_text().replace("Conffiles:\n", "Conffiles:\n /etc/viewer/x sha256:12\n"))
+    with pytest.raises(PatchingError, match="viewer 1: dpkg's record of its configuration files has the line"):
+        repack(root, tmp_path / "again.deb")
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_name_beyond_ascii_under_a_plain_locale(root, installed, tmp_path, changed):
+    """ca-certificates has such a file; Python 3.6 knows no name of it under LC_ALL=C."""
+    name = "/usr/lib/viewer/F\u0151tan\u00fas\u00edtv\u00e1ny.crt".encode("utf-8")
+    with open(os.fsencode(str(root)) + name, "w") as handle:
+        handle.write("certificate\n")
+    with open(str(root / "var/lib/dpkg/info/viewer.list"), "ab") as handle:
+        handle.write(name + b"\n")
+    known = hashlib.md5(b"another\n" if changed else b"certificate\n").hexdigest()
+    with open(str(root / "var/lib/dpkg/info/viewer.md5sums"), "ab") as handle:
+        handle.write(known.encode() + b"  " + name[1:] + b"\n")
+    found = subprocess.run(
+        [sys.executable, "-c", REPACK, str(root), str(tmp_path / "again.deb"), ":".join(sys.path)],
+        env=dict(os.environ, LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", PYTHONIOENCODING="utf-8"),
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    if changed:
+        assert "F\u0151tan\u00fas\u00edtv\u00e1ny.crt is not as the package brought it" in found.stdout.decode("utf-8")
+        return
+    assert found.stdout == b""
+    subprocess.run(["dpkg-deb", "-x", str(tmp_path / "again.deb"), str(tmp_path / "x")], check=True)
+    with open(os.fsencode(str(tmp_path / "x")) + name) as handle:
+        assert handle.read() == "certificate\n"
+
+
+def _no_md5_for_security(usedforsecurity=True):
+    if usedforsecurity:
+        raise ValueError("disabled for FIPS")
+    return MD5()
+
+
+def _no_md5():
+    raise ValueError("disabled for FIPS")
+
+
+def test_md5_under_fips(root, installed, tmp_path, monkeypatch):
+    monkeypatch.setattr(hashlib, "md5", _no_md5_for_security)
+    assert contents(repack(root, tmp_path / "again.deb")) == contents(installed)
+    monkeypatch.setattr(hashlib, "md5", _no_md5)
+    with pytest.raises(PatchingError, match="viewer 1: disabled for FIPS; expected an installed package"):
+        repack(root, tmp_path / "again.deb")
+
+
+def test_a_full_disk_is_told(root, installed, tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(PatchingError, match=r"viewer 1: .*No space left on device; expected an installed package"):
+        repack(root, tmp_path / "again.deb")
+    assert not [name for name in os.listdir(str(tmp_path)) if name.startswith(".repack")]
+
+
+def test_a_package_that_is_not_in_the_status_any_more(root, installed, tmp_path):
+    package = DpkgDatabase(str(root)).present()[("viewer", "all")]
+    (root / "var/lib/dpkg/status").write_text("")
+    with pytest.raises(PatchingError, match="dpkg does not know it any more"):
+        Repacker(Runner(), str(root)).pack(package, str(tmp_path / "again.deb"))
+
+
+@pytest.fixture
+def moved(root, installed):
+    """An empty folder of the viewer that somebody moved to another disk and linked."""
+    (root / "srv/viewer").mkdir(parents=True)
+    (root / "var/lib/viewer").symlink_to("../../srv/viewer")
+    listed(root, "/var", "/var/lib", "/var/lib/viewer")
+
+
+def test_a_link_that_no_package_explains_is_not_packed(root, moved, tmp_path):
+    with pytest.raises(
+        PatchingError, match="/var/lib/viewer is a link to the folder /srv/viewer, which is no package's"
+    ):
+        repack(root, tmp_path / "again.deb")
+
+
+def test_a_folder_that_was_moved_and_linked_stays_a_folder(root, moved, tmp_path):
+    (root / "var/lib/dpkg/info/other.list").write_text("/var/lib/viewer\n/var/lib/viewer/plugin\n")
+    again = repack(root, tmp_path / "again.deb")
+    assert ("drwxr-xr-x", "root/root", "0", "./var/lib/viewer/") in contents(again)
+
+
+def test_a_link_that_the_package_brought_stays_a_link(root, installed, tmp_path):
+    (root / "usr/share/doc/alias").symlink_to("viewer")
+    listed(root, "/usr/share/doc/alias")
+    again = repack(root, tmp_path / "again.deb")
+    assert "./usr/share/doc/alias -> viewer" in {path for _mode, _owner, _size, path in contents(again)}

@@ -41,6 +41,13 @@ def test_preserved_packages_are_a_restore_point(tmp_path):
     assert kept.snapshot.detail["packages"] == 2
 
 
+def test_a_package_that_changes_its_architecture_is_preserved_under_the_old_one(tmp_path):
+    provider = preserved(tmp_path, "perl-base_5.36.0-7_all.deb", "vim_2%3a9.0.1378-2_amd64.deb")
+    assert provider.available("db1") is None
+    (tmp_path / "debs" / "vim_2%3a9.0.1378-2_amd64.deb").rename(tmp_path / "debs" / "vim_2%3a9.0.1378-2_i386.deb")
+    assert "vim" in provider.available("db1")
+
+
 def test_a_package_that_was_not_preserved_is_refused(tmp_path):
     provider = preserved(tmp_path, "perl-base_5.36.0-7_amd64.deb")
     for write in (True, False):

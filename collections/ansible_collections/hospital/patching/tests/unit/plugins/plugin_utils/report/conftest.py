@@ -30,6 +30,19 @@ def hard() -> dict[str, Any]:
 
 
 @pytest.fixture
+def taken_back() -> dict[str, Any]:
+    """A good night of which a person took one host back three days later, and not the other."""
+    night = sample_night.taken_back_night(left="no way back fits before the window ends")
+    return build_report(*night, sample_night.stages(), None, [])
+
+
+@pytest.fixture
+def undrained() -> dict[str, Any]:
+    """A night in which a host could be neither drained nor returned."""
+    return build_report(*sample_night.undrained_night(), sample_night.stages(), None, [])
+
+
+@pytest.fixture
 def hostile() -> dict[str, Any]:
     """A night whose names and reasons are markup, terminal codes and bidirectional overrides."""
     plan, records, stages, traffic = sample_night.hostile_night()
@@ -42,7 +55,7 @@ def empty() -> dict[str, Any]:
     return build_report(sample_night.plan(), [], {})
 
 
-@pytest.fixture(params=["good", "rolled_back", "hard", "hostile", "empty"])
+@pytest.fixture(params=["good", "rolled_back", "hard", "taken_back", "undrained", "hostile", "empty"])
 def any_night(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return each of the sample nights in turn."""
     return request.getfixturevalue(request.param)

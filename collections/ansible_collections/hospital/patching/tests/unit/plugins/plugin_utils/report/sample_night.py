@@ -267,11 +267,26 @@ def probes(host: str, broken: bool = False) -> list[Document]:
 def _prepare(night: Night, host: str) -> None:
     night.step(host, "gate", 40, decision="go", reason="window open for 2 h 58 min; its peers are healthy")
     night.step(host, "lock", 3100, held=True)
+    _look(night, host)
     night.step(host, "health_before", 4200, probes=probes(host), verdict="ok", findings=[])
     if _kind_of(host) == "portal":
         night.step(host, "drain", 6300, type="haproxy", host="lb1")
     provider = "preserved" if host == "ws1" else "container"
     night.step(host, "snapshot", 9800, id=f"hospital-patching/{host}:{RUN_ID}", provider=provider)
+
+
+def _look(night: Night, host: str, step: str = "lock") -> None:
+    """Read the probes of users of the other hosts of the service."""
+    peers = [peer for peer in HOSTS if peer != host and _kind_of(peer) == _kind_of(host) == "portal"]
+    night.now += timedelta(seconds=1)
+    at = night.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    seen = [
+        {"host": peer, "probes": [{**probes(peer)[-1], "name": f"{peer}: url_1", "at": at, "seconds_ms": 34}]}
+        for peer in peers
+    ]
+    night.now += timedelta(seconds=1)
+    if seen:
+        night._append(host, step, "note", decision="go", seen=seen)
 
 
 def _install(night: Night, host: str) -> None:
@@ -303,10 +318,15 @@ def _install(night: Night, host: str) -> None:
     )
 
 
-def _put_back(night: Night, host: str) -> None:
-    back = [{"name": one["name"], "arch": one["arch"], "from": one["to"], "to": one["from"]} for one in updates(host)]
+def _put_back(night: Night, host: str, names: tuple[str, ...] = ()) -> None:
+    back = [
+        {"name": one["name"], "arch": one["arch"], "from": one["to"], "to": one["from"]}
+        for one in updates(host)
+        if not names or one["name"] in names
+    ]
     night.step(host, "install", 41_000, module="hospital.patching.update_rollback", installed=back)
-    night.step(host, "restart", 5200, restarted=[], owed=[], reboot_required={"required": False, "reasons": []})
+    restarted = [{"unit": unit, "reason": "put back", "how": "restart"} for unit in UNITS[_kind_of(host)]]
+    night.step(host, "restart", 5200, restarted=restarted, owed=[], reboot_required={"required": False, "reasons": []})
     night.step(host, "verify", 12_000, probes=probes(host), verdict="ok", findings=[])
 
 
@@ -329,6 +349,48 @@ def good_night() -> tuple[Document, list[Document]]:
         _install(night, host)
         night.step(host, "verify", 14_000, probes=probes(host), verdict="ok", findings=[])
         _finish(night, host)
+    return the_plan, night.close()
+
+
+def witnessed_night() -> tuple[Document, list[Document]]:
+    """Return a good night in which somebody looked at the other portal also after each was returned."""
+    the_plan = plan()
+    night = Night(the_plan)
+    for host in HOSTS:
+        _prepare(night, host)
+        _install(night, host)
+        night.step(host, "verify", 14_000, probes=probes(host), verdict="ok", findings=[])
+        _finish(night, host)
+        _look(night, host, "return")
+    return the_plan, night.close()
+
+
+WHY = "label printing fails"
+
+
+def taken_back_night(names: tuple[str, ...] = (), left: str | None = None) -> tuple[Document, list[Document]]:
+    """Return a good night of which a person took portal1 back three days later.
+
+    Args:
+        names: the packages that were asked for; all without any.
+        left: why portal2, asked for too, was left as it was.
+    """
+    the_plan, records = good_night()
+    night = Night(the_plan)
+    night.records, night.now = records, OPENED + timedelta(days=3)
+    hosts = ["portal1"] if left is None else ["portal1", "portal2"]
+    asked = {"hosts": hosts, "updates": list(names), "reason": WHY}
+    night._append(None, "gate", "begin", plan_digest=the_plan["digest"], started_by="akim", rollback=asked)
+    night.step("portal1", "gate", 40, decision="go")
+    night.step("portal1", "lock", 3100)
+    _look(night, "portal1")
+    night.step("portal1", "drain", 6300, type="haproxy", host="lb1")
+    _put_back(night, "portal1", names)
+    night.step("portal1", "return", 4100, type="haproxy", host="lb1")
+    number = len(names) or 25
+    night.outcome("portal1", "rolled_back", f"{number} updates taken back for akim: {WHY}")
+    if left is not None:
+        night.step("portal2", "gate", 40, "refused", reason=left)
     return the_plan, night.close()
 
 
@@ -370,6 +432,22 @@ def _break(night: Night, host: str) -> None:
         findings=[broke],
         msg=BROKE.replace("portal1", host),
     )
+
+
+def undrained_night() -> tuple[Document, list[Document]]:
+    """Return a night in which portal1 could be neither drained nor returned."""
+    the_plan = plan()
+    night = Night(the_plan)
+    night.step("portal1", "gate", 40, decision="go")
+    night.step("portal1", "lock", 3100)
+    night.step("portal1", "health_before", 4200, probes=probes("portal1"), verdict="ok", findings=[])
+    failed = "lb1: the connection was lost or never made; expected an answer from the host. Next: look at its console"
+    night.step("portal1", "drain", 6300, "failed", msg=failed)
+    night.step("portal1", "install", 2000, module="hospital.patching.update_rollback", installed=[], changed=False)
+    night.step("portal1", "return", 4100, "failed", msg=failed)
+    night.outcome("portal1", "stuck", f"{failed} Putting it back failed too: {failed}")
+    _leave(night, ("portal2", "db1", "lb1", "ws1"), STOPPED)
+    return the_plan, night.close()
 
 
 def _leave(night: Night, hosts: tuple[str, ...], reason: str) -> None:

@@ -130,14 +130,63 @@ def test_a_host_that_stays_out_is_not_back(drained: bool):
 
 
 def test_out_of_service_by_drain_or_by_hold():
-    assert availability.out_of_service(journey()) == ("held", span("01:00:00", "01:01:05"))
-    drained = availability.out_of_service(journey(drained=True))
-    assert drained is not None
-    assert drained[0] == "drained"
+    assert availability.out_of_service(journey()) == [("held", span("01:00:00", "01:01:05"))]
+    assert [how for how, _span in availability.out_of_service(journey(drained=True))] == ["drained"]
     refused = parts(
         record("01:00:00", "lock"), record("01:00:05", "health_before", "failed"), record("01:00:06", "return")
     )
-    assert availability.out_of_service(refused) is None
+    assert availability.out_of_service(refused) == []
+
+
+def test_held_twice_is_out_twice():
+    again = parts(*[record(time, step) for time, step in (("03:00:00", "lock"), ("03:00:30", "rollback"))])
+    assert availability.out_of_service([*journey(), *again]) == [
+        ("held", span("01:00:00", "01:01:05")),
+        ("held", span("03:00:00", None)),
+    ]
+
+
+def test_a_drain_that_failed_may_have_kept_users_away_but_did_not_for_certain():
+    found = parts(
+        record("01:00:06", "health_before", took_ms=4000, probes=[probe("01:00:05")]),
+        record("01:00:10", "drain", "failed", took_ms=3000),
+        record("01:01:05", "return"),
+    )
+    seen = availability.presence(found, ["url"], "refused")
+    assert seen is not None
+    assert Absence(at("01:00:07"), at("01:01:05"), sure=False) in seen.maybe
+    assert seen.surely == ()
+    assert availability.out_of_service(found)[0][0] == "perhaps drained"
+
+
+def test_a_reading_from_the_night_does_not_reach_to_work_that_follows_days_later():
+    later = parts(record("01:30:00", "lock"), record("01:30:10", "rollback"))
+    later += parts(record("01:31:00", "verify", took_ms=20_000, probes=[probe("01:30:50")]))
+    for part in later:
+        part.work = 1
+    found = availability.unavailable([*journey(probe("01:00:45")), *later], ["url"])
+    assert found is not None
+    assert found.maybe[1] == span("01:30:10", "01:30:51")
+
+
+def look(start: str, ok: bool = True) -> looks.Look:
+    return looks.Look(ok, at(start), at(start) + looks.CUT, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "serves"),
+    [
+        ([], False),
+        ([look("01:06:00")], False),
+        ([look("00:59:00")], False),
+        ([look("00:59:00"), look("01:06:00")], True),
+        ([look("01:03:00")], True),
+        ([look("00:59:00"), look("01:03:00", ok=False), look("01:06:00")], False),
+        ([look("00:58:00"), look("00:59:00", ok=False), look("01:06:00")], False),
+    ],
+)
+def test_a_peer_serves_meanwhile_when_it_is_ok_within_or_on_both_sides(seen: list[looks.Look], serves: bool):
+    assert availability.witnessed(span("01:00:00", "01:05:00"), seen) is serves
 
 
 def test_a_pair_that_takes_turns_always_serves():

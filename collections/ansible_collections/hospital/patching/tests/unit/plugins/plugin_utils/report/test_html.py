@@ -105,13 +105,20 @@ def test_the_first_lines_say_all_that_the_document_says(hard: Document):
     assert 'class="loud"' in render_html(hard)
 
 
-def test_services_show_bounds_beside_what_requests_saw(good: Document):
-    html = render_html(good)
+def test_services_show_bounds_beside_what_requests_saw():
+    html = render_html(build_report(*sample_night.witnessed_night(), {}, sample_night.TRAFFIC, []))
     services = html[html.index("Services</h2>") : html.index("Hosts</h2>")]
     assert "<strong>0\xa0s</strong>" in services
     assert "<strong>at most 1\xa0min\xa058\xa0s</strong>" in services
     assert "3 of 2,650 requests failed" in services
     assert "Longest downtime" in html
+
+
+def test_what_was_taken_back_days_later_stands_beside_the_night(good: Document, taken_back: Document):
+    html = render_html(taken_back)
+    assert "<p>Taken back on Wednesday 25 November 2026" in html
+    chart = re.compile(r'<div class="gantt">.*?</svg>', re.DOTALL)
+    assert chart.findall(html) == chart.findall(render_html(good))
 
 
 def test_a_good_night_says_so(good: Document):

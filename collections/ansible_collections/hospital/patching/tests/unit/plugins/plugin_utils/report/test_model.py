@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,8 +104,8 @@ def service(report: Document, name: str) -> Document:
     return next(one for one in report["services"] if one["service"] == name)
 
 
-def test_a_service_whose_hosts_take_turns_has_no_downtime(good: Document):
-    portal = service(good, "portal")
+def test_a_service_whose_hosts_take_turns_and_were_seen_to_serve_has_no_downtime():
+    portal = service(build_report(*sample_night.witnessed_night(), {}, sample_night.TRAFFIC), "portal")
     assert portal["out_at_once"] == 1
     assert [(one["host"], one["how"]) for one in portal["out"]] == [("portal1", "drained"), ("portal2", "drained")]
     assert all(100 <= one["out_s"] <= 103 for one in portal["out"])
@@ -119,10 +122,119 @@ def test_the_downtime_of_a_single_host_is_bounded_by_its_probes(good: Document):
     assert service(good, "portal-entry")["measured"] is None
 
 
+def test_a_peer_that_was_only_seen_before_or_only_afterwards_proves_nothing(good: Document):
+    """Before portal2 was drained portal1 was ok; nobody has looked at it since."""
+    portal = service(good, "portal")
+    assert portal["downtime"] is None
+    assert portal["downtime_basis"] == "this run did not see another host serve before and after portal2 was out"
+    plan, records = sample_night.witnessed_night()
+    unseen = [record for record in records if not (record["host"] == "portal1" and "seen" in record["detail"])]
+    portal = service(build_report(plan, unseen, {}), "portal")
+    assert portal["downtime_basis"] == "this run did not see another host serve before and after portal1 was out"
+
+
+@pytest.mark.parametrize("seen", [None, [], [{"host": "portal2", "probes": []}]])
+def test_a_look_that_saw_nothing_is_tolerated(seen: Any):
+    plan, records = sample_night.witnessed_night()
+    for record in records:
+        if "seen" in record["detail"]:
+            record["detail"]["seen"] = seen
+    assert service(build_report(plan, records, {}), "portal")["downtime"] is None
+
+
+def test_what_a_person_takes_back_days_later_is_not_the_night(good: Document, taken_back: Document):
+    for key in ("started", "ended", "took_s", "window", "finished"):
+        assert taken_back[key] == good[key], key
+    assert [row["parts"] for row in taken_back["timeline"]] == [row["parts"] for row in good["timeline"]]
+    assert [row["out"] for row in taken_back["timeline"]] == [row["out"] for row in good["timeline"]]
+    (later,) = taken_back["later"]
+    assert later == {
+        "kind": "taken back",
+        "by": "akim",
+        "reason": sample_night.WHY,
+        "start": "2026-11-25T07:00:04Z",
+        "end": "2026-11-25T07:01:17Z",
+        "hosts": [
+            {"host": "portal1", "outcome": "rolled_back", "reason": None},
+            {"host": "portal2", "outcome": None, "reason": "no way back fits before the window ends"},
+        ],
+    }
+
+
+def test_a_host_that_is_taken_back_days_later_was_out_twice_for_as_long_as_that(taken_back: Document):
+    portal = service(taken_back, "portal")
+    assert [(one["host"], one["afterwards"]) for one in portal["out"]] == [
+        ("portal1", False),
+        ("portal1", True),
+        ("portal2", False),
+    ]
+    assert all(60 <= one["out_s"] <= 110 for one in portal["out"])
+    assert portal["out_at_once"] == 1
+    portal1 = host(taken_back, "portal1")
+    assert portal1["out_ms"] < 200_000
+    assert portal1["unavailable"]["at_most_s"] < 250
+    assert taken_back["totals"]["longest_out_ms"] < 110_000
+
+
+def test_started_again_within_the_window_the_night_goes_on():
+    plan, records = sample_night.good_night()
+    again = sample_night.Night(plan)
+    again.records, again.now = records, again.now + timedelta(hours=1)
+    again._append(None, "gate", "begin", plan_digest=plan["digest"])
+    again.step("ws1", "gate", 40, "refused", reason="not yet")
+    report = build_report(plan, again.records, {})
+    assert (report["later"], report["ended"][:13]) == ([], "2026-11-22T08")
+    again.now += timedelta(days=1)
+    again._append(None, "record", "done")
+    again._append(None, "gate", "begin", plan_digest=plan["digest"])
+    assert [one["kind"] for one in build_report(plan, again.records, {})["later"]] == ["continued"]
+
+
+def test_a_host_that_a_person_returns_days_later_was_out_until_then():
+    plan, records = sample_night.hard_night()
+    later = sample_night.Night(plan)
+    later.records, later.now = records, sample_night.OPENED + timedelta(days=2)
+    later._append(None, "return", "note", asked_by="akim", hosts=["portal2"], reason="repaired")
+    later.step("portal2", "lock", 3100)
+    later.step("portal2", "return", 4100)
+    later.outcome("portal2", "patched", "returned by akim: repaired")
+    report = build_report(plan, later.records, {})
+    assert [(one["kind"], one["by"]) for one in report["later"]] == [("return", "akim")]
+    out = next(one for one in service(report, "portal")["out"] if one["host"] == "portal2")
+    assert out["out_s"] > 2 * 86400 - 3600
+    assert report["ended"] < "2026-11-22T08"
+
+
+def test_what_is_restarted_again_on_the_way_back_is_named_once(rolled_back: Document):
+    units = [one["unit"] for one in host(rolled_back, "portal1")["restarted"]]
+    assert units == sample_night.UNITS["portal"]
+
+
+def test_what_is_owed_is_named_once_processes_by_their_number():
+    plan, records = sample_night.rolled_back_night()
+    owed = [{"unit": "systemd-logind.service", "pid": 1}, {"unit": None, "pid": 7}, {"unit": None, "pid": 8}]
+    for record in records:
+        if record["step"] == "restart":
+            record["detail"]["owed"] = owed
+    found = host(build_report(plan, records, {}), "portal1")["owed"]
+    assert [(one["unit"], one["pid"]) for one in found] == [("systemd-logind.service", 1), (None, 7), (None, 8)]
+
+
+def test_the_version_that_made_it_is_the_collections(good: Document):
+    galaxy = Path(schema_path()).parents[3] / "galaxy.yml"
+    version = re.search(r"^version: (.+)$", galaxy.read_text(encoding="utf-8"), re.MULTILINE)
+    assert version is not None
+    assert good["made_by"] == f"hospital.patching {version[1]}"
+
+
 def test_a_peer_that_this_run_never_saw_serve_proves_nothing(rolled_back: Document):
-    portal = service(rolled_back, "portal")
+    plan, records = sample_night.rolled_back_night()
+    unseen = [record for record in records if "seen" not in record["detail"]]
+    portal = service(build_report(plan, unseen, {}), "portal")
     assert portal["downtime"] is None
     assert portal["downtime_basis"] == "this run did not see portal2 serve"
+    portal = service(rolled_back, "portal")
+    assert portal["downtime_basis"] == "this run did not see another host serve before and after portal1 was out"
 
 
 def test_a_service_that_was_left_alone_has_nothing_measured(rolled_back: Document):
@@ -199,6 +311,14 @@ def test_a_snapshot_revert_puts_everything_back():
             record["detail"] = {"module": "hospital.patching.host_snapshot_rollback", "took_ms": 9000}
     portal1 = host(build_report(plan, records, {}), "portal1")
     assert (portal1["installed"], portal1["put_back"]) == (0, 25)
+
+
+def test_what_an_earlier_attempt_had_put_back_counts_too():
+    plan, records = sample_night.rolled_back_night()
+    detail = next(one["detail"] for one in records if "update_rollback" in str(one["detail"].get("module")))
+    first, *detail["installed"] = detail["installed"]
+    detail["already"] = [{"name": first["name"], "arch": first["arch"], "version": first["to"]}]
+    assert host(build_report(plan, records, {}), "portal1")["put_back"] == 25
 
 
 def test_a_failed_rollback_puts_nothing_back():

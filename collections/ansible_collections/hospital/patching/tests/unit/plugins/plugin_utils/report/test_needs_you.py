@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.next_steps import KINDS
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
@@ -56,6 +56,10 @@ def test_a_host_held_out_of_service_is_loud_and_first(hard: Document):
     assert "Next:" not in first["why"]
     assert first["now"] == "drained at lb1; nothing returns it to its users but a person"
     assert first["deadline"] == "now"
+    assert first["command"] == (
+        f"ansible-playbook playbooks/return.yml -e patching_run_id={sample_night.RUN_ID}"
+        " -e return_hosts=portal2 -e return_reason='…'"
+    )
     assert [line["kind"] for line in others] == ["rolled_back", "not_started"]
 
 
@@ -63,6 +67,48 @@ def test_a_stuck_host_that_nothing_drains_is_not_called_held_out_of_service():
     first = with_outcomes({"db1": "stuck"})["needs_you"][0]
     assert first["word"] == "STUCK"
     assert "nothing keeps its users away" in first["now"]
+
+
+def test_a_host_whose_drain_failed_is_not_called_held_out_of_service(undrained: Document):
+    first = undrained["needs_you"][0]
+    assert first["word"] == "STUCK, PERHAPS STILL IN USE"
+    assert first["now"] == "its drain failed, so it is not known whether lb1 still sends users to it"
+    assert first["feels"] == "unknown; without this host, portal runs on 1 of 2 hosts; no spare"
+    assert first["why"].startswith("Before any update was installed, at drain: lb1: the connection was lost")
+
+
+def test_a_run_that_was_cut_off_after_a_failed_drain_does_not_call_the_host_drained():
+    plan, records = sample_night.undrained_night()
+    cut = next(number for number, record in enumerate(records, 1) if record["step"] == "drain")
+    (line,) = build_report(plan, records[:cut], {}, None, [])["needs_you"]
+    assert line["now"] == "perhaps drained: portal1"
+
+
+def test_who_asked_for_a_rollback_and_why_is_said(taken_back: Document):
+    (line,) = taken_back["needs_you"]
+    assert (line["kind"], line["word"]) == ("taken_back", "taken back")
+    assert line["why"] == "25 updates taken back for akim: label printing fails"
+    assert line["now"] == "back on its old versions, proven healthy by the same probes, serving again"
+    assert line["next"].startswith("Settle with akim what becomes of the update")
+    assert "maker" not in line["next"]
+
+
+def test_a_part_that_was_taken_back_is_not_called_everything():
+    plan, records = sample_night.taken_back_night(("clinical-portal", "nginx"))
+    report = build_report(plan, records, sample_night.stages(), None, [])
+    (line,) = report["needs_you"]
+    assert line["now"] == "2 of 25 updates taken back, proven healthy by the same probes, serving again"
+    assert line["feels"] == "nothing, but 2 updates missing (1 security)"
+    portal1 = next(one for one in report["hosts"] if one["host"] == "portal1")
+    assert words.gist(portal1).startswith("2 of 25 updates put back")
+
+
+def test_a_host_on_which_nothing_was_left_to_take_back():
+    plan, records = sample_night.taken_back_night()
+    asked = next(number for number, record in enumerate(records) if "rollback" in record["detail"])
+    kept = [one for one in records[asked:] if one["host"] is None or one["event"] == "outcome"]
+    (line,) = build_report(plan, records[:asked] + kept, {}, None, [])["needs_you"]
+    assert line["now"] == "nothing was left to take back, so nothing was done"
 
 
 def test_few_updates_are_named():

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import render_text
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, render_text
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
 
 Document = dict[str, Any]
 
@@ -75,16 +76,33 @@ def test_every_line_says_state_and_next_step(hard: Document):
             assert " ".join(line[key].split()) in text
 
 
-def test_services_say_how_long_nobody_served(good: Document, rolled_back: Document, hard: Document):
-    services = {line.strip() for line in render_text(good, width=400).splitlines()}
+def test_services_say_how_long_nobody_served(rolled_back: Document, hard: Document):
+    witnessed = build_report(*sample_night.witnessed_night(), sample_night.stages(), sample_night.TRAFFIC, [])
+    services = {line.strip() for line in render_text(witnessed, width=400).splitlines()}
     assert any(
         line.startswith("portal: portal1 drained 1 min 4") and "downtime 0 s: at every" in line for line in services
     )
     assert any(
         line.startswith("portal-db: db1 held 2 min 0") and "downtime at most 1 min 5" in line for line in services
     )
-    assert "downtime not measured: this run did not see portal2 serve" in render_text(rolled_back, width=400)
+    text = render_text(rolled_back, width=400)
+    assert "downtime not measured: this run did not see another host serve before and after portal1 was out" in text
     assert "portal2 drained 39 s, NOT RETURNED" in render_text(hard, width=400)
+
+
+def test_what_was_taken_back_days_later_has_a_line_of_its_own(taken_back: Document):
+    text = render_text(taken_back, width=400)
+    assert (
+        "Taken back on Wednesday 25 November 2026, 01:00:04 to 01:01:17, for akim (label printing fails):"
+        " portal1 rolled back; portal2 was left as it was (no way back fits before the window ends)."
+    ) in text
+    assert "after the night" in next(line for line in text.splitlines() if line.startswith("  portal: "))
+
+
+def test_a_drain_that_failed_is_not_called_drained(undrained: Document):
+    text = render_text(undrained, width=400)
+    assert "perhaps drained at lb1, which failed, for" in text
+    assert "portal1 perhaps drained" in text
 
 
 def test_colour_is_only_there_when_asked_for(rolled_back: Document):

@@ -105,20 +105,43 @@ def test_a_repeated_step_is_summed():
 
 def test_absence_lasts_from_drain_to_return():
     found = parts(record("01:00:05", "drain", took_ms=5000), record("01:02:00", "return", took_ms=1000))
-    out = timeline.absence(found)
+    (out,) = timeline.absences(found)
     assert out == timeline.Absence(at("01:00:00"), at("01:02:00"))
     assert timeline.milliseconds(out, None) == 120_000
 
 
 def test_absence_without_return_lasts_until_the_end_of_the_run():
-    out = timeline.absence(parts(record("01:00:05", "drain", took_ms=5000)))
-    assert out is not None
+    (out,) = timeline.absences(parts(record("01:00:05", "drain", took_ms=5000)))
     assert out.end is None
     assert timeline.milliseconds(out, at("01:10:00")) == 600_000
 
 
 def test_a_host_with_nothing_to_drain_is_never_absent():
-    assert timeline.absence(parts(record("01:00:05", "drain", type="none"))) is None
+    assert timeline.absences(parts(record("01:00:05", "drain", type="none"))) == []
+
+
+def test_each_drain_lasts_to_its_own_return():
+    found = parts(
+        record("01:00:00", "drain"),
+        record("01:02:00", "return"),
+        record("04:00:00", "drain"),
+        record("04:00:10", "install"),
+        record("04:00:20", "drain"),
+        record("04:01:00", "return", "failed"),
+        record("04:01:10", "lock"),
+        record("04:02:00", "return"),
+        record("05:00:00", "drain"),
+    )
+    assert timeline.absences(found) == [
+        timeline.Absence(at("01:00:00"), at("01:02:00")),
+        timeline.Absence(at("04:00:00"), at("04:02:00")),
+        timeline.Absence(at("05:00:00"), None),
+    ]
+
+
+def test_a_drain_that_failed_is_not_sure():
+    found = parts(record("01:00:00", "drain", "failed"), record("01:02:00", "return"))
+    assert timeline.absences(found) == [timeline.Absence(at("01:00:00"), at("01:02:00"), sure=False)]
 
 
 def test_absences_that_touch_do_not_overlap():

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides, after a look at the other hosts of its services, whether a run may go to the host it holds."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.plugin_utils import exclusion, looking
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+
+#: Seconds until the next look. Who gave the host back stays away for longer than one look of the other takes.
+LOOK_AGAIN_S = (2.0, 5.0)
+STAY_AWAY_S = (8.0, 20.0)
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """``decided`` says go or again; what does not come right by itself is a refusal. ``waited`` only waits."""
+
+    ARGUMENTS = {
+        **RUN_ARGUMENTS,
+        "state": {"type": "str", "required": True, "choices": ["decided", "waited"]},
+        "looks": {"type": "list", "elements": "dict", "default": []},
+        "probes": {"type": "list", "elements": "dict", "default": []},
+        "given_back": {"type": "bool", "default": False},
+    }
+    clock = Clock()
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        if arguments["state"] == "waited":
+            if not self._task.check_mode:
+                span = STAY_AWAY_S if arguments["given_back"] else LOOK_AGAIN_S
+                self.clock.sleep(random.uniform(*span))  # noqa: S311 - two runs must not come back in step
+            return {"changed": False}
+        run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
+        plan = run.plan()
+        own = looking.intent_of(plan, run.run_id, host)
+        readings = looking.readings(arguments["looks"], arguments["probes"])
+        answer = exclusion.decide(own, readings, plan["services"])
+        if isinstance(answer, exclusion.Go):
+            if not self._task.check_mode:  # what was seen of the others then, for whoever asks whether users had them
+                run.record(
+                    host, "lock", "note", decision="go", seen=looking.seen(arguments["looks"], arguments["probes"])
+                )
+            return {"changed": False, "decision": "go", "reason": "", "give_back": False}
+        decision = "again" if answer.retry else "stop"
+        result = {"changed": False, "decision": decision, "reason": answer.reason, "give_back": answer.clear}
+        if not self._task.check_mode:
+            run.record(host, "lock", "note", **{key: result[key] for key in ("decision", "reason", "give_back")})
+        if not answer.retry:
+            result.update(failed=True, msg=answer.reason)
+        return result

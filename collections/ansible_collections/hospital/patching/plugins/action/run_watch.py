@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks for runs that have gone silent, pages a person, and fails when there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import watching
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """Reads every run of the evidence directory; contacts no host."""
+
+    ARGUMENTS = {
+        "evidence_dir": RUN_ARGUMENTS["evidence_dir"],
+        "silent_s": {"type": "int", "default": 600},
+        "page_command": {"type": "list", "elements": "str", "default": []},
+        "page_url": {"type": "str", "default": "", "no_log": True},
+    }
+    clock = Clock()
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        evidence_dir, now = arguments["evidence_dir"], self.clock.now()
+        pager = Pager() if self._task.check_mode else Pager(arguments["page_command"], arguments["page_url"])
+        try:
+            silent = watching.silent_runs(evidence_dir, now, arguments["silent_s"])
+        except PatchingError as error:
+            # There is nowhere to remember it: this is paged at every look.
+            raise watching.with_problems(error, pager.page(str(error)).problems) from error
+        due = watching.due(evidence_dir, silent, now) if pager else []
+        problems: list[str] = []
+        if due:
+            sent = pager.page("\n".join(map(str, due)))
+            problems = sent.problems + (watching.remember(evidence_dir, due, now) if sent.reached else [])
+            due = due if sent.reached else []
+        return self._result(silent, due, problems)
+
+    @staticmethod
+    def _result(
+        silent: Sequence[watching.Silence], paged: Sequence[watching.Silence], problems: list[str]
+    ) -> dict[str, Any]:
+        result: dict[str, Any] = {
+            "changed": False,
+            "silent": [silence.result() for silence in silent],
+            "paged": [silence.run_id for silence in paged],
+            "problems": problems,
+        }
+        if silent:
+            result.update(failed=True, msg=watching.message(silent, problems))
+        return result

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that halt by being there: the freeze file and the stop file of a run; their first line says why."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+#: The name of the freeze file in the evidence directory, unless ``patching_freeze_file`` names another.
+FREEZE = "freeze"
+#: The most characters of a first line that are shown and recorded.
+LONGEST = 200
+#: The most bytes that are read of a file.
+ENOUGH = 4096
+
+
+def told_by(path: Path) -> str | None:
+    """Return what the file at ``path`` tells, or None when there certainly is none.
+
+    A file whose state cannot be determined counts as there: it cannot be read,
+    its folder is missing, or it is a link that leads nowhere.
+    """
+    try:
+        line = _first_line(path)
+    except FileNotFoundError as error:
+        if path.parent.is_dir() and not path.is_symlink():
+            return None
+        seen = "its folder is missing" if not path.is_symlink() else f"a link that leads nowhere: {error.strerror}"
+        return f"{path} cannot be read ({seen}), which counts as there"
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror or error}), which counts as there"
+    return f"{path} says: {line}" if line else f"{path} is there and gives no reason"
+
+
+def _first_line(path: Path) -> str:
+    """Return the first line as it may be shown on a terminal; a named pipe is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        text = os.read(descriptor, ENOUGH).decode("utf-8", errors="replace")
+    finally:
+        os.close(descriptor)
+    words = " ".join((text.splitlines() or [""])[0].split())
+    return "".join(sign for sign in words if sign.isprintable())[:LONGEST]

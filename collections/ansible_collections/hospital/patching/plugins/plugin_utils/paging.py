@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages a person: by a command of the site's choice, by a notification service, or by both.
+
+What goes wrong is said without the service's address, which holds its password.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+TITLE = "hospital.patching"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Whether anybody was paged, and what went wrong, one text a way of paging."""
+
+    reached: bool
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Pager:
+    """The ways of paging; without any, nobody is paged and nothing goes wrong."""
+
+    #: The words of a command that takes the message on its standard input.
+    command: Sequence[str] = ()
+    #: A notification service as apprise writes it.
+    url: str = ""
+    limit_s: float = 30
+
+    def __bool__(self) -> bool:
+        return bool(self.command or self.url)
+
+    def page(self, message: str) -> Sent:
+        """Send ``message`` every way there is: one that fails must not hinder the other."""
+        problems = []
+        if self.command:
+            problems.append(_run(self.command, message, self.limit_s))
+        if self.url:
+            problems.append(_notify(self.url, message, self.limit_s))
+        return Sent(None in problems, [problem for problem in problems if problem])
+
+
+def _run(command: Sequence[str], message: str, limit_s: float) -> str | None:
+    """Return what went wrong, or None."""
+    failed = f"the page command {command[0]} failed"
+    try:
+        with subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            try:
+                _nothing, said = process.communicate(message + "\n", timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                # All of its session: a child that holds our pipe would be waited for without end.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                return f"{failed}: no end within {limit_s:g} s"
+    except (OSError, ValueError) as error:
+        return f"{failed}: {error}"
+    if process.returncode == 0:
+        return None
+    return f"{failed} with exit code {process.returncode}: {' '.join(said.split())[-200:] or 'it said nothing'}"
+
+
+def _notify(url: str, message: str, limit_s: float) -> str | None:
+    """Return what went wrong, or None."""
+    try:
+        import apprise  # noqa: PLC0415 (only a site that pages this way needs it)
+    except ImportError:
+        return "watch_page_url needs the Python library apprise on the controller: pip install apprise"
+    service = apprise.Apprise()
+    if not service.add(url):
+        return "watch_page_url is no notification service that apprise knows"
+    if service.notify(body=message, title=TITLE, notify_type=apprise.NotifyType.FAILURE, timeout=limit_s):
+        return None
+    return f"the notification service ({url.partition(':')[0]}) did not take the page"

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Securing the hosts that a killed run left out of service: which they are, and what becomes of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
+
+#: The gate has let a host go.
+GO = ("gate", "done")
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def left_out(records: Records) -> list[str]:
+    """Return the hosts that the run has, or may have, taken out of service and has not finished with.
+
+    One that the gate let go may be held although the ledger was not told any more.
+    """
+    states = outcomes.host_states(records)
+    last = {record["host"]: (record["step"], record["event"]) for record in records}
+    return [
+        host
+        for host, end in last.items()
+        if host is not None and ((host in states and states[host].out and states[host].outcome is None) or end == GO)
+    ]
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is done with a host, and what it then is.
+
+    ``restart`` says whether processes that use replaced files are restarted, ``back`` whether the preserved packages
+    are put back first.
+    """
+
+    back: bool
+    restart: bool
+    expect: str
+    outcome: str
+    reason: str
+
+
+def way(at_to: bool, at_from: bool, restarted: bool, may_restart: bool) -> Way:
+    """Return how a host is secured.
+
+    Args:
+        at_to: every version is at the transaction's target.
+        at_from: every version is the one from before.
+        restarted: the run had restarted what needed it.
+        may_restart: the host's window is open for as long as the way back takes, or nobody is on the host.
+    """
+    if at_from:
+        reason = "the run was killed before anything was installed; the host was returned as it was"
+        return Way(back=False, restart=False, expect="from", outcome="not_started", reason=reason)
+    if at_to and (restarted or may_restart):
+        reason = "the run was killed; what it had installed is proven, and the host was returned"
+        return Way(back=False, restart=not restarted, expect="to", outcome="patched", reason=reason)
+    if at_to:
+        reason = (
+            "the run was killed after the installation; the host serves, but what needs a restart was not restarted"
+        )
+        return Way(back=False, restart=False, expect="to", outcome="unverified", reason=reason)
+    reason = "the run was killed in the middle of the installation; the host was put back and returned"
+    return Way(back=True, restart=may_restart, expect="from", outcome="rolled_back", reason=reason)
+
+
+def may_restart(entry: Mapping[str, Any], now: datetime) -> bool:
+    """Say whether a serving process may be restarted: nobody is on the host, or its window is open long enough."""
+    if entry["drain"]["type"] != "none":
+        return True
+    if entry["window"] is None:
+        return True
+    live = Window.parse(entry["window"]["text"]).open_at(now)
+    return live is not None and now + timedelta(seconds=entry["way_back_s"]) <= live.end
+
+
+def restarted(records: Records, host: str) -> bool:
+    """Say whether the run restarted what needed it after it installed for the last time on ``host``."""
+    steps = [
+        record["step"]
+        for record in records
+        if record["host"] == host and record["step"] in ("install", "restart") and record["event"] == "done"
+    ]
+    return bool(steps) and steps[-1] == "restart"
+
+
+def returned(at_to: bool, at_from: bool, proven: bool, installed: bool) -> str:
+    """Return the outcome of a host that a person has put back into service."""
+    if not proven:
+        return "unverified"
+    if at_to:
+        return "patched"
+    if at_from:
+        return "rolled_back" if installed else "not_started"
+    return "unverified"
+
+
+def installed(records: Records, host: str) -> bool:
+    """Say whether the run began to install anything on ``host``."""
+    return any(record["host"] == host and record["step"] == "install" for record in records)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task at which a host waits, goes or is stopped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.action import run_gate
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALLOWED,
+    NOW,
+    PLAN_ID,
+    endpoint,
+    planned,
+    portal_pair,
+)
+
+
+class FakeClock:
+    """Stands at NOW and moves on only while somebody sleeps."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def now(self):
+        return NOW + timedelta(seconds=self.seconds)
+
+    def monotonic(self):
+        return self.seconds
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+
+
+def begun(folder, fleet):
+    Run(str(folder), PLAN_ID).evidence.save_plan(planned(fleet))
+    return Run.start(str(folder), PLAN_ID)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return begun(tmp_path, portal_pair())
+
+
+def gate(run, host="portal1", check=False, clock=None, **options):
+    plugin = run_gate.ActionModule.__new__(run_gate.ActionModule)
+    defaults = {"before": "host", "way_back": False, "outside_window": False, "poll_s": 2}
+    arguments = {**defaults, "run_id": PLAN_ID, "evidence_dir": str(run.evidence.root), **options}
+    plugin.validate_argument_spec = mock.Mock(return_value=(None, arguments))
+    plugin.clock, plugin._task, plugin._display = clock or FakeClock(), mock.Mock(check_mode=check), mock.Mock()
+    with (
+        mock.patch.object(ActionBase, "run", return_value={}),
+        mock.patch.object(run_gate.contacts, "journey", return_value=ALLOWED),
+    ):
+        return plugin.run(task_vars={"inventory_hostname": host, "hostvars": {}})
+
+
+def recorded(run):
+    return [(record["event"], record["detail"]) for record in run.ledger.read() if record["step"] == "gate"]
+
+
+def test_a_go_is_recorded_with_its_reason(run):
+    result = gate(run)
+    assert (result["decision"], result["before"]) == ("go", "host")
+    (event, detail) = recorded(run)[0]
+    assert event == "done"
+    assert detail["reason"] == result["reason"]
+
+
+@pytest.mark.parametrize("before", ["host", "reboot"])
+def test_a_freeze_fails_the_host_and_is_recorded_with_its_reason(run, before):
+    (run.evidence.root / "freeze").write_text("mass casualty\n", encoding="utf-8")
+    result = gate(run, before=before)
+    assert result["failed"] is True
+    assert result["decision"] == "stop"
+    assert "mass casualty" in result["msg"]
+    assert ("the reboot was not begun" in result["msg"]) is (before == "reboot")
+    event, detail = recorded(run)[0]
+    assert (event, detail["before"], detail["reason"]) == ("refused", before, result["msg"])
+
+
+def test_the_stop_file_and_failures_do_not_hinder_a_reboot(run):
+    run.stop_path.write_text("enough for tonight\n", encoding="utf-8")
+    run.record("portal2", "record", "outcome", outcome="stuck", reason="it stayed ill")
+    assert gate(run, before="reboot")["decision"] == "go"
+    stopped = gate(run)
+    assert stopped["decision"] == "stop"
+    assert "enough for tonight" in stopped["msg"]
+
+
+def test_a_wait_ends_at_the_cut_off(run):
+    clock = FakeClock()
+    result = gate(run, "portal2", clock=clock, poll_s=60)
+    assert result["decision"] == "stop"
+    assert "portal1 (canary) is not finished yet; after 2026-11-22T09:00:00Z" in result["msg"]
+    assert clock.now() == NOW + timedelta(hours=1)
+
+
+def test_a_host_without_a_window_is_not_waited_for_without_end(tmp_path):
+    run, clock = begun(tmp_path, {f"ws{n}": endpoint(f"ws{n}", service="pcs") for n in (1, 2)}), FakeClock()
+    run.record("ws1", "drain", "done")
+    assert "nothing is waited for after" in gate(run, "ws2", clock=clock, poll_s=60)["msg"]
+    assert clock.seconds == 1800 + 1800 + 600
+
+
+def test_what_happens_while_it_waits_counts(run):
+    clock = FakeClock()
+    sleep = clock.sleep
+
+    def freeze_later(seconds):
+        sleep(seconds)
+        if clock.seconds >= 600:
+            (run.evidence.root / "freeze").touch()
+
+    clock.sleep = freeze_later
+    assert "gives no reason" in gate(run, "portal2", clock=clock, poll_s=60)["msg"]
+    assert clock.seconds == 600
+
+
+def test_check_mode_neither_waits_nor_fails_nor_records(run):
+    clock = FakeClock()
+    assert gate(run, "portal2", check=True, clock=clock)["decision"] == "wait"
+    (run.evidence.root / "freeze").touch()
+    result = gate(run, check=True)
+    assert result["decision"] == "stop"
+    assert "failed" not in result
+    assert clock.seconds == 0
+    assert recorded(run) == []

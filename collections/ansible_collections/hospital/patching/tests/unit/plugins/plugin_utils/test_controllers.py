@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One controller drives a run at a time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import controllers
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def record(step, event, host=None, **detail):
+    return {"host": host, "step": step, "event": event, "detail": detail}
+
+
+def here(pid):
+    return {"controller": socket.gethostname(), "pid": pid, "process_started": controllers._started(pid)}
+
+
+def test_the_last_opening_that_was_not_closed_says_who_drives():
+    begin, closed = record("gate", "begin", pid=1), record("record", "done")
+    assert controllers.driver([]) is None
+    assert controllers.driver([record("stage", "begin")]) is None
+    assert controllers.driver([begin, record("lock", "done", "a")]) == {"pid": 1}
+    assert controllers.driver([begin, closed]) is None
+    assert controllers.driver([begin, closed, record("gate", "begin", pid=2)]) == {"pid": 2}
+    assert controllers.driver([begin, record("record", "done", "a")]) == {"pid": 1}, "that closed a host, not the run"
+
+
+def test_on_this_machine_the_process_itself_is_looked_at():
+    assert "runs on this machine" in controllers.alive(here(os.getpid()), NOW - timedelta(days=1), NOW)
+    process = subprocess.Popen(["sleep", "60"])
+    detail = here(process.pid)
+    assert controllers.alive(detail, NOW, NOW)
+    process.kill()
+    process.wait()
+    assert controllers.alive(detail, NOW, NOW) is None, "a sign of life of a moment ago does not make it alive"
+
+
+def test_a_number_that_another_process_got_meanwhile_is_not_the_controller():
+    detail = {**here(os.getpid()), "process_started": "1"}
+    assert controllers.alive(detail, NOW, NOW) is None
+
+
+def test_of_another_machine_the_signs_of_life_count():
+    there = {"controller": "elsewhere", "pid": os.getpid()}
+    assert "elsewhere gave a sign of life 59 s ago" in controllers.alive(there, NOW - timedelta(seconds=59), NOW)
+    assert controllers.alive(there, NOW - timedelta(seconds=60), NOW) is None
+
+
+def test_a_run_that_somebody_drives_is_refused(tmp_path):
+    run = Run(str(tmp_path), PLAN_ID)
+    controllers.require_alone(run, [], NOW)
+    run.record(None, "gate", "begin", started_by="ann", **here(os.getpid()))
+    with pytest.raises(PatchingError, match=r"it was started by ann from .* its process \d+ runs on this machine"):
+        controllers.require_alone(run, run.ledger.read(), NOW)
+    run.record(None, "record", "done", outcomes={})
+    controllers.require_alone(run, run.ledger.read(), NOW)
+
+
+def test_one_after_the_other_opens(tmp_path):
+    run = Run(str(tmp_path), PLAN_ID)
+    run.evidence.run_dir(PLAN_ID).mkdir(parents=True)
+    with controllers.opening(run):
+        script = (
+            "import fcntl, sys; handle = open(sys.argv[1], 'a'); fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        )
+        path = run.evidence.run_dir(PLAN_ID) / "opening.lock"
+        second = subprocess.run(["python3", "-c", script, str(path)], capture_output=True, check=False)
+        assert b"BlockingIOError" in second.stderr

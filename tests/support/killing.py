@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A controller that is killed: the playbook runs as a process of its own, and is ended when its ledger says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.night import Night
+from tests.support.playbook import LAB_INVENTORY, ROOT
+
+POLL_S = 0.02
+
+
+class Controller:
+    """``ansible-playbook`` with a night's settings, started at once."""
+
+    def __init__(self, night: Night, playbook: str = "patch", **extra: Any) -> None:
+        self.night = night
+        self.seen_before = len(self.records())
+        given = {**night.settings, "patching_plan": night.plan["digest"], **extra}
+        self.log = night.evidence.parent / f"{playbook}-{time.monotonic_ns()}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(Path(sys.executable).with_name("ansible-playbook")),
+                    *("-i", str(LAB_INVENTORY), f"playbooks/{playbook}.yml", "-e", json.dumps(given)),
+                ],
+                cwd=ROOT,
+                env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the whole lines of the run's ledger."""
+        path = self.night.run / "ledger.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+    def new_records(self) -> list[dict[str, Any]]:
+        """Return what this controller has recorded."""
+        return self.records()[self.seen_before :]
+
+    def until(self, reached: Callable[[], bool], limit_s: float = 180) -> bool:
+        """Wait until something is reached; False when the controller ended without it."""
+        deadline = time.monotonic() + limit_s
+        while not reached():
+            if self.process.poll() is not None:
+                return reached()
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(POLL_S)
+        return True
+
+    def recorded(self, host: str | None, step: str, event: str = "done") -> Callable[[], bool]:
+        """Say whether this controller has recorded a step."""
+        wanted = (host, step, event)
+        return lambda: any((one["host"], one["step"], one["event"]) == wanted for one in self.new_records())
+
+    def kill(self) -> None:
+        """End the controller and all of its processes as a power failure would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self, limit_s: float = 300) -> int:
+        """Wait for the end and return the exit code."""
+        return self.process.wait(limit_s)
+
+    def output(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are killed, stopped, or started twice: what stands afterwards is what an undisturbed run leaves."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+
+import pytest
+
+from tests.support import lab
+from tests.support.killing import Controller
+from tests.support.night import PORTALS, Night, as_found
+from tests.support.traffic import Traffic
+from tests.system.conftest import portals_as_built
+
+#: Where the controller is killed in ``make test``, each time in the run that resumes the one before.
+CHOSEN = (
+    ("portal1", "lock"),
+    ("portal1", "drain"),
+    ("portal1", "install"),
+    ("portal1", "restart"),
+    ("portal2", "health_before"),
+    ("portal2", "snapshot"),
+    ("portal2", "verify"),
+)
+
+
+def version(host: str) -> str:
+    return lab.exec(host, "dpkg-query -W -f '${Version}' ehr-portal").strip()
+
+
+def require_final_state(night: Night) -> None:
+    """Require all that an undisturbed run leaves behind."""
+    assert night.outcomes() == dict.fromkeys(PORTALS, "patched")
+    for host in PORTALS:
+        assert version(host) == "1.1.0"
+        assert "held 0 times" in as_found(host)
+        assert lab.exec(host, "dpkg --audit") == ""
+        assert lab.in_service(host)
+        assert lab.exec(host, "systemctl is-active apt-daily.timer || true").strip() == "active"
+        upgrades = lab.exec(host, "grep -c ' upgrade ehr-portal' /var/log/dpkg.log || true").strip()
+        assert upgrades == "1", "it was installed more than once"
+
+
+def test_a_run_that_is_killed_again_and_again_ends_like_any_other(night):
+    night.ready()
+    with Traffic(lab.url("lb1")) as traffic:
+        for host, step in CHOSEN:
+            controller = Controller(night)
+            reached = controller.until(controller.recorded(host, step))
+            controller.kill()
+            assert reached, f"{host} {step} was never recorded:\n{controller.output()[-3000:]}"
+        resumed = night.play("patch")
+    assert resumed.rc == 0, resumed.stdout
+    require_final_state(night)
+    assert [answer for answer in traffic.answers if not answer.ok] == []
+
+
+def boundaries(night: Night) -> int:
+    """Return how many records an undisturbed run makes, from which the kill points are counted."""
+    return sum(record["step"] != "stage" for record in night.records())
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_at_any_step_boundary(tmp_path_factory, request):
+    """Every record of an undisturbed run once: the controller is killed as soon as it is written."""
+    total, number = None, 0
+    while total is None or number < total:
+        night = request.getfixturevalue("night") if total is None else fresh(tmp_path_factory)
+        night.ready()
+        if total is None:
+            assert night.play("patch").rc == 0
+            total = boundaries(night)
+            continue
+        number += 1
+        controller = Controller(night)
+        controller.until(lambda: len(controller.new_records()) >= number)  # noqa: B023 - used within this turn
+        controller.kill()
+        resumed = night.play("patch")
+        assert resumed.rc == 0, f"killed after record {number} of {total}: {resumed.stdout}"
+        require_final_state(night)
+        print(f"killed after record {number} of {total}: as undisturbed")
+
+
+def fresh(tmp_path_factory) -> Night:
+    portals_as_built()
+    return Night(tmp_path_factory.mktemp("killed") / "evidence")
+
+
+def test_a_controller_killed_in_the_middle_of_dpkg(night):
+    """The installation goes on without it, and the resumed run adopts what it has done."""
+    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "slow_postinst"))
+    night.ready()
+    controller = Controller(night)
+    in_postinst = "pgrep -f ehr-portal.postinst || true"
+    assert controller.until(lambda: lab.exec("portal1", in_postinst) != "")
+    run = {"patching_run_id": night.plan["plan_id"]}
+    asked = {"rollback_hosts": "all", "rollback_reason": "second thoughts"}
+    for playbook, more in (("patch", {}), ("recover", run), ("rollback", {**run, **asked})):
+        second = night.play(playbook, **more)
+        assert second.rc != 0
+        assert "runs on this machine" in " ".join(second.messages()), "two controllers drove one run"
+    controller.kill()
+    assert lab.exec("portal1", in_postinst) != "", "dpkg ended with its controller"
+    resumed = night.play("patch")
+    assert resumed.rc == 0, resumed.stdout
+    require_final_state(night)
+
+
+def test_a_stop_file_in_mid_run(night):
+    night.ready()
+    run = {"patching_run_id": night.plan["plan_id"]}
+    controller = Controller(night)
+    assert controller.until(controller.recorded("portal1", "drain"))
+    stopped = night.play("stop", **run, stop_reason="theatre list runs late")
+    assert stopped.rc == 0, stopped.stdout
+    assert controller.wait() != 0
+    assert night.outcomes() == {"portal1": "patched", "portal2": "not_started"}
+    assert "theatre list runs late" in night.reason("portal2")
+    assert version("portal2") == "1.0.0"
+
+    assert night.play("stop", **run, stop_withdraw=True).rc == 0
+    resumed = night.play("patch")
+    assert resumed.rc == 0, resumed.stdout
+    require_final_state(night)
+
+
+@pytest.mark.parametrize(
+    ("step", "outcomes"),
+    [
+        ("drain", {"portal1": "not_started", "portal2": "not_started"}),
+        ("install", {"portal1": "patched", "portal2": "not_started"}),
+    ],
+)
+def test_a_controller_that_is_killed_and_left(night, step, outcomes, tmp_path):
+    """The watcher pages, recover returns the host, and the run can still be resumed."""
+    night.ready()
+    controller = Controller(night)
+    assert controller.until(controller.recorded("portal1", step))
+    controller.kill()
+    assert not lab.in_service("portal1")
+    page = tmp_path / "page"
+    watching = {"watch_silent_s": 1, "watch_page_command": ["sh", "-c", f"cat >> {page}"]}
+    time.sleep(2)
+    watched = night.play("watch", **watching)
+    assert watched.rc != 0
+    assert night.plan["plan_id"] in page.read_text(encoding="utf-8")
+    assert "portal1" in page.read_text(encoding="utf-8")
+
+    recovered = night.play("recover", recover_all=True, recover_silent_s=1)
+    assert recovered.rc == 0, recovered.stdout
+    assert night.outcomes() == outcomes
+    assert lab.in_service("portal1")
+    assert "held 0 times" in as_found("portal1")
+    assert night.play("watch", **watching).rc == 0
+
+    resumed = night.play("patch")
+    assert resumed.rc == 0, resumed.stdout
+    require_final_state(night)
+
+
+def test_a_person_holds_a_host_out_and_puts_it_back(night):
+    night.ready()
+    assert night.play("patch").rc == 0
+    run = {"patching_run_id": night.plan["plan_id"], "return_hosts": "portal1"}
+    held = night.play("return", **run, return_held=True, return_reason="strange noises")
+    assert held.rc == 0, held.stdout
+    assert not lab.in_service("portal1")
+    assert night.outcomes()["portal1"] == "stuck"
+    back = night.play("return", **run, return_reason="it was the fan")
+    assert back.rc == 0, back.stdout
+    require_final_state(night)
+    assert "it was the fan" in night.reason("portal1")
+    assert night.play("return", **run).rc != 0, "a reason is asked for"
+
+
+#: The same ten times a second, each line the hosts that are not up.
+OBSERVER = """
+import json, socket, time
+with open('/run/observed', 'w') as out:
+    while True:
+        asked = socket.socket(socket.AF_UNIX)
+        asked.connect('/run/haproxy/admin.sock')
+        asked.sendall(b'show stat\\n')
+        text = b''.join(iter(lambda: asked.recv(65536), b'')).decode()
+        rows = [line.split(',') for line in text.splitlines() if line.startswith('portal,portal')]
+        print(json.dumps([row[1] for row in rows if row[17] != 'UP']), file=out, flush=True)
+        time.sleep(0.1)
+"""
+
+
+def test_two_runs_on_two_hosts_of_one_service(tmp_path, night):
+    """Each controller has its own evidence and plans one host; the load balancer is asked ten times a second."""
+    nights = []
+    for host in PORTALS:
+        one = Night(tmp_path / host / "evidence", hosts="portal")
+        assert one.play("assess").rc == 0
+        one.settings["patching_hosts"] = host
+        planned = one.play("plan")
+        assert planned.rc == 0, planned.stdout
+        one.plan = planned.results("Make the plan")[0]["plan"]
+        assert [wave["hosts"] for wave in one.plan["waves"]] == [[host]]
+        assert one.play("stage").rc == 0
+        nights.append(one)
+
+    lab.exec("lb1", f"systemd-run --unit observer --collect python3 -c {shlex.quote(OBSERVER)}")
+    controllers = [Controller(one) for one in nights]
+    codes = [controller.wait() for controller in controllers]
+    lab.exec("lb1", "systemctl stop observer")
+    seen = [json.loads(line) for line in lab.exec("lb1", "cat /run/observed").splitlines() if line.endswith("]")]
+    assert len(seen) > 100
+    assert not [out for out in seen if len(out) > 1], "both were out at once"
+    done = {host for host, code in zip(PORTALS, codes, strict=True) if code == 0}
+    assert {host for out in seen for host in out} >= done, "the observer did not see who was out"
+    assert 0 in codes, "nobody went on"
+    for host, one, code in zip(PORTALS, nights, codes, strict=True):
+        assert (one.outcomes()[host] == "patched") is (code == 0)
+        assert "held 0 times" in as_found(host)
+        assert lab.in_service(host)
