@@ -7,6 +7,7 @@ moved there, and runs ten times as fast, by faketime. Nothing in the project kno
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -94,6 +95,8 @@ def in_the_window(site: Path, playbook: str, *options: str) -> str:
         str(site / "hosts.yml"),
     ]
     command += [f"playbooks/{playbook}.yml", "-e", f"patching_evidence_dir={site}/evidence", *options]
+    # Only because the controller's clock is moved: a run refuses hosts that do not agree with it about the time.
+    command += ["-e", json.dumps({"patching_clock_limit_s": 10**9})]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -142,5 +145,8 @@ def test_five_lines_patch_a_pair_safely(site):
 
     # The dry run that compares the host with its transaction is a round trip too, and is no step.
     trips = {host: sum(one["detail"].get("on") == host for one in night.records(host)) for host in PORTALS}
-    staged = {host: sum(one["step"] == "stage" for one in night.records(host)) for host in PORTALS}
+    staged = {
+        host: sum(one["step"] == "stage" and one["detail"].get("on") == host for one in night.records(host))
+        for host in PORTALS
+    }
     assert max(trips[host] - staged[host] + 1 for host in PORTALS) <= 8

@@ -23,9 +23,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     ARGUMENTS = {
         **RUN_ARGUMENTS,
-        "state": {"type": "str", "required": True, "choices": ["decided", "waited"]},
+        "state": {"type": "str", "required": True, "choices": ["decided", "waited", "witnessed"]},
         "looks": {"type": "list", "elements": "dict", "default": []},
         "probes": {"type": "list", "elements": "dict", "default": []},
+        "peers": {"type": "list", "elements": "str", "default": []},
         "given_back": {"type": "bool", "default": False},
     }
     clock = Clock()
@@ -37,6 +38,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 self.clock.sleep(random.uniform(*span))  # noqa: S311 - two runs must not come back in step
             return {"changed": False}
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
+        if arguments["state"] == "witnessed":
+            if not self._task.check_mode:
+                peers = [{"peer": peer} for peer in arguments["peers"]]
+                run.record(host, "verify", "note", seen=looking.seen(peers, arguments["probes"]))
+            return {"changed": False}
         plan = run.plan()
         own = looking.intent_of(plan, run.run_id, host)
         readings = looking.readings(arguments["looks"], arguments["probes"])
@@ -47,10 +53,23 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                     host, "lock", "note", decision="go", seen=looking.seen(arguments["looks"], arguments["probes"])
                 )
             return {"changed": False, "decision": "go", "reason": "", "give_back": False}
-        decision = "again" if answer.retry else "stop"
-        result = {"changed": False, "decision": decision, "reason": answer.reason, "give_back": answer.clear}
+        given_up = looking.gives_up(own, readings, plan["services"], self._looks(run, host) + 1)
+        reason = f"{answer.reason}; {given_up}" if answer.retry and given_up else answer.reason
+        again = answer.retry and not given_up
+        result = {"changed": False, "decision": "again" if again else "stop", "reason": reason}
+        result["give_back"] = answer.clear
         if not self._task.check_mode:
             run.record(host, "lock", "note", **{key: result[key] for key in ("decision", "reason", "give_back")})
-        if not answer.retry:
-            result.update(failed=True, msg=answer.reason)
+        if not again:
+            result.update(failed=True, msg=reason)
         return result
+
+    @staticmethod
+    def _looks(run: Run, host: str) -> int:
+        """Return how often this start of the run has looked for the host in vain."""
+        looks = 0
+        for record in run.ledger.read():
+            if record["host"] is None and (record["step"], record["event"]) == ("gate", "begin"):
+                looks = 0
+            looks += record["host"] == host and record["detail"].get("decision") == "again"
+        return looks

@@ -20,10 +20,11 @@ options:
   state:
     description:
       - V(decided) says go, or again, or fails with what has to be mended first.
+      - V(witnessed) records that the other hosts were seen to serve while this one was out.
       - V(waited) waits a few seconds, drawn by chance, before the next look.
     type: str
     required: true
-    choices: [decided, waited]
+    choices: [decided, waited, witnessed]
   looks:
     description: Results of M(hospital.patching.host_journal_info) for the other hosts, each with its name as C(peer).
     type: list
@@ -33,6 +34,11 @@ options:
     description: Results of the probes that M(hospital.patching.run_host) returned as C(look_probes).
     type: list
     elements: dict
+    default: []
+  peers:
+    description: With O(state=witnessed), the hosts that O(probes) are of.
+    type: list
+    elements: str
     default: []
   given_back:
     description: With O(state=waited), the host was given back meanwhile, so it stays away for longer.

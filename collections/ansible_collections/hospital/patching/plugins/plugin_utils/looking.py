@@ -4,15 +4,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
-from ansible_collections.hospital.patching.plugins.plugin_utils.exclusion import Intent, PeerReading, look_at
+from ansible_collections.hospital.patching.plugins.plugin_utils.exclusion import (
+    BackOff,
+    Intent,
+    PeerReading,
+    decide,
+    look_at,
+)
 
 #: What two runs have to agree about before one may be out beside the other.
 AGREED = ("hosts", "min_healthy", "never_with")
 #: Stands between a host and the name of its probe.
 OF = ": "
+#: How often a run looks again: while others hold hosts, and while hosts just do not answer.
+LOOKS, LOOKS_AT_SILENCE = 60, 3
 
 
 def catalogue_digest(plan: Mapping[str, Any]) -> str:
@@ -54,6 +63,19 @@ def readings(looks: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any
         seen: results of :func:`probes`.
     """
     return [_reading(look, [probe for probe in seen if probe["name"].startswith(look["peer"] + OF)]) for look in looks]
+
+
+def gives_up(own: Intent, found: Sequence[PeerReading], services: Mapping[str, Any], looks: int) -> str | None:
+    """Return why no further look is taken, or None while one may help.
+
+    Who holds a host for a while gives it back; a host that does not answer is not worth waiting for all night.
+    """
+    if looks >= LOOKS:
+        return f"{looks} looks did not help"
+    alone = decide(own, [replace(one, intent=None) for one in found], services)
+    if isinstance(alone, BackOff) and looks >= LOOKS_AT_SILENCE:
+        return f"{looks} looks did not help, and nobody works on it"
+    return None
 
 
 def seen(looks: Sequence[Mapping[str, Any]], probes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

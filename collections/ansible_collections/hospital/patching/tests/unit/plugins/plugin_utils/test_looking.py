@@ -98,3 +98,15 @@ def test_a_peer_that_was_given_up_as_unverified_is_out():
     assert isinstance(answer, BackOff)
     assert "portal2 (unverified)" in answer.reason
     assert after(look(records=[*records, {"event": "released", "detail": {}}])) == Go()
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for_all_night():
+    silent = looking.readings([{"peer": "portal2", "msg": "no route"}], [])
+    assert looking.gives_up(OWN, silent, PLAN["services"], looks=2) is None
+    assert "nobody works on it" in looking.gives_up(OWN, silent, PLAN["services"], looks=3)
+
+
+def test_a_host_that_another_run_holds_is_waited_for_longer_but_not_for_ever():
+    busy = looking.readings([look(holder=held())], [])
+    assert looking.gives_up(OWN, busy, PLAN["services"], looks=59) is None
+    assert looking.gives_up(OWN, busy, PLAN["services"], looks=60) == "60 looks did not help"
