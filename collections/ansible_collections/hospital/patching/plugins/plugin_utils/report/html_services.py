@@ -65,7 +65,7 @@ def _downtime(service: Mapping[str, Any]) -> list[Markup]:
 def _requests(numbers: Mapping[str, Any] | None) -> tuple[Child, str | None]:
     if numbers is None or numbers["requests"] is None:
         return _soft(words.UNMEASURED), "idle"
-    told, _, more = absence_words.measured({"measured": numbers}).partition(", ")
+    told, _comma, more = absence_words.measured({"measured": numbers}).partition(", ")
     content = [told, tag("span", more, class_="soft small line") if more else None]
     return content, "bad-ink" if numbers["failed"] else None
 

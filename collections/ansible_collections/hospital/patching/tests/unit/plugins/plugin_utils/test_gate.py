@@ -207,8 +207,8 @@ def test_a_further_failure_never_turns_stop_into_go(found, data):
 # --- before a reboot -------------------------------------------------------------
 
 
-def reboot(now=NOW, contact=ALLOWED, frozen=None, plan=PLAN, host="portal1"):
-    return decide_reboot(plan, host, now, contact, frozen)
+def reboot(now=NOW, contact=ALLOWED, frozen=None, plan=None, host="portal1"):
+    return decide_reboot(plan or PLAN, host, now, contact, frozen)
 
 
 def test_a_reboot_needs_time_for_itself_the_settling_and_the_way_back():

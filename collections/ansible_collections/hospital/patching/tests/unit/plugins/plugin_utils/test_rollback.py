@@ -43,8 +43,8 @@ NIGHT = [
 ]
 
 
-def choose(hosts, updates=(), records=NIGHT):
-    return rollback.choose(ORDER, records, TRANSACTIONS, hosts, updates)
+def choose(hosts, updates=(), records=None):
+    return rollback.choose(ORDER, NIGHT if records is None else records, TRANSACTIONS, hosts, updates)
 
 
 def test_the_whole_run_is_taken_back_the_last_patched_first():
@@ -119,8 +119,8 @@ def test_nobody_has_asked():
 PLAN = planned(portal_pair()).plan
 
 
-def gate(states=None, now=NOW, contact=ALLOWED, outside_window=False, plan=PLAN, host="portal1", frozen=None):
-    return decide_way_back(plan, host, now, states or {}, contact, frozen, outside_window)
+def gate(states=None, now=NOW, contact=ALLOWED, outside_window=False, plan=None, host="portal1", frozen=None):
+    return decide_way_back(plan or PLAN, host, now, states or {}, contact, frozen, outside_window)
 
 
 def test_earlier_failures_and_soak_do_not_hinder_a_way_back():

@@ -209,13 +209,13 @@ class Night:
             started_by="mreyes",
         )
 
-    def _append(self, host: str | None, step: str, event: str, /, **detail: Any) -> None:
+    def _append(self, about: str | None, step: str, event: str, /, **detail: Any) -> None:
         record: Document = {
             "schema": 1,
             "seq": len(self.records) + 1,
             "time": self.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "run_id": RUN_ID,
-            "host": host,
+            "host": about,
             "step": step,
             "event": event,
             "detail": detail,
@@ -224,7 +224,7 @@ class Night:
         record["hash"] = digest(record)
         self.records.append(record)
 
-    def step(self, host: str, name: str, took_ms: int, event: str = "done", /, **detail: Any) -> None:
+    def step(self, about: str, name: str, took_ms: int, event: str = "done", /, **detail: Any) -> None:
         """Let a step pass and record it, without a begin record, as most; probes are read in its last second."""
         self.now += timedelta(milliseconds=took_ms)
         for probe in detail.get("probes") or []:
@@ -232,7 +232,7 @@ class Night:
             if probe["verdict"] != "ok":
                 since = self.now - timedelta(milliseconds=took_ms * 9 // 10)
                 probe["not_ok"] = {"from": since.strftime("%Y-%m-%dT%H:%M:%SZ"), "to": probe["at"]}
-        self._append(host, name, event, took_ms=took_ms, **detail)
+        self._append(about, name, event, took_ms=took_ms, **detail)
 
     def outcome(self, host: str, outcome: str, reason: str) -> None:
         """Record a host's outcome."""
