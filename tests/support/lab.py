@@ -7,7 +7,8 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,16 @@ __all__ = [
     "exec",
     "in_mount_namespace",
     "in_service",
+    "kept",
     "publish",
     "pump_connections",
     "reset",
+    "start",
+    "starts",
     "stop",
     "up",
     "url",
+    "write",
 ]
 
 #: Asks the load balancer for its servers, one line of comma-separated values each; the 18th is the status.
@@ -55,19 +60,44 @@ def up() -> None:
     subprocess.run([ansible_playbook, "-i", "inventories/lab/hosts.yml", "playbooks/lab_up.yml"], cwd=ROOT, check=True)
 
 
-def reset(names: Iterable[str]) -> None:
+def reset(names: Iterable[str], images: Mapping[str, str] | None = None) -> None:
     """Start these hosts anew from their images, all at once; what the repository offers stays."""
-    hosts.reset(_engine(), list(names))
+    hosts.reset(_engine(), list(names), images)
+
+
+@contextmanager
+def kept(names: Iterable[str]) -> Iterator[Mapping[str, str]]:
+    """Keep these hosts as they are, in images for ``reset``; afterwards they are as they were built."""
+    images = hosts.keep(_engine(), list(names))
+    try:
+        yield images
+    finally:
+        hosts.forget(_engine(), images)
+
+
+def starts(host: str) -> int:
+    """How often a host has started again since it was reset."""
+    return int(_engine().podman("inspect", "--format", "{{.RestartCount}}", container(host)).stdout)
 
 
 def stop(host: str) -> None:
-    """Take a host away, as a power failure would; ``reset`` brings it back."""
+    """Take a host away, as a power failure would; ``start`` or ``reset`` brings it back."""
     _engine().podman("stop", "--time", "0", container(host))
+
+
+def start(host: str) -> None:
+    """Start a host that was taken away, as it was, and wait until it serves."""
+    hosts.start(_engine(), host)
 
 
 def exec(host: str, command: str, *, check: bool = True) -> str:  # noqa: A001 - as podman calls it
     """Run a shell command in a host as root, past SSH and Ansible, and return what it printed."""
     return _engine().podman("exec", container(host), "sh", "-c", command, check=check).stdout
+
+
+def write(host: str, path: str, text: str) -> None:
+    """Write a file in a host as root, past SSH and Ansible."""
+    exec(host, f"printf '%s' {shlex.quote(text)} > {shlex.quote(path)}")
 
 
 def in_mount_namespace(host: str, command: str) -> None:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.support import lab
+from tests.support import killing, lab
 from tests.support.night import Night
 
 
@@ -24,10 +26,11 @@ def portals_as_built() -> None:
 
 
 @pytest.fixture
-def night(tmp_path) -> Night:
-    """Return a night on the two portal hosts."""
+def night(tmp_path) -> Iterator[Night]:
+    """Return a night on the two portal hosts; a controller that a failed test leaves behind is ended with it."""
     portals_as_built()
-    return Night(tmp_path / "evidence")
+    yield Night(tmp_path / "evidence")
+    killing.end_all()
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import time
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.controllers import SILENT_S
 from tests.support import lab
 from tests.support.killing import Controller
 from tests.support.night import PORTALS, Night, as_found
 from tests.support.traffic import Traffic
-from tests.system.conftest import portals_as_built
 
 #: Where the controller is killed in ``make test``, each time in the run that resumes the one before.
 CHOSEN = (
@@ -58,35 +59,73 @@ def test_a_run_that_is_killed_again_and_again_ends_like_any_other(night):
     assert [answer for answer in traffic.answers if not answer.ok] == []
 
 
+def final_state() -> dict[str, str]:
+    """Return what a run leaves on the hosts, but for times."""
+    asked = "dpkg-query -W; apt-mark showmanual; apt-mark showhold; systemctl is-active ehr-portal nginx ssh"
+    return {host: lab.exec(host, asked) for host in PORTALS}
+
+
 def boundaries(night: Night) -> int:
-    """Return how many records an undisturbed run makes, from which the kill points are counted."""
+    """Return how many records an undisturbed run makes after the stage: each is a point at which it can be killed."""
     return sum(record["step"] != "stage" for record in night.records())
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_at_any_step_boundary(tmp_path_factory, request):
+def test_a_run_that_is_killed_at_any_step_boundary(night, tmp_path):
     """Every record of an undisturbed run once: the controller is killed as soon as it is written."""
-    total, number = None, 0
-    while total is None or number < total:
-        night = request.getfixturevalue("night") if total is None else fresh(tmp_path_factory)
-        night.ready()
-        if total is None:
-            assert night.play("patch").rc == 0
-            total = boundaries(night)
-            continue
-        number += 1
-        controller = Controller(night)
-        controller.until(lambda: len(controller.new_records()) >= number)  # noqa: B023 - used within this turn
-        controller.kill()
-        resumed = night.play("patch")
-        assert resumed.rc == 0, f"killed after record {number} of {total}: {resumed.stdout}"
+    night.ready()
+    staged = shutil.copytree(night.evidence, tmp_path / "staged")
+    with lab.kept(PORTALS) as images:
+        assert night.play("patch").rc == 0
         require_final_state(night)
-        print(f"killed after record {number} of {total}: as undisturbed")
+        total, undisturbed = boundaries(night), final_state()
+        assert total > 30, "a run of two hosts has more steps than that"
+        for number in range(1, total + 1):
+            lab.reset(PORTALS, images)
+            shutil.rmtree(night.evidence)
+            shutil.copytree(staged, night.evidence)
+            controller = Controller(night)
+            reached = controller.until(lambda: len(controller.new_records()) >= number)  # noqa: B023 - used within
+            controller.kill()
+            assert reached, f"record {number} of {total} was never written"
+            resumed = night.play("patch")
+            assert resumed.rc == 0, f"killed after record {number} of {total}: {resumed.stdout}"
+            require_final_state(night)
+            assert final_state() == undisturbed, f"killed after record {number} of {total}"
 
 
-def fresh(tmp_path_factory) -> Night:
-    portals_as_built()
-    return Night(tmp_path_factory.mktemp("killed") / "evidence")
+def test_a_controller_killed_while_a_host_reboots(night):
+    """The reboot in flight is awaited; none that was completed is made again."""
+    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "reboot"))
+    night.ready()
+    controller = Controller(night)
+    assert controller.until(lambda: lab.starts("portal1") > 0)
+    controller.kill()
+    resumed = night.play("patch")
+    assert resumed.rc == 0, resumed.stdout
+    require_final_state(night)
+    assert {host: lab.starts(host) for host in PORTALS} == dict.fromkeys(PORTALS, 1)
+
+
+def test_a_run_that_is_resumed_from_another_controller(night, tmp_path):
+    """The other one has nothing but the evidence, and another name: nothing is remembered from the first."""
+    night.ready()
+    controller = Controller(night)
+    assert controller.until(controller.recorded("portal1", "drain"))
+    controller.kill()
+    other = Night(tmp_path / "other" / "evidence")
+    other.plan = night.plan
+    shutil.copytree(night.evidence, other.evidence)
+    shutil.rmtree(night.evidence)
+    apart = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
+    elsewhere = (*apart, "sh", "-c", 'hostname controller2 && exec "$@"', "sh")
+    early = Controller(other, through=elsewhere)
+    assert early.wait() != 0
+    assert "gave a sign of life" in early.output(), "a controller that may be alive was not respected"
+    time.sleep(SILENT_S)
+    resumed = Controller(other, through=elsewhere)
+    assert resumed.wait() == 0, resumed.output()
+    require_final_state(other)
 
 
 def test_a_controller_killed_in_the_middle_of_dpkg(night):
@@ -94,11 +133,17 @@ def test_a_controller_killed_in_the_middle_of_dpkg(night):
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "slow_postinst"))
     night.ready()
     controller = Controller(night)
-    in_postinst = "pgrep -f ehr-portal.postinst || true"
+    in_postinst = "pgrep -f [e]hr-portal.postinst || true"  # not the shell that asks
     assert controller.until(lambda: lab.exec("portal1", in_postinst) != "")
     run = {"patching_run_id": night.plan["plan_id"]}
     asked = {"rollback_hosts": "all", "rollback_reason": "second thoughts"}
-    for playbook, more in (("patch", {}), ("recover", run), ("rollback", {**run, **asked})):
+    returned = {"return_hosts": "portal1", "return_reason": "it looks well"}
+    for playbook, more in (
+        ("patch", {}),
+        ("recover", run),
+        ("rollback", {**run, **asked}),
+        ("return", {**run, **returned}),
+    ):
         second = night.play(playbook, **more)
         assert second.rc != 0
         assert "runs on this machine" in " ".join(second.messages()), "two controllers drove one run"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from tests.support import lab
-from tests.support.night import Night
+from tests.support.night import Night, as_found
 from tests.support.playbook import Played
 from tests.support.traffic import Traffic
 
@@ -132,14 +132,31 @@ def test_an_installation_that_fails_is_taken_back(night):
     assert lab.exec("portal1", "dpkg --audit") == ""
 
 
-def test_an_unreachable_host_has_an_outcome_and_the_run_does_not_exit_0(night):
+def test_a_host_that_is_unreachable_is_tried_again_by_the_same_plan(night):
+    night.ready()
+    lab.stop("portal1")
+    patched = night.play("patch")
+    assert patched.rc != 0
+    assert night.outcomes() == {"portal1": "unreachable", "portal2": "not_started"}
+    assert "portal1" in night.reason("portal1")
+    assert version("portal2") == "1.0.0"
+
+    lab.start("portal1")
+    again = night.play("patch")
+    assert again.rc == 0, again.stdout
+    assert night.outcomes() == dict.fromkeys(PORTALS, "patched")
+
+
+def test_nobody_is_taken_out_beside_a_host_that_does_not_answer(night):
+    """Whether it serves is not known, so it counts as out, and the service allows one."""
     night.ready()
     lab.stop("portal2")
     patched = night.play("patch")
     assert patched.rc != 0
-    assert night.outcomes() == {"portal1": "patched", "portal2": "unreachable"}
-    assert "portal2" in night.reason("portal2")
-    assert version("portal1") == "1.1.0"
+    assert night.outcomes() == dict.fromkeys(PORTALS, "not_started")
+    assert "portal2 (cannot be read" in night.reason("portal1")
+    assert version("portal1") == "1.0.0"
+    assert "held 0 times" in as_found("portal1")
 
 
 def test_a_locked_device_is_assessed_without_a_packet(tmp_path):

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,15 +46,39 @@ def ensure_started(engine: Engine, spec: HostSpec) -> bool:
     return True
 
 
-def reset(engine: Engine, names: list[str]) -> None:
-    """Throw these hosts away and start them as they were built, all at once."""
+def reset(engine: Engine, names: list[str], images: Mapping[str, str] | None = None) -> None:
+    """Throw these hosts away and start them as they were built, or from images that ``keep`` has made, all at once."""
     specs = [load(engine, name) for name in names]
+    specs = [spec._replace(image=(images or {}).get(spec.name, spec.image)) for spec in specs]
     engine.remove_containers(names)
     for spec in specs:
         _run(engine, spec)
     for spec in specs:
         _settle(engine, spec)
     refresh_hospital_packages(engine, names)
+
+
+def start(engine: Engine, name: str) -> None:
+    """Start a host that was stopped, as it was, and wait until it serves."""
+    engine.podman("start", CONTAINER_PREFIX + name)
+    _settle(engine, load(engine, name))
+
+
+def keep(engine: Engine, names: list[str]) -> dict[str, str]:
+    """Keep these hosts as they are now in one image each; the images by host, for ``reset`` and ``forget``."""
+    return {name: _commit(engine, name) for name in names}
+
+
+def _commit(engine: Engine, name: str) -> str:
+    image = f"localhost/{CONTAINER_PREFIX}{name}:kept"
+    engine.podman("commit", "--quiet", CONTAINER_PREFIX + name, image)
+    return image
+
+
+def forget(engine: Engine, images: Mapping[str, str]) -> None:
+    """Start hosts as they were built and remove the images that ``keep`` has made of them."""
+    reset(engine, list(images))
+    engine.podman("rmi", "--force", *images.values(), check=False)
 
 
 def load(engine: Engine, name: str) -> HostSpec:

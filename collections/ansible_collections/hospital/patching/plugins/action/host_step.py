@@ -17,7 +17,9 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.hold_check import MIRROR_KEY
 from ansible_collections.hospital.patching.plugins.plugin_utils import contacts
+from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import ANNOUNCED
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import STEP_KEYS, Run
 
 #: Arguments that this plugin reads itself when a task names it directly.
@@ -36,6 +38,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         started = time.monotonic()
         try:
             self._check_address(task_vars)
+            if arguments.get("state") == ANNOUNCED:
+                arguments["detail"] = self._announced(arguments.get("detail") or {}, task_vars)
             with self._sign_of_life():
                 result.update(self._execute(module, arguments, task_vars))
         except PatchingError as error:
@@ -72,6 +76,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _settings(host: str, task_vars: dict[str, Any]) -> Mapping[str, Any]:
         # A delegated host that the inventory does not know has no declared segments, so it is not contacted.
         return task_vars["hostvars"].get(host) or {}
+
+    def _announced(self, detail: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Tell the ledger before the host's journal is told; whoever finds the one then finds the other."""
+        run_id, step = self._task.args.get("run_id"), self._task.args.get("step")
+        if not (run_id and step) or self._task.check_mode:
+            return dict(detail)
+        run, said = Run(self._task.args["evidence_dir"], run_id), {"module": self._module()[0]}
+        announced = run.record(task_vars["inventory_hostname"], step, "begin", on=self._target(task_vars), **said)
+        return {**detail, MIRROR_KEY: announced["hash"]}
 
     # --- the connection --------------------------------------------------------
 

@@ -13,7 +13,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
-    """Hosts without an outcome become ``not_started``; ``bad`` says why the run must not exit 0."""
+    """No host stays without an outcome; ``bad`` says why the run must not exit 0."""
 
     ARGUMENTS = RUN_ARGUMENTS
 
@@ -21,9 +21,5 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if self._task.check_mode:
             return {"changed": False, "outcomes": {}, "bad": ""}
         run = Run(arguments["evidence_dir"], arguments["run_id"])
-        for host, outcome in run.outcomes().items():
-            if not outcome:
-                run.record(host, "record", "outcome", **run.unfinished(host))
-        found = run.outcomes()
-        run.record(None, "record", "done", outcomes=found)
+        found = run.close()
         return {"changed": False, "outcomes": found, "bad": outcomes.exit_reason(found) or ""}

@@ -7,8 +7,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import looking
+from ansible_collections.hospital.patching.plugins.plugin_utils import looking, resumption
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import mirror_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
@@ -24,22 +25,27 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         entry = run.host(host)
+        state = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
         if arguments["part"] == "manifest":
-            return {"changed": False, "host": entry, "manifest": run.manifest(host)}
-        stage, plan = run.stage(host), run.plan()
+            return {**state, "host": entry, "manifest": run.manifest(host)}
+        stage, plan, records = run.stage(host), run.plan(), run.ledger.read()
+        taken = resumption.taken(records, host)
         intent = looking.intent_of(plan, run.run_id, host)
         peers = looking.peers(plan, intent)
         snapshot = restore_point(host, run.run_id, entry, stage)
         return {
-            "changed": False,
+            **state,
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
             "health_before": run.health_before(host),
             "named_before": run.health_before(host, {probe["name"] for probe in entry["probes"]}),
             "intent": looking.record_of(intent),
+            "mirror": mirror_of(records, host),
             "look_at": peers,
             "look_probes": looking.probes(plan, peers),
-            "finished": run.finished(host),
-            "out": run.out(host),
             "outcome": run.outcome(host),
+            "taken": taken is not None,
+            "baseline": taken.baseline if taken else [],
+            "failure": (taken and taken.failed) or "",
+            "installed": bool(taken and taken.installed),
         }

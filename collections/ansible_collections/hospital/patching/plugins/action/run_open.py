@@ -35,8 +35,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         circumstances = opening.circumstances(approved, arguments["plan"])
         if not self._task.check_mode:
             with controllers.opening(run):
-                if arguments["step"] == "gate":
-                    controllers.require_alone(run, run.ledger.read(), self.clock.now())
+                controllers.require_alone(run, run.ledger.read(), self.clock)
                 run.record(None, arguments["step"], "begin", **circumstances)
         facts = {
             "run_id": run.run_id,

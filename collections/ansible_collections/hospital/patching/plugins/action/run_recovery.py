@@ -5,16 +5,21 @@ from __future__ import annotations
 
 import socket
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, outcomes, recovery
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    controllers,
+    opening,
+    outcomes,
+    recovery,
+    resumption,
+    watching,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
@@ -48,7 +53,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _open(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         named = arguments["run_id"]
-        names = [named] if named else Evidence(Path(arguments["evidence_dir"])).runs()
+        names = [named] if named else watching.open_runs(arguments["evidence_dir"])
         runs: dict[str, str] = {}
         opened, unreadable = [], []
         for name in names:
@@ -74,7 +79,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _left_behind(self, run: Run, arguments: dict[str, Any], task_vars: dict[str, Any]) -> list[str] | None:
         """Return the hosts that a dead run left out of service; None for a run that needs no recovery."""
-        now, named = self.clock.now(), bool(arguments["run_id"])
+        named = bool(arguments["run_id"])
         with nullcontext() if self._task.check_mode else controllers.opening(run):
             records = run.ledger.read()
             detail = controllers.driver(records)
@@ -82,7 +87,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 if named:
                     raise _not_needed(run.run_id)
                 return None
-            why = controllers.alive(detail, run.last_sign(records), now, arguments["silent_s"])
+            why = controllers.showing_life(run, detail, self.clock, arguments["silent_s"])
             if why is not None:
                 if named:
                     raise _alive(run.run_id, why)
@@ -101,20 +106,17 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         found = recovery.way(
             arguments["at_to"],
             arguments["at_from"],
-            recovery.restarted(records, host),
+            resumption.taken(records, host),
+            resumption.restarted(records, host),
             recovery.may_restart(run.host(host), self.clock.now()),
         )
-        return {"changed": False, **vars(found)}
+        return {"changed": False, **found.result()}
 
     def _close(self, arguments: dict[str, Any]) -> dict[str, Any]:
         bad = list(arguments["unreadable"])
         for name in [] if self._task.check_mode else arguments["runs"]:
             run = Run(arguments["evidence_dir"], name)
-            for host, outcome in run.outcomes().items():
-                if not outcome:
-                    run.record(host, "record", "outcome", **run.unfinished(host))
-            found = run.outcomes()
-            run.record(None, "record", "done", outcomes=found)
+            found = run.close()
             reason = outcomes.exit_reason({host: found[host] for host in found if found[host] in NEED_A_PERSON})
             bad += [f"run {name}: {reason}"] if reason else []
         pager = Pager() if self._task.check_mode else Pager(arguments["page_command"], arguments["page_url"])

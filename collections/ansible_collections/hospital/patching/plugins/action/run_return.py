@@ -7,8 +7,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import opening, recovery
+from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, recovery
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
@@ -25,6 +26,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "at_from": {"type": "bool", "default": False},
         "proven": {"type": "bool", "default": False},
     }
+    clock = Clock()
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run = Run(arguments["evidence_dir"], arguments["run_id"])
@@ -32,7 +34,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             return self._open(run, arguments, task_vars)
         installed = recovery.installed(run.ledger.read(), task_vars["inventory_hostname"])
         outcome = recovery.returned(arguments["at_to"], arguments["at_from"], arguments["proven"], installed)
-        return {"changed": False, "outcome": outcome}
+        return {"changed": False, "outcome": outcome, "release": recovery.release(outcome)}
 
     def _open(self, run: Run, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         approved = run.plan()
@@ -49,7 +51,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         circumstances = opening.circumstances(approved, approved["digest"])
         asked = {"hosts": arguments["hosts"], "reason": arguments["reason"]}
         if not self._task.check_mode:
-            run.record(None, "return", "note", asked_by=circumstances["started_by"], **asked)
+            with controllers.opening(run):
+                controllers.require_alone(run, run.ledger.read(), self.clock)
+                run.record(None, "return", "note", asked_by=circumstances["started_by"], **asked)
         facts = {
             "run_id": run.run_id,
             "evidence_dir": arguments["evidence_dir"],

@@ -68,7 +68,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _require_closed(self, run: Run, records: list[dict[str, Any]]) -> None:
         """A run that goes on, or was killed, has hosts in flight that nobody else may touch."""
-        controllers.require_alone(run, records, self.clock.now())
+        controllers.require_alone(run, records, self.clock)
         if controllers.driver(records) is not None:
             raise PatchingError(
                 f"run {run.run_id}", "it was killed and has not been closed", "a closed run", "start recover.yml first"

@@ -2,13 +2,17 @@
 """Holding a host for one run: the journal's record first, then competing updaters held off."""
 
 import os
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
-from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
+from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters, transient_scope
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.journal import LOCK_STEP, Journal
+from ansible_collections.hospital.patching.plugins.module_utils.hold_check import refuse_reverted
+from ansible_collections.hospital.patching.plugins.module_utils.journal import (
+    LOCK_STEP,
+    Journal,
+    refuse_unwritable,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 LockResult = NamedTuple("LockResult", [("changed", bool), ("suspended", List[str]), ("not_resumed", List[str])])
@@ -22,31 +26,54 @@ def caller() -> str:
 class HostLock:
     """Holds and releases this host; safe to be killed at any point and called again."""
 
-    def __init__(self, journal: Journal, runner: Runner, clock: Clock, updaters_wait_s: int = 120) -> None:
+    def __init__(
+        self, journal: Journal, runner: Runner, clock: Clock, updaters_wait_s: int = 120, work_wait_s: int = 3600
+    ) -> None:
         self.journal = journal
         self.runner = runner
         self.clock = clock
         self.updaters_wait_s = updaters_wait_s
+        self.work_wait_s = work_wait_s
 
-    def hold(self, run_id: str, detail: Dict[str, Any], write: bool = True, breaks: str = "") -> LockResult:
-        """Hold the host. A second call by the same run only stops updaters that a reboot brought back.
+    def hold(
+        self,
+        run_id: str,
+        detail: Dict[str, Any],
+        write: bool = True,
+        breaks: str = "",
+        mirror: Optional[Dict[str, Any]] = None,
+        decided: str = "",
+    ) -> LockResult:
+        """Hold the host, once nothing of an earlier call is at work on it any more.
+
+        A second call by the same run only stops updaters that a reboot brought back.
 
         What will be stopped is journalled before it is stopped, so that a run
         killed in between still knows what to start again.
+
+        Args:
+            mirror: what the run's ledger says of this host's snapshots; see hold_check.
+            decided: a person's words with which the host is held whatever the ledger
+                says; where it matters they are journalled, so that the journal goes on.
         """
-        _refuse_unwritable(detail)
+        refuse_unwritable(detail)
         self.journal.refuse_other_holder(run_id, breaks)
+        if not decided:
+            refuse_reverted(self.journal, run_id, mirror or {})
+        decision = {"decided": decided} if self.journal.pending() is not None and decided else {}
         already_held = self.journal.holder() is not None
         active = competing_updaters.active(self.runner)
         if not write:
-            return LockResult(not already_held or bool(active), active, [])
+            return LockResult(not already_held or bool(active or decision), active, [])
+        # Work that outlived its controller: until it has ended, nobody can tell what this host is.
+        transient_scope.wait_until_idle(self.clock, self.work_wait_s)
         if breaks:  # what the dead run had stopped is started again with this one's release
             active += [name for name in self.suspended(breaks) if name not in active]
-        _record, fresh = self.journal.hold(run_id, dict(detail, suspended=active), breaks)
+        _record, fresh = self.journal.hold(run_id, dict(detail, suspended=active, **decision), breaks)
         if not fresh:
             back = [name for name in active if name not in self.suspended(run_id)]
-            if back:
-                self.journal.append(run_id, LOCK_STEP, "note", suspended=back)
+            if back or decision:
+                self.journal.append(run_id, LOCK_STEP, "note", suspended=back, **decision)
         try:
             competing_updaters.suspend(self.runner, active, self.clock, self.updaters_wait_s)
         except PatchingError:
@@ -54,11 +81,11 @@ class HostLock:
             if fresh:
                 self.release(run_id, {})
             raise
-        return LockResult(fresh or bool(active), self.suspended(run_id), [])
+        return LockResult(fresh or bool(active or decision), self.suspended(run_id), [])
 
     def release(self, run_id: str, detail: Dict[str, Any], write: bool = True) -> LockResult:
         """Start again exactly what was stopped, then give the host up."""
-        _refuse_unwritable(detail)
+        refuse_unwritable(detail)
         self.journal.refuse_other_holder(run_id)
         if self.journal.holder() is None:
             return LockResult(False, [], [])
@@ -80,10 +107,3 @@ class HostLock:
                 names = []
             names += [name for name in record["detail"].get("suspended", []) if name not in names]
         return names
-
-
-def _refuse_unwritable(detail: Dict[str, Any]) -> None:
-    try:
-        canonical_json(detail)
-    except TypeError as error:
-        raise PatchingError("detail", str(error), "text, whole numbers, lists and mappings", "correct the task")

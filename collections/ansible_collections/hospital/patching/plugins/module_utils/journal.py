@@ -5,9 +5,9 @@ import fcntl
 import json
 import os
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json, digest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -17,6 +17,29 @@ SCHEMA = 1
 EVENTS = ("begin", "done", "failed", "held", "released", "note", "snapshot_pending", "reverted")
 #: The step under which holding and releasing is journalled.
 LOCK_STEP = "lock"
+#: The step under which a snapshot's beginning and its revert are journalled.
+SNAPSHOT_STEP = "snapshot"
+#: Staging disrupts nothing and may come at any time: its records do not hide how the journal ends.
+STAGE_STEP = "stage"
+
+
+def lost_tail(records: List[Dict[str, Any]]) -> Optional[List[Dict[str, Any]]]:
+    """Return the records after the last ``snapshot_pending``, which a revert would erase; None without one."""
+    places = [number for number, record in enumerate(records) if record["event"] == "snapshot_pending"]
+    return records[places[-1] + 1 :] if places else None
+
+
+def tail_digest(records: List[Dict[str, Any]]) -> str:
+    """Return the digest of the records that a revert erases, as its ``reverted`` record carries it."""
+    return digest(records)
+
+
+def refuse_unwritable(detail: Dict[str, Any]) -> None:
+    """Raise PatchingError when a record cannot carry ``detail``."""
+    try:
+        canonical_json(detail)
+    except TypeError as error:
+        raise PatchingError("detail", str(error), "text, whole numbers, lists and mappings", "correct the task")
 
 
 class Journal:
@@ -76,6 +99,29 @@ class Journal:
         with self._exclusive() as handle:
             return self._write(handle, run_id, step, event, detail)
 
+    def append_unless(
+        self,
+        there: Callable[[], Optional[Dict[str, Any]]],
+        run_id: str,
+        step: str,
+        event: str,
+        detail: Dict[str, Any],
+        write: bool = True,
+    ) -> Tuple[Optional[Dict[str, Any]], bool]:
+        """Append one record unless ``there`` returns one that has the same meaning; return it and whether it is new.
+
+        Looking and writing are one step under one lock. What ``there`` raises
+        leaves the journal as it is. With ``write`` false a new record is None.
+        """
+        found = there()  # first without creating anything on a host that is refused
+        if found is not None or not write:
+            return found, found is None
+        with self._exclusive() as handle:
+            found = there()
+            if found is not None:
+                return found, False
+            return self._write(handle, run_id, step, event, detail), True
+
     @contextmanager
     def _exclusive(self) -> Iterator[Any]:
         """Open the journal for appending; no other process appends, holds or releases meanwhile."""
@@ -115,6 +161,10 @@ class Journal:
             handle.truncate(content.rfind(b"\n") + 1)
         handle.seek(0, os.SEEK_END)
 
+    def subject(self) -> str:
+        """Return how messages name this journal's host."""
+        return "host {} ({})".format(os.uname().nodename, self.path)
+
     def holder(self) -> Optional[Dict[str, Any]]:
         """Return the ``held`` record of the run that holds this host, or None."""
         holder = None
@@ -124,6 +174,13 @@ class Journal:
             elif record["event"] == "released" and holder and record["run_id"] == holder["run_id"]:
                 holder = None
         return holder
+
+    def pending(self) -> Optional[Dict[str, Any]]:
+        """Return the ``snapshot_pending`` record in which the journal ends, or None when it ends otherwise."""
+        for record in reversed(self.read()):
+            if record.get("step") != STAGE_STEP:
+                return record if record["event"] == "snapshot_pending" else None
+        return None
 
     def hold(self, run_id: str, detail: Dict[str, Any], breaks: str = "") -> Tuple[Dict[str, Any], bool]:
         """Hold this host for ``run_id``; return the ``held`` record and whether it is new.
@@ -171,7 +228,7 @@ class Journal:
             return
         controller = holder["detail"].get("controller") or "an unknown controller"
         raise PatchingError(
-            "host {} ({})".format(os.uname().nodename, self.path),
+            self.subject(),
             "held by run {} since {} from {}".format(holder["run_id"], holder["time"], controller),
             "a host that no other run holds",
             "let that run end or resume it from its controller; if it is dead, put this host back by return.yml for it",

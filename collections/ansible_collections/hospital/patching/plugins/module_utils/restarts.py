@@ -5,7 +5,12 @@ import json
 import os
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils import reboot_required, systemd_units, transaction
+from ansible_collections.hospital.patching.plugins.module_utils import (
+    reboot_required,
+    systemd_units,
+    transaction,
+    transient_scope,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -23,6 +28,8 @@ INIT_SCOPE = "init.scope"
 #: Users' sessions may outlive this daemon's restart inside its unit where no login manager moves them.
 SESSION_HOLDERS = ("ssh.service", "sshd.service")
 RESTART_TIMEOUT_S = 300
+#: For how long an earlier call that is still at work is awaited.
+WAIT_S = 3600
 
 
 def template_of(unit: str) -> str:
@@ -66,6 +73,9 @@ class Restarts:
         """
         transaction.validate(wanted)
         entries = transaction.part(wanted, names)
+        if not check:
+            # A call that lost its connection may still restart units: what is read meanwhile is stale.
+            transient_scope.enter(self.runner, self.clock, WAIT_S, self.root)
         refuse_other_holder(self.journal, run_id)
         reboot = self.reboot(wanted, entries)
         if check:

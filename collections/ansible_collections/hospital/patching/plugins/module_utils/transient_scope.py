@@ -37,6 +37,31 @@ def workers(proc: str = "/proc") -> List[int]:
     return [pid for pid in table.of_unit(NAME) if pid != os.getpid()]
 
 
+def wait_until_idle(clock: Clock, timeout_s: int, proc: str = "/proc") -> None:
+    """Wait for the end of an earlier call that is still at work.
+
+    Raises:
+        PatchingError: it is still at work after ``timeout_s``.
+    """
+    deadline = clock.monotonic() + timeout_s
+    while True:
+        busy = workers(proc)
+        if not busy:
+            return
+        _refuse_after(deadline, busy, clock, timeout_s)
+        clock.sleep(1.0)
+
+
+def _refuse_after(deadline: float, busy: List[int], clock: Clock, timeout_s: int) -> None:
+    if clock.monotonic() >= deadline:
+        raise PatchingError(
+            NAME,
+            "an earlier call (process {}) is still at work after {} s".format(busy[0], timeout_s),
+            "its end",
+            "look at `systemctl status {}` on the host, then run again".format(NAME),
+        )
+
+
 def enter(runner: Runner, clock: Clock, timeout_s: int, root: str = "/", proc: str = "/proc") -> bool:
     """Move this process into the scope; return False where systemd does not run.
 
@@ -72,11 +97,5 @@ def enter(runner: Runner, clock: Clock, timeout_s: int, root: str = "/", proc: s
             runner.run(["systemctl", "stop", "--", NAME], timeout_s=60, check=False)
             cleared = True
             continue
-        if clock.monotonic() >= deadline:
-            raise PatchingError(
-                NAME,
-                "an earlier call (process {}) is still at work after {} s".format(busy[0], timeout_s),
-                "its end",
-                "look at `systemctl status {}` on the host, then run again".format(NAME),
-            )
+        _refuse_after(deadline, busy, clock, timeout_s)
         clock.sleep(1.0)

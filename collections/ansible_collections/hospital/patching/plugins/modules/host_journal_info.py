@@ -20,7 +20,8 @@ options:
     type: path
     default: /var/lib/hospital-patching
   run_id:
-    description: Return only the records of this run; RV(holder) is told whoever it is.
+    description:
+      - Return only the records of this run; RV(holder) is told whoever it is, and RV(tail_digest) is of all records.
     type: str
 """
 
@@ -40,6 +41,15 @@ holder:
   description: The record of the run that holds this host; null when none does.
   type: dict
   returned: always
+tail_digest:
+  description:
+    - Digest of the records after the last C(snapshot_pending), which a revert to that snapshot would erase; null when
+      no snapshot was ever begun.
+    - Keep it before a revert, with RV(records) read without O(run_id); M(hospital.patching.host_journal) asks for it
+      with C(state=reverted).
+  type: str
+  returned: always
+  sample: sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945
 torn:
   description: Whether the last line was cut off while it was written.
   type: bool
@@ -55,7 +65,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils.boot import read_boot
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR, Journal
+from ansible_collections.hospital.patching.plugins.module_utils.journal import (
+    STATE_DIR,
+    Journal,
+    lost_tail,
+    tail_digest,
+)
 
 
 def main():
@@ -66,8 +81,15 @@ def main():
     journal = Journal(module.params["state_dir"])
     run_id = module.params["run_id"]
     try:
-        records = [record for record in journal.read() if run_id in (None, record["run_id"])]
-        answer = dict(records=records, holder=journal.holder(), torn=journal.torn(), boot=read_boot())
+        everything = journal.read()
+        tail = lost_tail(everything)
+        answer = dict(
+            records=[record for record in everything if run_id in (None, record["run_id"])],
+            holder=journal.holder(),
+            tail_digest=None if tail is None else tail_digest(tail),
+            torn=journal.torn(),
+            boot=read_boot(),
+        )
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=False, **answer)

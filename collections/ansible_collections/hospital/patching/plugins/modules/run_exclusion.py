@@ -26,7 +26,7 @@ options:
     required: true
     choices: [decided, waited, witnessed]
   looks:
-    description: Results of M(hospital.patching.host_journal_info) for the other hosts, each with its name as C(peer).
+    description: What M(hospital.patching.run_look) saw of the other hosts.
     type: list
     elements: dict
     default: []
@@ -51,7 +51,7 @@ EXAMPLES = r"""
   hospital.patching.run_exclusion:
     run_id: 20261122T010000Z-ab12cd34
     state: decided
-    looks: "{{ look.results }}"
+    looks: "{{ look.looks }}"
 """
 
 RETURN = r"""

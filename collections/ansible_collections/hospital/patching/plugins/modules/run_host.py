@@ -31,7 +31,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 host:
-  description: The plan's entry of the host.
+  description:
+    - The plan's entry of the host. With O(part=transaction), C(snapshot) is what M(hospital.patching.host_snapshot)
+      needs, with C(on), where that runs, and C(pending), whether the host's journal has to say so first.
   type: dict
   returned: success
 manifest:
@@ -60,6 +62,22 @@ intent:
   description: What the run writes into the host's journal when it holds it.
   type: dict
   returned: when O(part=transaction)
+mirror:
+  description: What the run's ledger says of the host's snapshots, for M(hospital.patching.host_journal).
+  type: dict
+  returned: when O(part=transaction)
+  contains:
+    pending:
+      description: Hashes of the ledger records that announced a snapshot, after which nothing was installed.
+      type: list
+      elements: str
+    touched:
+      description: Hashes of those after which an install was begun.
+      type: list
+      elements: str
+    snapshot:
+      description: The provider's id of the last snapshot made; null when none was.
+      type: str
 look_at:
   description: The hosts that may not be out beside this one.
   type: list
@@ -73,9 +91,26 @@ look_probes:
 finished:
   description: Whether this run is done with the host, for good or until a person has looked at it.
   type: bool
-  returned: when O(part=transaction)
+  returned: success
 out:
-  description: Whether an interrupted start of this run left the host out of service.
+  description: Whether an interrupted start of this run left the host held or out of service.
+  type: bool
+  returned: success
+taken:
+  description: Whether an interrupted start of this run has disrupted the host, or was about to; it is taken up there.
+  type: bool
+  returned: when O(part=transaction)
+baseline:
+  description: The probes' readings from before that; empty when RV(taken) is false.
+  type: list
+  elements: dict
+  returned: when O(part=transaction)
+failure:
+  description: Why the host was on its way back then; empty when it was not.
+  type: str
+  returned: when O(part=transaction)
+installed:
+  description: Whether packages had been changed then, forward or back.
   type: bool
   returned: when O(part=transaction)
 """

@@ -104,6 +104,10 @@ reason:
   description: Why.
   type: str
   returned: when O(state=judged)
+release:
+  description: What the host's journal is told when it is released.
+  type: dict
+  returned: when O(state=judged)
 bad:
   description: Hosts that need a person; empty when none does.
   type: str

@@ -59,6 +59,10 @@ outcome:
   type: str
   returned: when O(state=judged)
   sample: patched
+release:
+  description: What the host's journal is told when it is released.
+  type: dict
+  returned: when O(state=judged)
 ansible_facts:
   description: The fact C(patching_run) with run_id, evidence_dir, controller, hosts, reason and by.
   type: dict

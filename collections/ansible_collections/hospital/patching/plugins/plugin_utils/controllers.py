@@ -12,17 +12,33 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
 #: For how long a controller on another machine, whose process cannot be seen, may be silent and count as alive.
 SILENT_S = 60
+#: For how long its sign is watched besides: two heartbeats and some.
+LOOK_TWICE_S = 12
 
 
 def this_process() -> dict[str, Any]:
     """Return who drives a run from here: actions run in children of the playbook's process."""
     pid = os.getppid()
-    return {"controller": socket.gethostname(), "pid": pid, "process_started": _started(pid)}
+    return {"controller": socket.gethostname(), "machine": machine(), "pid": pid, "process_started": _started(pid)}
+
+
+def machine(proc: Path = Path("/proc")) -> str | None:
+    """Return what tells whether another's processes can be seen from here; None where the kernel does not say.
+
+    Cloned machines and containers share names; the boot and the process
+    namespace they do not share (random(4), pid_namespaces(7)).
+    """
+    try:
+        boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return f"{boot} {(proc / 'self/ns/pid').readlink()}"
+    except OSError:
+        return None
 
 
 def _started(pid: int, proc: Path = Path("/proc")) -> str | None:
@@ -48,7 +64,7 @@ def alive(detail: Mapping[str, Any], last_sign: datetime, now: datetime, silent_
 
     Of one on this machine the process is looked at, of any other the signs of life.
     """
-    if detail.get("controller") == socket.gethostname() and detail.get("pid"):
+    if detail.get("machine") and detail["machine"] == machine() and detail.get("pid"):
         pid = int(detail["pid"])
         running = _started(pid) is not None and _started(pid) == detail.get("process_started")
         return f"its process {pid} runs on this machine" if running else None
@@ -58,7 +74,25 @@ def alive(detail: Mapping[str, Any], last_sign: datetime, now: datetime, silent_
     return None
 
 
-def require_alone(run: Run, records: Sequence[Mapping[str, Any]], now: datetime) -> None:
+def showing_life(run: Run, detail: Mapping[str, Any], clock: Clock, silent_s: int = SILENT_S) -> str | None:
+    """Return why the controller that ``detail`` names counts as alive, or None.
+
+    The signs of life of another machine carry that one's clock, which may lag:
+    before it counts as dead, its sign is also seen not to change for a while.
+
+    Raises:
+        PatchingError: the run's ledger cannot be read.
+    """
+    before = run.last_sign()
+    why = alive(detail, before, clock.now(), silent_s)
+    if why is None and detail.get("machine") != machine():
+        clock.sleep(min(silent_s, LOOK_TWICE_S))
+        if run.last_sign() != before:
+            return f"{detail.get('controller')} gives signs of life now"
+    return why
+
+
+def require_alone(run: Run, records: Sequence[Mapping[str, Any]], clock: Clock) -> None:
     """Refuse to drive a run that another controller drives.
 
     Raises:
@@ -67,7 +101,7 @@ def require_alone(run: Run, records: Sequence[Mapping[str, Any]], now: datetime)
     detail = driver(records)
     if detail is None:
         return
-    why = alive(detail, run.last_sign(records), now)
+    why = showing_life(run, detail, clock)
     if why is not None:
         raise PatchingError(
             f"run {run.run_id}",
@@ -80,7 +114,13 @@ def require_alone(run: Run, records: Sequence[Mapping[str, Any]], now: datetime)
 @contextmanager
 def opening(run: Run) -> Iterator[None]:
     """Let one controller at a time look and write its opening record."""
-    folder = run.evidence.run_dir(run.run_id)
-    with (folder / "opening.lock").open("a") as handle:
+    path = run.evidence.run_dir(run.run_id) / "opening.lock"
+    try:
+        handle = path.open("a")
+    except OSError as error:
+        raise PatchingError(
+            str(path), str(error), "a directory that can be written", "make room, or correct patching_evidence_dir"
+        ) from error
+    with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -59,10 +59,13 @@ def exceeded(plan: Mapping[str, Any], host: str, states: Mapping[str, HostState]
     """Return why failures so far stop ``host``, or None while the plan allows them.
 
     Too many in the run stop every host, in a ring those of it and of later
-    rings, in a service its own. One failed host of tier 1 stops the run.
+    rings, in a service its own. One failed host of tier 1 stops the run. That
+    ``host`` itself was unreachable before does not stop it: the run is started
+    again because it answers now.
     """
     hosts, mine, budget = plan["hosts"], plan["hosts"][host], plan["failure_budget"]
-    failed = [name for name in hosts if name in states and states[name].outcome in FAILURES]
+    tried_again = host if host in states and states[host].outcome == "unreachable" else None
+    failed = [name for name in hosts if name in states and states[name].outcome in FAILURES and name != tried_again]
     critical = [name for name in failed if hosts[name]["tier"] == 1]
     if critical:
         return f"{_told(critical, states)}: a failed host of tier 1 stops the run, whatever its failure budget"

@@ -59,7 +59,7 @@ def readings(looks: Sequence[Mapping[str, Any]], seen: Sequence[Mapping[str, Any
     """Return what was seen of each host.
 
     Args:
-        looks: results of ``host_journal_info``, with the host's name as ``peer``.
+        looks: what ``run_look`` returned: of each ``peer`` its records and holder, ``no_journal``, or ``msg``.
         seen: results of :func:`probes`.
     """
     return [_reading(look, [probe for probe in seen if probe["name"].startswith(look["peer"] + OF)]) for look in looks]
@@ -88,6 +88,8 @@ def seen(looks: Sequence[Mapping[str, Any]], probes: Sequence[Mapping[str, Any]]
 
 def _reading(look: Mapping[str, Any], seen: Sequence[Mapping[str, Any]]) -> PeerReading:
     host = look["peer"]
+    if look.get("no_journal"):
+        return PeerReading(host, probes_ok=bool(seen) and _ill(seen) is None)
     if look.get("msg") or "records" not in look:
         return PeerReading(host, unreadable=f"cannot be read: {look.get('msg') or 'no answer'}")
     holder = look.get("holder")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import Taken
 from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
 
 #: The gate has let a host go.
@@ -45,19 +46,36 @@ class Way:
     outcome: str
     reason: str
 
+    def result(self) -> dict[str, Any]:
+        """Return it as the task returns it."""
+        return {**vars(self), "release": release(self.outcome)}
 
-def way(at_to: bool, at_from: bool, restarted: bool, may_restart: bool) -> Way:
+
+def release(outcome: str) -> dict[str, str]:
+    """Return what the host's journal is told with the release: other runs must know that it is not proven."""
+    return {"out": outcome} if outcome in outcomes.STAYS_OUT else {}
+
+
+def way(at_to: bool, at_from: bool, taken: Taken | None, restarted: bool, may_restart: bool) -> Way:
     """Return how a host is secured.
 
     Args:
         at_to: every version is at the transaction's target.
         at_from: every version is the one from before.
+        taken: how far the run had come; None when it had only held the host.
         restarted: the run had restarted what needed it.
         may_restart: the host's window is open for as long as the way back takes, or nobody is on the host.
     """
-    if at_from:
+    if at_from and not (taken and taken.installed):
         reason = "the run was killed before anything was installed; the host was returned as it was"
         return Way(back=False, restart=False, expect="from", outcome="not_started", reason=reason)
+    why = (taken and taken.failed) or "the run was killed before it could prove the patch"
+    if at_from:
+        reason = f"{why} The run was killed on the way back; the host was put back and returned."
+        return Way(False, may_restart and not restarted, expect="from", outcome="rolled_back", reason=reason)
+    if taken and taken.failed:
+        reason = f"{why} The run was killed before it put the host back, which was done now."
+        return Way(back=True, restart=may_restart, expect="from", outcome="rolled_back", reason=reason)
     if at_to and (restarted or may_restart):
         reason = "the run was killed; what it had installed is proven, and the host was returned"
         return Way(back=False, restart=not restarted, expect="to", outcome="patched", reason=reason)
@@ -78,16 +96,6 @@ def may_restart(entry: Mapping[str, Any], now: datetime) -> bool:
         return True
     live = Window.parse(entry["window"]["text"]).open_at(now)
     return live is not None and now + timedelta(seconds=entry["way_back_s"]) <= live.end
-
-
-def restarted(records: Records, host: str) -> bool:
-    """Say whether the run restarted what needed it after it installed for the last time on ``host``."""
-    steps = [
-        record["step"]
-        for record in records
-        if record["host"] == host and record["step"] in ("install", "restart") and record["event"] == "done"
-    ]
-    return bool(steps) and steps[-1] == "restart"
 
 
 def returned(at_to: bool, at_from: bool, proven: bool, installed: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 
 #: Keys of ``patching_snapshot`` that are not options of the provider.
 OWN_KEYS = ("provider", "reason", "on")
@@ -17,7 +18,8 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
 
     ``entry`` is the plan's entry of the host, ``stage`` its stage result. The
     packages that stage preserved lie on the host itself; any other provider
-    runs on the controller unless ``patching_snapshot.on`` names a machine.
+    runs on the controller unless ``patching_snapshot.on`` names a machine. What
+    is made of a disk holds the journal too, so that has to say so first (``pending``).
 
     Raises:
         PatchingError: preserved packages are the way back, and not all could be preserved.
@@ -33,6 +35,7 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
         "options": options,
         "reason": wanted.get("reason") or f"before run {run_id}",
         "on": wanted.get("on") or ("localhost" if provider == "container" else host),
+        "pending": PROVIDERS[provider].MAKES,
     }
 
 

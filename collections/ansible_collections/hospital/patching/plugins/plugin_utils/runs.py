@@ -39,6 +39,7 @@ STEP_KEYS = frozenset(
         "owed",
         "probes",
         "problems",
+        "record",
         "reboot_required",
         "rebooted",
         "repaired",
@@ -52,6 +53,8 @@ STEP_KEYS = frozenset(
 
 #: Outcomes after which starting the run again leaves a host alone: it is done, or a person has to look at it first.
 FINISHED = frozenset({"patched", "nothing_to_do", "stuck", "unverified", "rolled_back"})
+#: What may only be said of a host that serves; "" is no outcome at all.
+LEFT_IN_SERVICE = frozenset({"", "not_started", "refused", "rolled_back"})
 
 
 class Run:
@@ -100,9 +103,9 @@ class Run:
         """Return the manifest that binds one host."""
         return dict(self._loaded().manifests[self.host(name)["manifest"]])
 
-    def record(self, host: str | None, step: str, event: str, **detail: Any) -> None:
-        """Append one ledger record."""
-        self.ledger.append(self.run_id, step, event, host=host, detail=detail)
+    def record(self, host: str | None, step: str, event: str, **detail: Any) -> ledger.Record:
+        """Append one ledger record and return it."""
+        return self.ledger.append(self.run_id, step, event, host=host, detail=detail)
 
     def states(self) -> dict[str, outcomes.HostState]:
         """Return what the ledger knows of each host."""
@@ -141,11 +144,27 @@ class Run:
         state = self.states().get(host)
         return state is not None and state.outcome in outcomes.FAILURES and outcome in ("not_started", "refused")
 
-    def unfinished(self, host: str) -> dict[str, str]:
-        """Return outcome and reason for a host that has none when the run is closed."""
-        if self.out(host):
-            return {"outcome": "stuck", "reason": "the run ended while the host was held out of service"}
-        return {"outcome": "not_started", "reason": "the run ended before its turn came"}
+    def close(self) -> dict[str, str]:
+        """Give every host an outcome that is true of it, record the end, and return the outcomes.
+
+        A host that is out of service needs a person, whatever else was said of it.
+        """
+        states = self.states()
+        for host, outcome in self.outcomes().items():
+            state = states.get(host)
+            # One that was ill before is out too, but not by us.
+            out = state is not None and state.out and not state.unhealthy
+            if out and outcome in LEFT_IN_SERVICE:
+                told = f"; {state.reason}" if state and state.reason else ""
+                reason = f"the run ended while the host was held out of service{told}"
+                self.record(host, "record", "outcome", outcome="stuck", reason=reason)
+            elif not outcome:
+                self.record(
+                    host, "record", "outcome", outcome="not_started", reason="the run ended before its turn came"
+                )
+        found = self.outcomes()
+        self.record(None, "record", "done", outcomes=found)
+        return found
 
     def outcomes(self) -> dict[str, str]:
         """Return the outcome of every host of the plan, planned or not."""

@@ -63,6 +63,23 @@ def silent_runs(evidence_dir: str, now: datetime, silent_s: int) -> list[Silence
     return [silence for silence in found if silence is not None]
 
 
+def open_runs(evidence_dir: str) -> list[str]:
+    """Return the ids of all runs that were not closed, oldest first; one that cannot be read counts as open.
+
+    Raises:
+        PatchingError: the directory cannot be read: then nobody can tell.
+    """
+    return [run_id for run_id in _runs(evidence_dir) if not _is_closed(evidence_dir, run_id)]
+
+
+def _is_closed(evidence_dir: str, run_id: str) -> bool:
+    """Not read whole: closed runs stay for years, and somebody looks every minute."""
+    try:
+        return is_closing(Run(evidence_dir, run_id).ledger.last())
+    except (PatchingError, OSError):
+        return False
+
+
 def _runs(evidence_dir: str) -> list[str]:
     try:
         # Listed, not only asked for: a mount that is gone must not look like a night without runs.

@@ -14,7 +14,10 @@ from ansible_collections.hospital.patching.plugins.module_utils import (
 )
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase, Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.hold_check import refuse_other_holder
+from ansible_collections.hospital.patching.plugins.module_utils.hold_check import (
+    refuse_other_holder,
+    refuse_other_pending,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_guard_hook, apt_record
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
@@ -110,6 +113,8 @@ class AptTransaction:
     def run(self, entries: List[Dict[str, Any]]) -> Dict[str, Any]:
         """Bring every entry from its ``from`` to its ``to``; return the shape of ``update_install``."""
         refuse_other_holder(self.journal, self.request.run_id)
+        refuse_other_pending(self.journal, self.request.run_id)
+        held = self._is_held()
         if not self.request.check:
             enter_work(self.host, self.request)
         installed = self.database.present()
@@ -124,6 +129,13 @@ class AptTransaction:
         if self.request.check:
             return self._result(todo, done, changed=bool(todo))
         package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
+        if held and not self._is_held():
+            raise PatchingError(
+                self.journal.path,
+                "released while the package database was waited for",
+                "a hold of run {}".format(self.request.run_id),
+                "nothing was installed; the run that was waited for has gone on without this step",
+            )
         self.journal.append(self.request.run_id, self.step, "begin", transaction=self.digest)
         try:
             if not unfinished:
@@ -142,6 +154,10 @@ class AptTransaction:
             holds_equal=result["holds_equal"],
         )
         return result
+
+    def _is_held(self) -> bool:
+        holder = self.journal.holder()
+        return holder is not None and holder["run_id"] == self.request.run_id
 
     def _begun_and_not_done(self) -> bool:
         """Return whether an earlier attempt was cut off after it began."""

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action.host_step import ActionModule
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID
 
 HOSTVARS = {
@@ -31,12 +32,12 @@ class Connection(SimpleNamespace):
 def step(tmp_path):
     """Return a function that runs the plugin for a task against an address."""
 
-    def run(address="10.1.0.1", delegate_to=None, transport="ssh", answer=None, **args):
+    def run(address="10.1.0.1", delegate_to=None, transport="ssh", answer=None, check=False, recorded=None, **args):
         task = SimpleNamespace(
             action="hospital.patching.update_install",
             args={"run_id": "r1", "evidence_dir": str(tmp_path), "step": "install", **args},
             delegate_to=delegate_to,
-            check_mode=False,
+            check_mode=check,
         )
         plugin = ActionModule.__new__(ActionModule)
         plugin._task = task
@@ -49,6 +50,7 @@ def step(tmp_path):
             mock.patch.object(ActionBase, "run", return_value={}),
             mock.patch("ansible_collections.hospital.patching.plugins.action.host_step.Run") as runs,
         ):
+            runs.return_value.record = mock.MagicMock(side_effect=recorded)
             result = plugin.run(task_vars={"inventory_hostname": "portal1", "hostvars": HOSTVARS})
         return result, plugin._execute_module, runs.return_value.record
 
@@ -95,6 +97,32 @@ def test_a_lost_connection_is_a_failed_result_that_rescue_can_see(step, answer):
     assert "unreachable" not in result
     assert "portal1" in result["msg"]
     assert record.call_args.args[2] == "failed"
+
+
+def test_a_snapshot_is_announced_in_the_ledger_before_the_host_is_told(step):
+    told = {"changed": True, "record": {"event": "snapshot_pending"}}
+    _result, execute, record = step(answer=told, step="snapshot", state="snapshot_pending", detail={"provider": "p"})
+    announced, done = record.call_args_list
+    assert announced.args == ("portal1", "snapshot", "begin")
+    assert done.args == ("portal1", "snapshot", "done")
+    assert done.kwargs["record"] == told["record"]
+    detail = execute.call_args.kwargs["module_args"]["detail"]
+    assert detail == {"provider": "p", "ledger": record.return_value["hash"]}
+
+
+def test_a_snapshot_whose_announcement_cannot_be_written_is_not_begun(step):
+    refusal = PatchingError("ledger", "no space", "a ledger that can be written", "make room")
+    result, execute, record = step(step="snapshot", state="snapshot_pending", recorded=[refusal, None])
+    assert result["failed"] is True
+    assert "no space" in result["msg"]
+    execute.assert_not_called()
+    assert record.call_args.args[2] == "failed"
+
+
+def test_check_mode_announces_nothing(step):
+    _result, execute, record = step(check=True, step="snapshot", state="snapshot_pending")
+    record.assert_not_called()
+    assert execute.call_args.kwargs["module_args"]["detail"] == {}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils import transient_scope
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host_lock import HostLock, caller
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -114,3 +115,18 @@ def test_where_the_call_came_from(monkeypatch):
     assert caller() == "10.0.0.5"
     monkeypatch.delenv("SSH_CONNECTION")
     assert caller() == "unknown"
+
+
+def test_work_that_outlived_its_controller_is_awaited(lock, monkeypatch):
+    """Until it has ended nobody can tell what the host is, so the host is not handed over."""
+    seen = [[4242], [4242], []]
+    monkeypatch.setattr(transient_scope, "workers", lambda _proc: seen.pop(0))
+    assert lock.hold(RUN, {}).changed
+    assert seen == []
+
+
+def test_work_that_does_not_end_refuses_the_hold(lock, monkeypatch):
+    monkeypatch.setattr(transient_scope, "workers", lambda _proc: [4242])
+    with pytest.raises(PatchingError, match=r"process 4242\) is still at work after 3600 s"):
+        lock.hold(RUN, {})
+    assert lock.journal.holder() is None

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction
+from ansible_collections.hospital.patching.plugins.module_utils import transaction, transient_scope
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -47,6 +47,14 @@ class Processes:
 
     def restarted(self, unit):
         self.found = [one for one in self.found if one.unit != unit or unit in self.sticky or one.pid in self.ours]
+
+
+@pytest.fixture(autouse=True)
+def entered(monkeypatch):
+    """The scope that outlives the session has tests of its own; here only that it is entered first, or not at all."""
+    calls = []
+    monkeypatch.setattr(transient_scope, "enter", lambda *args: calls.append(args))
+    return calls
 
 
 class Systemctl:
@@ -288,9 +296,15 @@ def test_a_unit_that_does_not_come_back_does_not_stop_the_others(run, processes,
     assert [record["event"] for record in Journal(str(root / "state")).read()] == ["begin", "failed"]
 
 
-def test_check_mode_restarts_nothing(run, processes, systemctl, root):
+def test_the_work_outlives_the_session(run, entered):
+    run()
+    assert len(entered) == 1
+
+
+def test_check_mode_restarts_nothing(run, processes, systemctl, root, entered):
     processes.found = [process(20, "nginx.service")]
     result = run(check=True)
+    assert entered == []
     assert (result["changed"], systemctl.calls) == (False, [])
     assert "not predictable" in result["note"]
     assert not os.path.exists(str(root / "state/journal.jsonl"))

@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
+from ansible_collections.hospital.patching.plugins.module_utils.journal import tail_digest
 from ansible_collections.hospital.patching.plugins.modules import (
     app_health_info,
     host_journal,
@@ -84,6 +85,47 @@ def test_a_host_is_held_read_and_released(call, tmp_path):
 
     assert call(host_journal, state="released", **state)["holder"] is None
     assert call(host_journal, state="released", **state)["changed"] is False
+
+
+def test_a_snapshot_and_its_revert_are_journalled(call, tmp_path):
+    state = {"run_id": RUN, "state_dir": str(tmp_path / "state")}
+    refused = call(host_journal, state="snapshot_pending", **state)
+    assert refused["failed"] is True
+    assert refused["next_step"]
+    call(host_journal, state="held", **state)
+    assert call(host_journal_info, state_dir=state["state_dir"])["tail_digest"] is None
+
+    predicted = call(host_journal, state="snapshot_pending", _ansible_check_mode=True, **state)
+    assert (predicted["changed"], predicted["record"], len(predicted["records_tail"])) == (True, None, 1)
+    pending = call(host_journal, state="snapshot_pending", detail={"ledger": "sha256:1"}, **state)
+    assert (pending["changed"], pending["record"]["event"]) == (True, "snapshot_pending")
+    validate("journal_record", pending["record"], "a record")
+    again = call(host_journal, state="snapshot_pending", **state)
+    assert (again["changed"], again["record"]) == (False, pending["record"])
+
+    assert call(host_journal, state="held", **state)["seen"].count("does not mirror it") == 1
+    mirror = {"pending": ["sha256:1"], "touched": [], "snapshot": None}
+    held = call(host_journal, state="held", mirror=mirror, **state)
+    assert (held["changed"], held["record"]) == (False, None)
+
+    tail = call(host_journal_info, state_dir=state["state_dir"])["tail_digest"]
+    assert "tail_digest" in call(host_journal, state="reverted", **state)["msg"]
+    wanted = {"state": "reverted", "tail_digest": tail, "snapshot": "sha256:2", **state}
+    assert call(host_journal, _ansible_check_mode=True, **wanted)["record"] is None
+    reverted = call(host_journal, **wanted)
+    assert reverted["record"]["detail"] == {"tail_digest": tail, "snapshot": "sha256:2"}
+    validate("journal_record", reverted["record"], "a record")
+    assert call(host_journal, **wanted)["changed"] is False
+    seen = call(host_journal_info, state_dir=state["state_dir"], run_id="another")
+    assert seen["tail_digest"] == tail_digest([reverted["record"]])
+
+
+def test_a_person_holds_a_host_whose_journal_ends_in_a_snapshot(call, tmp_path):
+    state = {"run_id": RUN, "state_dir": str(tmp_path / "state")}
+    call(host_journal, state="held", **state)
+    call(host_journal, state="snapshot_pending", **state)
+    held = call(host_journal, state="held", decided="jane: compared", **state)
+    assert held["records_tail"][-1]["detail"] == {"decided": "jane: compared", "suspended": []}
 
 
 def test_a_damaged_journal_fails(call, tmp_path):

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import controllers
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -23,7 +23,8 @@ def record(step, event, host=None, **detail):
 
 
 def here(pid):
-    return {"controller": socket.gethostname(), "pid": pid, "process_started": controllers._started(pid)}
+    started = controllers._started(pid)
+    return {"controller": "me", "machine": controllers.machine(), "pid": pid, "process_started": started}
 
 
 def test_the_last_opening_that_was_not_closed_says_who_drives():
@@ -52,19 +53,50 @@ def test_a_number_that_another_process_got_meanwhile_is_not_the_controller():
 
 
 def test_of_another_machine_the_signs_of_life_count():
-    there = {"controller": "elsewhere", "pid": os.getpid()}
+    there = {**here(os.getpid()), "controller": "elsewhere", "machine": "another boot pid:[1]"}
     assert "elsewhere gave a sign of life 59 s ago" in controllers.alive(there, NOW - timedelta(seconds=59), NOW)
     assert controllers.alive(there, NOW - timedelta(seconds=60), NOW) is None
 
 
+class Waiting(Clock):
+    """A clock at NOW; something may happen while it sleeps."""
+
+    def __init__(self, meanwhile=lambda: None):
+        self.meanwhile = meanwhile
+
+    def now(self):
+        return NOW
+
+    def sleep(self, seconds):
+        self.meanwhile()
+
+
 def test_a_run_that_somebody_drives_is_refused(tmp_path):
     run = Run(str(tmp_path), PLAN_ID)
-    controllers.require_alone(run, [], NOW)
+    controllers.require_alone(run, [], Waiting())
     run.record(None, "gate", "begin", started_by="ann", **here(os.getpid()))
     with pytest.raises(PatchingError, match=r"it was started by ann from .* its process \d+ runs on this machine"):
-        controllers.require_alone(run, run.ledger.read(), NOW)
+        controllers.require_alone(run, run.ledger.read(), Waiting())
     run.record(None, "record", "done", outcomes={})
-    controllers.require_alone(run, run.ledger.read(), NOW)
+    controllers.require_alone(run, run.ledger.read(), Waiting())
+
+
+def test_another_machine_whose_clock_lags_is_seen_to_be_alive(tmp_path, monkeypatch):
+    """Its last sign looks old; while it is watched another one comes."""
+    run = Run(str(tmp_path), PLAN_ID)
+    run.record(None, "gate", "begin", **{**here(1), "controller": "elsewhere", "machine": "another"})
+    signs = [NOW - timedelta(minutes=5)]
+    monkeypatch.setattr(Run, "last_sign", lambda self, records=None: signs[-1])
+    detail = controllers.driver(run.ledger.read())
+    assert controllers.showing_life(run, detail, Waiting()) is None
+    beats = Waiting(lambda: signs.append(signs[-1] + timedelta(seconds=5)))
+    assert controllers.showing_life(run, detail, beats) == "elsewhere gives signs of life now"
+
+
+def test_evidence_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(PatchingError, match=r"opening\.lock: .*; expected a directory that can be written"):
+        with controllers.opening(Run(str(tmp_path / "gone"), PLAN_ID)):
+            pass
 
 
 def test_one_after_the_other_opens(tmp_path):

@@ -169,6 +169,15 @@ def test_exactly_failures_count(outcome):
     assert bool(told) is (outcome in {"rolled_back", "unverified", "stuck", "unreachable"})
 
 
+def test_a_host_that_was_unreachable_is_tried_again_and_still_stops_the_others():
+    plan = plan_of(THREE_RINGS | {"ehr1": ("broad", "ehr", 1)}, run=0)
+    states = {"ehr1": state("unreachable", out=True)}
+    assert failure_budget.exceeded(plan, "ehr1", states) is None
+    assert failure_budget.exceeded(plan, "b1", states) is not None
+    assert failure_budget.exceeded(plan, "ehr1", states | {"b1": FAILED}) is not None
+    assert failure_budget.exceeded(plan, "ehr1", {"ehr1": FAILED}) is not None, "a failed patch is not tried again"
+
+
 def test_a_host_that_the_plan_does_not_name_does_not_count():
     assert stopped(plan_of(THREE_RINGS, run=0), "stranger") == set()
 
@@ -192,7 +201,11 @@ def test_a_host_goes_only_while_no_level_has_more_failed_hosts_than_allowed(nigh
     for host, mine in plan["hosts"].items():
         if failure_budget.exceeded(plan, host, states) is not None:
             continue
-        failed = [plan["hosts"][name] for name, one in states.items() if one.outcome in FAILURES]
+        failed = [
+            plan["hosts"][name]
+            for name, one in states.items()
+            if one.outcome in FAILURES and (name, one.outcome) != (host, "unreachable")
+        ]
         budget = plan["failure_budget"]
         assert len(failed) <= budget["run"]
         assert all(entry["tier"] > 1 for entry in failed)

@@ -110,3 +110,12 @@ def test_a_host_that_another_run_holds_is_waited_for_longer_but_not_for_ever():
     busy = looking.readings([look(holder=held())], [])
     assert looking.gives_up(OWN, busy, PLAN["services"], looks=59) is None
     assert looking.gives_up(OWN, busy, PLAN["services"], looks=60) == "60 looks did not help"
+
+
+def test_a_host_that_may_not_be_contacted_counts_by_its_probes():
+    locked = {"peer": "portal2", "no_journal": "vendor_locked"}
+    assert after(locked, seen=[{"name": "portal2: url-1", "verdict": "ok"}]) == Go()
+    for seen in ([], [{"name": "portal2: url-1", "verdict": "inconclusive"}]):
+        answer = after(locked, seen=seen)
+        assert isinstance(answer, BackOff)
+        assert "no journal, and its probes are not ok" in answer.reason

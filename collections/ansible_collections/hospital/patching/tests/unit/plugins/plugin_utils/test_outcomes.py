@@ -109,3 +109,9 @@ def test_a_host_that_failed_its_health_check_does_not_serve_though_it_is_release
     records = [record("db1", "lock", "done"), record("db1", "health_before", "failed"), record("db1", "return", "done")]
     assert host_states(records)["db1"].out
     assert host_states([*records, outcome("db1", "refused")])["db1"].out
+
+
+def test_a_host_that_refused_to_be_held_is_not_out():
+    assert "db1" not in host_states([record("db1", "lock", "failed", msg="held by another run")])
+    lost = record("db1", "lock", "failed", lost_connection=True)
+    assert host_states([lost])["db1"].out, "its answer was lost: it may be held"

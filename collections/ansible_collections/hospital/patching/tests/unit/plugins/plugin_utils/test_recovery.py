@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import recovery
+from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import Taken
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW, planned, server
 
 
@@ -32,21 +33,31 @@ def test_what_a_person_has_to_look_at_is_not_recovered(outcome):
     assert recovery.left_out([BEGIN, *HELD, record("a", "record", "outcome", outcome=outcome, reason="")]) == []
 
 
+CLEAN, CHANGED = Taken([]), Taken([], installed=True)
+FAILED = Taken([], installed=True, failed="verify says no.")
+
+
 @pytest.mark.parametrize(
-    ("at_to", "at_from", "restarted", "may_restart", "back", "restart", "outcome"),
+    ("at_to", "at_from", "taken", "restarted", "may_restart", "back", "restart", "outcome"),
     [
-        (False, True, False, True, False, False, "not_started"),
-        (True, False, True, False, False, False, "patched"),
-        (True, False, False, True, False, True, "patched"),
-        (True, False, False, False, False, False, "unverified"),
-        (False, False, False, True, True, True, "rolled_back"),
-        (False, False, False, False, True, False, "rolled_back"),
+        (False, True, None, False, True, False, False, "not_started"),
+        (False, True, CLEAN, False, True, False, False, "not_started"),
+        (True, False, CHANGED, True, False, False, False, "patched"),
+        (True, False, CHANGED, False, True, False, True, "patched"),
+        (True, False, CHANGED, False, False, False, False, "unverified"),
+        (False, False, CLEAN, False, True, True, True, "rolled_back"),
+        (False, False, CLEAN, False, False, True, False, "rolled_back"),
+        # The patch had failed: it is not called patched because it is still installed, nor forgotten when it is gone.
+        (True, False, FAILED, True, True, True, True, "rolled_back"),
+        (False, True, FAILED, False, True, False, True, "rolled_back"),
+        (False, True, FAILED, True, True, False, False, "rolled_back"),
     ],
 )
-def test_the_way_in_which_a_host_is_secured(at_to, at_from, restarted, may_restart, back, restart, outcome):
-    way = recovery.way(at_to, at_from, restarted, may_restart)
+def test_the_way_in_which_a_host_is_secured(at_to, at_from, taken, restarted, may_restart, back, restart, outcome):
+    way = recovery.way(at_to, at_from, taken, restarted, may_restart)
     assert (way.back, way.restart, way.outcome) == (back, restart, outcome)
-    assert way.expect == ("to" if at_to else "from")
+    assert way.expect == ("to" if outcome in ("patched", "unverified") else "from")
+    assert taken is not FAILED or "verify says no." in way.reason
 
 
 def test_a_serving_process_is_restarted_in_its_window_only():
@@ -58,13 +69,9 @@ def test_a_serving_process_is_restarted_in_its_window_only():
     assert recovery.may_restart(entry, NOW + timedelta(days=1)), "nobody is on a drained host"
 
 
-def test_a_restart_counts_when_it_came_after_the_last_installation():
-    install, restart = record("a", "install", "done"), record("a", "restart", "done")
-    assert recovery.restarted([install, restart], "a")
-    assert not recovery.restarted([restart, install], "a")
-    assert not recovery.restarted([install, restart], "b")
+def test_whether_the_run_began_to_install_anything():
     assert recovery.installed([record("a", "install", "failed")], "a")
-    assert not recovery.installed([restart], "a")
+    assert not recovery.installed([record("a", "restart", "done")], "a")
 
 
 @pytest.mark.parametrize(

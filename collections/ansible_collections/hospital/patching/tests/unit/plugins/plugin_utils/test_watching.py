@@ -247,3 +247,14 @@ def test_one_message_names_every_run_and_what_went_wrong(run):
     assert text.endswith("Paging: the page command failed.")
     error = watching.with_problems(PatchingError("directory", "gone", "there", "mount it"), ["no page"])
     assert error.seen == "gone; no page"
+
+
+def test_open_runs_are_those_that_were_not_closed_or_cannot_be_read(run):
+    root = str(run.evidence.root)
+    assert watching.open_runs(root) == [PLAN_ID]
+    record(run, None, "record", "done", outcomes={})
+    assert watching.open_runs(root) == []
+    run.ledger.path.write_text("no ledger\n", encoding="utf-8")
+    assert watching.open_runs(root) == [PLAN_ID]
+    with pytest.raises(PatchingError, match="mount it or correct"):
+        watching.open_runs(root + "/gone")

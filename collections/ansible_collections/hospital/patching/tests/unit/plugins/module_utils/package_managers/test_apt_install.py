@@ -146,6 +146,18 @@ def test_another_runs_hold_is_never_broken(host, run):
         run()
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_another_runs_snapshot_is_refused_and_its_own_is_not(patched, host, run, check):
+    journal = Journal(host.state_dir)
+    journal.append("R0", "snapshot", "snapshot_pending")
+    with pytest.raises(PatchingError, match=r"snapshot_pending of run R0 .*: its disk may be back at a snapshot"):
+        run(check=check)
+    assert patched.commands == []
+    assert events(host) == []
+    journal.append("R1", "snapshot", "snapshot_pending")
+    assert run(check=check)["changed"] is True
+
+
 def test_a_locked_database_is_refused_and_the_holder_named(patched, run, monkeypatch):
     def locked(_root, timeout_s, _clock):
         raise PatchingError("/var/lib/dpkg/lock", "held by process 7", "free after {}".format(timeout_s), "wait")
@@ -482,3 +494,14 @@ def test_data_is_never_downgraded_automatically(patched, host, stage_request, in
     assert patched.version("postgresql-15") == "15.2"
     rollback(host, install_request(wanted), ["openssl", "libssl3"])
     assert patched.version("openssl") == "3.0.20"
+
+
+def test_a_hold_that_was_given_up_while_it_waited_stops_it(host, patched, run, monkeypatch):
+    """A recovery may have returned the host meanwhile; users are on it again."""
+    journal = Journal(host.state_dir)
+    journal.hold("R1", {})
+    monkeypatch.setattr(package_lock, "wait_until_free", lambda *_args: journal.release("R1", {}))
+    with pytest.raises(PatchingError, match="released while the package database was waited for"):
+        run()
+    assert patched.version("openssl") == "3.0.20"
+    assert events(host) == []

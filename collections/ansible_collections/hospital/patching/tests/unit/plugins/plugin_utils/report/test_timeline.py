@@ -47,6 +47,16 @@ def test_records_of_one_step_are_one_part():
     assert part.detail["verdict"] == "ok"
 
 
+def test_a_snapshot_that_was_announced_is_one_part():
+    (part,) = parts(
+        record("01:00:00", "snapshot", "begin", module="hospital.patching.host_journal"),
+        record("01:00:02", "snapshot", took_ms=2000, record={"event": "snapshot_pending"}),
+        record("01:00:05", "snapshot", took_ms=3000, record=None, snapshot={"id": "sha256:1"}),
+    )
+    assert (part.start, part.length_ms, part.status) == (at("01:00:00"), 5000, "done")
+    assert part.detail["snapshot"] == {"id": "sha256:1"}
+
+
 def test_a_step_that_is_begun_again_is_a_new_part():
     found = parts(
         record("01:00:00", "install", "begin"),

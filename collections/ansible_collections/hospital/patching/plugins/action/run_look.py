@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at the journals of many hosts at once: the look that follows an intent must not take minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+
+#: So many hosts are connected to at the same time.
+AT_ONCE = 16
+#: What a module call needs to know of its host beside the connection's own options.
+NEEDED = ("ansible_python_interpreter", "ansible_shell_type", "patching_policy", "patching_device_segments")
+MODULE = "hospital.patching.host_journal_info"
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """Returns one look a peer, in the order asked; a peer that cannot be read carries ``msg`` instead of records.
+
+    Each look is an action of its own (``host_step``, like every task that
+    reaches a host) with a connection of its own, in a thread of its own.
+    """
+
+    ARGUMENTS = {**RUN_ARGUMENTS, "peers": {"type": "list", "elements": "str", "required": True}}
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        # All variables are templated here, in one thread.
+        asked = [(peer, self._prepare(peer, task_vars["hostvars"])) for peer in arguments["peers"]]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return {"changed": False, "looks": list(pool.map(lambda one: _look(*one), asked))}
+
+    def _prepare(self, peer: str, hostvars: Mapping[str, Mapping[str, Any]]) -> Any:
+        """Return the action that looks at a peer with its variables, or the look itself where no connection is made."""
+        try:
+            variables = hostvars.get(peer) or {}
+            if variables.get("patching_policy") == "vendor_locked":
+                return {"peer": peer, "no_journal": "vendor_locked: it is never contacted"}
+            connection = self._connect(variables)
+            known = {name: variables[name] for name in NEEDED if name in variables}
+        except AnsibleError as error:
+            return {"peer": peer, "msg": str(error)}
+        task = self._task.copy()
+        task.action, task.args, task.delegate_to = MODULE, {}, None
+        action = self._shared_loader_obj.action_loader.get(
+            "hospital.patching.host_step",
+            task=task,
+            connection=connection,
+            play_context=self._play_context.copy(),
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return action, {**known, "inventory_hostname": peer, "hostvars": {peer: known}}
+
+    def _connect(self, variables: Mapping[str, Any]) -> Any:
+        """Return a connection with the host's own options, as Ansible makes one for a delegated task."""
+        loaders = self._shared_loader_obj
+        connection = loaders.connection_loader.get(
+            str(variables.get("ansible_connection") or self._play_context.connection), self._play_context.copy(), None
+        )
+        if boolean(variables.get("ansible_become", self._task.become or False)):
+            method = str(variables.get("ansible_become_method") or self._task.become_method or "sudo")
+            connection.set_become_plugin(loaders.become_loader.get(method))
+        for kind, plugin in (
+            ("connection", connection),
+            ("shell", connection._shell),
+            ("become", connection.become),
+        ):
+            if plugin is not None:
+                names = constants.config.get_plugin_vars(kind, plugin._load_name)
+                known = {name: variables[name] for name in names if name in variables}
+                plugin.set_options(task_keys=self._keywords(), var_options=known)
+        return connection
+
+    def _keywords(self) -> dict[str, Any]:
+        """Return the task's keywords for a connection; time limit and passwords asked for come by the command line."""
+        context = self._play_context
+        words = {key: value for key, value in self._task.dump_attrs().items() if key != "retries"}
+        words["timeout"] = context.timeout
+        words.update({key: getattr(context, key) for key in ("password", "become_pass") if getattr(context, key)})
+        return words
+
+
+def _look(peer: str, prepared: Any) -> dict[str, Any]:
+    if isinstance(prepared, dict):
+        return prepared
+    action, variables = prepared
+    try:
+        seen = action.run(task_vars=variables)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong: this host was not seen, the others were
+        return {"peer": peer, "msg": f"{type(error).__name__}: {error}"}
+    kept = ("msg", "lost_connection", "records", "holder", "torn")
+    return {"peer": peer, **{key: seen[key] for key in kept if key in seen}}

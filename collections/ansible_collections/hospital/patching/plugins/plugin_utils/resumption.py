@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a run had come with a host when it was interrupted: it is taken up there, and nowhere before.
+
+A host that the run has changed, or was about to, is measured against the
+health from before; a new reading would call a patch's damage "broken before".
+One whose patch had failed is on its way back, and stays on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Records = Sequence[Mapping[str, Any]]
+
+#: A failure of these means that the host is put back.
+WORK = frozenset({"drain", "snapshot", "install", "restart", "verify"})
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A host whose health before was judged, and that has neither an outcome nor been released since.
+
+    ``baseline`` are the probes' readings from before, ``installed`` says whether
+    packages were changed, forward or back, and ``failed`` why it is on its way
+    back; None while it is not.
+    """
+
+    baseline: list[dict[str, Any]]
+    installed: bool = False
+    failed: str | None = None
+
+
+def taken(records: Records, host: str) -> Taken | None:
+    """Return how far the run has come with ``host``; None when it disrupts nothing there.
+
+    Drains are recorded after they are made, so a host counts as taken from its
+    judged health before on.
+    """
+    found: Taken | None = None
+    for record in records:
+        if record["host"] != host:
+            continue
+        step, event, detail = record["step"], record["event"], record["detail"]
+        if event == "outcome" or _released(record):
+            found = None
+        elif (step, event) == ("health_before", "done") and "verdict" in detail:
+            found = found or Taken([dict(probe) for probe in detail.get("probes") or []])
+        elif found is not None:
+            installed = found.installed or ((step, event) == ("install", "done") and bool(detail.get("changed")))
+            found = Taken(found.baseline, installed, found.failed or _failure(record))
+    return found
+
+
+def _released(record: Mapping[str, Any]) -> bool:
+    """The host's own journal was told; before that it was only returned to its load balancer."""
+    module = str(record["detail"].get("module", ""))
+    return (record["step"], record["event"]) == ("return", "done") and module.endswith("host_journal")
+
+
+def _failure(record: Mapping[str, Any]) -> str | None:
+    detail = record["detail"]
+    if record["event"] == "failed" and record["step"] in WORK:
+        return str(detail.get("msg") or f"{record['step']} failed")
+    if (record["step"], record["event"]) == ("gate", "refused") and detail.get("before") == "reboot":
+        return str(detail.get("reason") or "the reboot was not begun")
+    return None
+
+
+def restarted(records: Records, host: str) -> bool:
+    """Say whether what needed it was restarted, or rebooted, after packages were changed for the last time."""
+    done = False
+    for record in records:
+        if record["host"] != host or record["event"] != "done":
+            continue
+        detail = record["detail"]
+        if record["step"] == "install":
+            done = False
+        elif record["step"] == "restart":
+            # Where a reboot is needed nothing is restarted: the reboot, a record of its own, restarts everything.
+            done = not (detail.get("reboot_required") or {}).get("required", False)
+    return done

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a run had come with a host when it was interrupted."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import restarted, taken
+
+MODULE = "hospital.patching."
+PROBES = [{"name": "url-1", "verdict": "ok"}]
+
+
+def record(step, event="done", host="a", **detail):
+    return {"host": host, "step": step, "event": event, "detail": detail}
+
+
+HELD = [record("gate"), record("lock", module=MODULE + "host_journal")]
+READ = record("health_before", module=MODULE + "app_health_info", probes=PROBES)
+JUDGED = record("health_before", verdict="ok", probes=PROBES)
+INSTALLED = record("install", changed=True)
+RELEASED = record("return", module=MODULE + "host_journal")
+
+
+def test_a_host_is_taken_from_its_judged_health_on():
+    assert taken([], "a") is None
+    assert taken([*HELD, READ], "a") is None, "nothing is disrupted before the judgement"
+    assert taken([*HELD, READ, JUDGED], "b") is None
+    assert taken([*HELD, READ, JUDGED], "a").baseline == PROBES
+
+
+def test_the_baseline_is_the_first_one():
+    """A later reading is of a host that the patch may have harmed."""
+    later = record("health_before", verdict="ok", probes=[{"name": "url-1", "verdict": "failed"}])
+    assert taken([JUDGED, INSTALLED, later], "a").baseline == PROBES
+
+
+@pytest.mark.parametrize("end", [RELEASED, record("record", "outcome", outcome="refused", reason="")])
+def test_what_was_ended_is_forgotten(end):
+    assert taken([JUDGED, INSTALLED, record("verify", "failed", msg="ill"), end], "a") is None
+    assert taken([JUDGED, end, JUDGED], "a").failed is None
+
+
+def test_a_host_that_is_only_back_at_its_load_balancer_is_still_taken():
+    assert taken([JUDGED, record("return", module="community.general.haproxy")], "a") is not None
+
+
+@pytest.mark.parametrize("step", ["drain", "snapshot", "install", "restart", "verify"])
+def test_a_failure_puts_the_host_on_its_way_back(step):
+    found = taken(
+        [JUDGED, record(step, "failed", msg="first"), INSTALLED, record("verify", "failed", msg="second")], "a"
+    )
+    assert (found.failed, found.installed) == ("first", True)
+
+
+def test_a_reboot_that_the_gate_forbade_is_a_failure_too():
+    forbidden = record("gate", "refused", before="reboot", reason="the window ends")
+    assert taken([JUDGED, INSTALLED, forbidden], "a").failed == "the window ends"
+    assert taken([JUDGED, record("gate", "refused", before="host", reason="late")], "a").failed is None
+
+
+def test_an_installation_that_changed_nothing_is_none():
+    assert not taken([JUDGED, record("install", changed=False)], "a").installed
+
+
+def test_a_restart_counts_after_the_last_installation_and_a_reboot_that_is_needed_only_when_it_was_made():
+    restart, reboot = record("restart", restarted=[]), record("restart", module="ansible.builtin.reboot")
+    owed = record("restart", reboot_required={"required": True})
+    assert restarted([INSTALLED, restart], "a")
+    assert not restarted([restart, INSTALLED], "a")
+    assert not restarted([INSTALLED, restart], "b")
+    assert not restarted([INSTALLED, owed], "a")
+    assert restarted([INSTALLED, owed, reboot], "a")
