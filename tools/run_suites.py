@@ -75,12 +75,15 @@ SUITES = (
     Suite("docs", 60, ["tools/docs.sh"]),
     Suite("report", 60, ["pytest tests/report"]),
     Suite("molecule", 300, ["tools/molecule.sh"], needs_lab=True),
-    Suite(
-        "system",
-        900,
-        ["pytest tests/system -m 'not slow'"],
-        needs_lab=True,
-        full_commands=["pytest tests/system"],
+    *(
+        Suite(
+            name,
+            budget_s,
+            [f"pytest tests/system/{name} -m 'not slow'"],
+            needs_lab=True,
+            full_commands=[f"pytest tests/system/{name}"],
+        )
+        for name, budget_s in (("night", 480), ("way_back", 420), ("killed", 480))
     ),
 )
 

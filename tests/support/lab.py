@@ -27,6 +27,8 @@ __all__ = [
     "clear_pump_connections",
     "container",
     "exec",
+    "extra_host",
+    "folder",
     "in_mount_namespace",
     "in_service",
     "kept",
@@ -63,6 +65,18 @@ def up() -> None:
 def reset(names: Iterable[str], images: Mapping[str, str] | None = None) -> None:
     """Start these hosts anew from their images, all at once; what the repository offers stays."""
     hosts.reset(_engine(), list(names), images)
+
+
+def folder() -> Path:
+    """Where the lab keeps its keys, its image store and its repository."""
+    return from_environment().lab_dir
+
+
+@contextmanager
+def extra_host(name: str, mounts: Iterable[str]) -> Iterator[None]:
+    """Start one more host for a while, with folders of this machine: "folder:folder" or "folder:folder:ro"."""
+    with hosts.another(_engine(), "mirror1", name, "10.77.10.91", list(mounts)):
+        yield
 
 
 @contextmanager

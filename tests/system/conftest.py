@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.support import killing, lab
-from tests.support.night import Night
+from tests.support.night import PORTALS, Night, portals_as_built
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,19 +20,41 @@ def hospital() -> None:
     lab.up()
 
 
-def portals_as_built() -> None:
-    """Start the portal hosts from their images, with one small update pending on each."""
-    lab.publish()
-    lab.reset(["portal1", "portal2"])
-    for host in ("portal1", "portal2"):
-        lab.exec(host, "rm /etc/apt/sources.list.d/debian-security.sources")
-
-
 @pytest.fixture
 def night(tmp_path) -> Iterator[Night]:
     """Return a night on the two portal hosts; a controller that a failed test leaves behind is ended with it."""
     portals_as_built()
     yield Night(tmp_path / "evidence")
+    killing.end_all()
+
+
+class Staged(NamedTuple):
+    """Two portal hosts with one good update staged, kept to start from."""
+
+    images: Mapping[str, str]
+    evidence: Path
+    plan: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def staged_once(tmp_path_factory) -> Iterator[Staged]:
+    """Assess, plan and stage once for all tests that begin with the patch."""
+    portals_as_built()
+    night = Night(tmp_path_factory.mktemp("staged") / "evidence")
+    night.ready(patching_settle_s=20)  # where an application stays ill, that is seen sooner than by default
+    with lab.kept(PORTALS) as images:
+        yield Staged(images, night.evidence, night.plan)
+
+
+@pytest.fixture
+def staged(staged_once, tmp_path) -> Iterator[Night]:
+    """Return a night that was staged, with hosts and evidence of its own."""
+    lab.publish()
+    lab.reset(PORTALS, staged_once.images)
+    night = Night(tmp_path / "evidence")
+    night.plan = staged_once.plan
+    shutil.copytree(staged_once.evidence, night.evidence)
+    yield night
     killing.end_all()
 
 

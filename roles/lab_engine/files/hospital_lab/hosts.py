@@ -6,7 +6,8 @@ import json
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +63,17 @@ def start(engine: Engine, name: str) -> None:
     """Start a host that was stopped, as it was, and wait until it serves."""
     engine.podman("start", CONTAINER_PREFIX + name)
     _settle(engine, load(engine, name))
+
+
+@contextmanager
+def another(engine: Engine, like: str, name: str, address: str, mounts: list[str]) -> Iterator[None]:
+    """A further host for a while, from the image and on the network of one that the lab has."""
+    ensure_started(engine, load(engine, like)._replace(name=name, address=address, mounts=mounts))
+    try:
+        yield
+    finally:
+        engine.remove_containers([name])
+        shutil.rmtree(engine.places.spec(name).parent)
 
 
 def keep(engine: Engine, names: list[str]) -> dict[str, str]:

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import lab
+from tests.support.expect import four_parts, require_final_state, version
 from tests.support.killing import Controller
-from tests.support.night import PORTALS, Night, as_found
-from tests.system.conftest import portals_as_built
-from tests.system.test_killed import require_final_state
-from tests.system.test_refusals import four_parts
+from tests.support.night import PORTALS, Night, as_found, portals_as_built
 
 JOURNAL = "/var/lib/hospital-patching/journal.jsonl"
 
@@ -41,14 +39,6 @@ JOURNALS = {
     "claimed": (record(event="held", detail={"controller": "elsewhere"}), "held by run 20261122T010000Z-ab12cd34"),
     "put_back": (record(step="snapshot", event="snapshot_pending"), "snapshot_pending"),
 }
-
-
-@pytest.fixture(scope="module")
-def staged(tmp_path_factory) -> Night:
-    portals_as_built()
-    night = Night(tmp_path_factory.mktemp("damaged") / "evidence")
-    night.ready()
-    return night
 
 
 @contextmanager
@@ -103,7 +93,7 @@ def test_a_torn_last_line_loses_nothing(staged):
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A file system of its own for the evidence."""
-    folder = tmp_path / "disk"
+    folder = tmp_path / "evidence"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], check=True)
     yield folder
@@ -112,7 +102,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 def test_evidence_that_cannot_be_written_stops_a_run_before_it_begins(small_disk):
     portals_as_built()
-    night = Night(small_disk / "evidence")
+    night = Night(small_disk)
     night.ready()
     before = {host: as_found(host) for host in PORTALS}
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
@@ -127,7 +117,7 @@ def test_evidence_that_cannot_be_written_stops_a_run_before_it_begins(small_disk
 def test_evidence_that_fills_up_in_mid_run_stops_it_and_loses_nothing(small_disk):
     """The host in flight goes no further than what could be recorded; with room again the same plan finishes it."""
     portals_as_built()
-    night = Night(small_disk / "evidence")
+    night = Night(small_disk)
     night.ready()
     controller = Controller(night)
     assert controller.until(controller.recorded("portal1", "drain"))
@@ -136,7 +126,7 @@ def test_evidence_that_fills_up_in_mid_run_stops_it_and_loses_nothing(small_disk
     assert controller.wait() != 0
     four_parts(controller.output())
     assert "No space left" in controller.output()
-    assert lab.exec("portal2", "dpkg-query -W -f '${Version}' ehr-portal") == "1.0.0"
+    assert version("portal2") == "1.0.0"
     filler.unlink()
     resumed = night.play("patch")
     assert resumed.rc == 0, resumed.stdout

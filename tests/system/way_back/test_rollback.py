@@ -8,12 +8,9 @@ import json
 import pytest
 
 from tests.support import lab
+from tests.support.expect import version
 from tests.support.night import PORTALS, Night, as_found
 from tests.support.traffic import Traffic
-
-
-def version(host: str, package: str = "ehr-portal") -> str:
-    return lab.exec(host, f"dpkg-query -W -f '${{Version}}' {package}").strip()
 
 
 def untouched(host: str) -> str:

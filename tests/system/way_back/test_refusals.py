@@ -11,8 +11,8 @@ import json
 import pytest
 
 from tests.support import lab
-from tests.support.night import PORTALS, Night, as_found
-from tests.system.conftest import portals_as_built
+from tests.support.expect import four_parts
+from tests.support.night import PORTALS, Night, as_found, portals_as_built
 
 BAD_SETTINGS = {
     "host": ({"patching_hosts": "portal9"}, "portal9"),
@@ -38,13 +38,6 @@ def untouched():
     before = {host: as_found(host) for host in PORTALS}
     yield
     assert {host: as_found(host) for host in PORTALS} == before
-
-
-def four_parts(message: str) -> None:
-    """Require what was seen, what was expected and what to do next, after the object."""
-    assert ": " in message, message
-    assert "; expected " in message, message
-    assert "Next: " in message, message
 
 
 @pytest.mark.parametrize("bad", BAD_SETTINGS)

@@ -12,8 +12,10 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.controllers import SILENT_S
 from tests.support import lab
+from tests.support.expect import require_final_state, version
 from tests.support.killing import Controller
 from tests.support.night import PORTALS, Night, as_found
+from tests.support.playbook import Played
 from tests.support.traffic import Traffic
 
 #: Where the controller is killed in ``make test``, each time in the run that resumes the one before.
@@ -28,34 +30,16 @@ CHOSEN = (
 )
 
 
-def version(host: str) -> str:
-    return lab.exec(host, "dpkg-query -W -f '${Version}' ehr-portal").strip()
-
-
-def require_final_state(night: Night) -> None:
-    """Require all that an undisturbed run leaves behind."""
-    assert night.outcomes() == dict.fromkeys(PORTALS, "patched")
-    for host in PORTALS:
-        assert version(host) == "1.1.0"
-        assert "held 0 times" in as_found(host)
-        assert lab.exec(host, "dpkg --audit") == ""
-        assert lab.in_service(host)
-        assert lab.exec(host, "systemctl is-active apt-daily.timer || true").strip() == "active"
-        upgrades = lab.exec(host, "grep -c ' upgrade ehr-portal' /var/log/dpkg.log || true").strip()
-        assert upgrades == "1", "it was installed more than once"
-
-
-def test_a_run_that_is_killed_again_and_again_ends_like_any_other(night):
-    night.ready()
+def test_a_run_that_is_killed_again_and_again_ends_like_any_other(staged):
     with Traffic(lab.url("lb1")) as traffic:
         for host, step in CHOSEN:
-            controller = Controller(night)
+            controller = Controller(staged)
             reached = controller.until(controller.recorded(host, step))
             controller.kill()
             assert reached, f"{host} {step} was never recorded:\n{controller.output()[-3000:]}"
-        resumed = night.play("patch")
+        resumed = staged.play("patch")
     assert resumed.rc == 0, resumed.stdout
-    require_final_state(night)
+    require_final_state(staged)
     assert [answer for answer in traffic.answers if not answer.ok] == []
 
 
@@ -65,33 +49,43 @@ def final_state() -> dict[str, str]:
     return {host: lab.exec(host, asked) for host in PORTALS}
 
 
+def require_secured(night: Night, recovery: Played) -> None:
+    """Require every host in service, held by nobody."""
+    assert recovery.rc == 0, recovery.stdout
+    assert set(night.outcomes().values()) <= {"patched", "not_started", "rolled_back"}
+    for host in PORTALS:
+        assert lab.in_service(host)
+        assert "held 0 times" in as_found(host)
+        assert lab.exec(host, "dpkg --audit") == ""
+
+
 def boundaries(night: Night) -> int:
     """Return how many records an undisturbed run makes after the stage: each is a point at which it can be killed."""
     return sum(record["step"] != "stage" for record in night.records())
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_at_any_step_boundary(night, tmp_path):
+@pytest.mark.parametrize("recovered", [False, True], ids=["resumed", "recovered"])
+def test_a_run_that_is_killed_at_any_step_boundary(recovered, staged_once, staged):
     """Every record of an undisturbed run once: the controller is killed as soon as it is written."""
-    night.ready()
-    staged = shutil.copytree(night.evidence, tmp_path / "staged")
-    with lab.kept(PORTALS) as images:
-        assert night.play("patch").rc == 0
-        require_final_state(night)
-        total, undisturbed = boundaries(night), final_state()
-        assert total > 30, "a run of two hosts has more steps than that"
-        for number in range(1, total + 1):
-            lab.reset(PORTALS, images)
-            shutil.rmtree(night.evidence)
-            shutil.copytree(staged, night.evidence)
-            controller = Controller(night)
-            reached = controller.until(lambda: len(controller.new_records()) >= number)  # noqa: B023 - used within
-            controller.kill()
-            assert reached, f"record {number} of {total} was never written"
-            resumed = night.play("patch")
-            assert resumed.rc == 0, f"killed after record {number} of {total}: {resumed.stdout}"
-            require_final_state(night)
-            assert final_state() == undisturbed, f"killed after record {number} of {total}"
+    assert staged.play("patch").rc == 0
+    require_final_state(staged)
+    total, undisturbed = boundaries(staged), final_state()
+    assert total > 30, "a run of two hosts has more steps than that"
+    for number in range(1, total + 1):
+        lab.reset(PORTALS, staged_once.images)
+        shutil.rmtree(staged.evidence)
+        shutil.copytree(staged_once.evidence, staged.evidence)
+        controller = Controller(staged)
+        reached = controller.until(lambda: len(controller.new_records()) >= number)  # noqa: B023 - used within
+        controller.kill()
+        assert reached, f"record {number} of {total} was never written"
+        if recovered:
+            require_secured(staged, staged.play("recover", recover_all=True, recover_silent_s=1))
+        resumed = staged.play("patch")
+        assert resumed.rc == 0, f"killed after record {number} of {total}: {resumed.stdout}"
+        require_final_state(staged)
+        assert final_state() == undisturbed, f"killed after record {number} of {total}"
 
 
 def test_a_controller_killed_while_a_host_reboots(night):
@@ -108,12 +102,13 @@ def test_a_controller_killed_while_a_host_reboots(night):
 
 
 def test_a_run_that_is_resumed_from_another_controller(night, tmp_path):
-    """The other one has nothing but the evidence, and another name: nothing is remembered from the first."""
+    """The other one has nothing but the evidence, its own name and its own processes."""
+    night.settings["patching_snapshot"] = "preserved"  # from there podman does not see the lab's containers
     night.ready()
     controller = Controller(night)
     assert controller.until(controller.recorded("portal1", "drain"))
     controller.kill()
-    other = Night(tmp_path / "other" / "evidence")
+    other = Night(tmp_path / "other" / "evidence", patching_snapshot="preserved")
     other.plan = night.plan
     shutil.copytree(night.evidence, other.evidence)
     shutil.rmtree(night.evidence)
@@ -154,22 +149,21 @@ def test_a_controller_killed_in_the_middle_of_dpkg(night):
     require_final_state(night)
 
 
-def test_a_stop_file_in_mid_run(night):
-    night.ready()
-    run = {"patching_run_id": night.plan["plan_id"]}
-    controller = Controller(night)
+def test_a_stop_file_in_mid_run(staged):
+    run = {"patching_run_id": staged.plan["plan_id"]}
+    controller = Controller(staged)
     assert controller.until(controller.recorded("portal1", "drain"))
-    stopped = night.play("stop", **run, stop_reason="theatre list runs late")
+    stopped = staged.play("stop", **run, stop_reason="theatre list runs late")
     assert stopped.rc == 0, stopped.stdout
     assert controller.wait() != 0
-    assert night.outcomes() == {"portal1": "patched", "portal2": "not_started"}
-    assert "theatre list runs late" in night.reason("portal2")
+    assert staged.outcomes() == {"portal1": "patched", "portal2": "not_started"}
+    assert "theatre list runs late" in staged.reason("portal2")
     assert version("portal2") == "1.0.0"
 
-    assert night.play("stop", **run, stop_withdraw=True).rc == 0
-    resumed = night.play("patch")
+    assert staged.play("stop", **run, stop_withdraw=True).rc == 0
+    resumed = staged.play("patch")
     assert resumed.rc == 0, resumed.stdout
-    require_final_state(night)
+    require_final_state(staged)
 
 
 @pytest.mark.parametrize(
@@ -179,46 +173,44 @@ def test_a_stop_file_in_mid_run(night):
         ("install", {"portal1": "patched", "portal2": "not_started"}),
     ],
 )
-def test_a_controller_that_is_killed_and_left(night, step, outcomes, tmp_path):
+def test_a_controller_that_is_killed_and_left(staged, step, outcomes, tmp_path):
     """The watcher pages, recover returns the host, and the run can still be resumed."""
-    night.ready()
-    controller = Controller(night)
+    controller = Controller(staged)
     assert controller.until(controller.recorded("portal1", step))
     controller.kill()
     assert not lab.in_service("portal1")
     page = tmp_path / "page"
     watching = {"watch_silent_s": 1, "watch_page_command": ["sh", "-c", f"cat >> {page}"]}
     time.sleep(2)
-    watched = night.play("watch", **watching)
+    watched = staged.play("watch", **watching)
     assert watched.rc != 0
-    assert night.plan["plan_id"] in page.read_text(encoding="utf-8")
+    assert staged.plan["plan_id"] in page.read_text(encoding="utf-8")
     assert "portal1" in page.read_text(encoding="utf-8")
 
-    recovered = night.play("recover", recover_all=True, recover_silent_s=1)
+    recovered = staged.play("recover", recover_all=True, recover_silent_s=1)
     assert recovered.rc == 0, recovered.stdout
-    assert night.outcomes() == outcomes
+    assert staged.outcomes() == outcomes
     assert lab.in_service("portal1")
     assert "held 0 times" in as_found("portal1")
-    assert night.play("watch", **watching).rc == 0
+    assert staged.play("watch", **watching).rc == 0
 
-    resumed = night.play("patch")
+    resumed = staged.play("patch")
     assert resumed.rc == 0, resumed.stdout
-    require_final_state(night)
+    require_final_state(staged)
 
 
-def test_a_person_holds_a_host_out_and_puts_it_back(night):
-    night.ready()
-    assert night.play("patch").rc == 0
-    run = {"patching_run_id": night.plan["plan_id"], "return_hosts": "portal1"}
-    held = night.play("return", **run, return_held=True, return_reason="strange noises")
+def test_a_person_holds_a_host_out_and_puts_it_back(staged):
+    assert staged.play("patch").rc == 0
+    run = {"patching_run_id": staged.plan["plan_id"], "return_hosts": "portal1"}
+    held = staged.play("return", **run, return_held=True, return_reason="strange noises")
     assert held.rc == 0, held.stdout
     assert not lab.in_service("portal1")
-    assert night.outcomes()["portal1"] == "stuck"
-    back = night.play("return", **run, return_reason="it was the fan")
+    assert staged.outcomes()["portal1"] == "stuck"
+    back = staged.play("return", **run, return_reason="it was the fan")
     assert back.rc == 0, back.stdout
-    require_final_state(night)
-    assert "it was the fan" in night.reason("portal1")
-    assert night.play("return", **run).rc != 0, "a reason is asked for"
+    require_final_state(staged)
+    assert "it was the fan" in staged.reason("portal1")
+    assert staged.play("return", **run).rc != 0, "a reason is asked for"
 
 
 #: The same ten times a second, each line the hosts that are not up.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 from tests.support import lab
+from tests.support.expect import version
 from tests.support.night import Night, as_found
 from tests.support.playbook import Played
 from tests.support.traffic import Traffic
@@ -20,10 +21,6 @@ ON_THE_HOST = (
     "update_restart",
     "update_verify",
 )
-
-
-def version(host: str) -> str:
-    return lab.exec(host, "dpkg-query -W -f '${Version}' ehr-portal").strip()
 
 
 def state(host: str) -> str:
@@ -132,29 +129,27 @@ def test_an_installation_that_fails_is_taken_back(night):
     assert lab.exec("portal1", "dpkg --audit") == ""
 
 
-def test_a_host_that_is_unreachable_is_tried_again_by_the_same_plan(night):
-    night.ready()
+def test_a_host_that_is_unreachable_is_tried_again_by_the_same_plan(staged):
     lab.stop("portal1")
-    patched = night.play("patch")
+    patched = staged.play("patch")
     assert patched.rc != 0
-    assert night.outcomes() == {"portal1": "unreachable", "portal2": "not_started"}
-    assert "portal1" in night.reason("portal1")
+    assert staged.outcomes() == {"portal1": "unreachable", "portal2": "not_started"}
+    assert "portal1" in staged.reason("portal1")
     assert version("portal2") == "1.0.0"
 
     lab.start("portal1")
-    again = night.play("patch")
+    again = staged.play("patch")
     assert again.rc == 0, again.stdout
-    assert night.outcomes() == dict.fromkeys(PORTALS, "patched")
+    assert staged.outcomes() == dict.fromkeys(PORTALS, "patched")
 
 
-def test_nobody_is_taken_out_beside_a_host_that_does_not_answer(night):
+def test_nobody_is_taken_out_beside_a_host_that_does_not_answer(staged):
     """Whether it serves is not known, so it counts as out, and the service allows one."""
-    night.ready()
     lab.stop("portal2")
-    patched = night.play("patch")
+    patched = staged.play("patch")
     assert patched.rc != 0
-    assert night.outcomes() == dict.fromkeys(PORTALS, "not_started")
-    assert "portal2 (cannot be read" in night.reason("portal1")
+    assert staged.outcomes() == dict.fromkeys(PORTALS, "not_started")
+    assert "portal2 (cannot be read" in staged.reason("portal1")
     assert version("portal1") == "1.0.0"
     assert "held 0 times" in as_found("portal1")
 
