@@ -90,6 +90,17 @@ def test_a_torn_last_line_loses_nothing(staged):
     assert checked.rc == 0, checked.stdout
 
 
+def test_a_controller_whose_clock_is_wrong_holds_no_host(staged):
+    """By its clock windows open and soak ends; the host's own says that it is an hour ahead."""
+    before = {host: as_found(host) for host in PORTALS}
+    controller = Controller(staged, through=("faketime", "-f", "+1h"))
+    assert controller.wait() != 0
+    assert staged.outcomes() == {"portal1": "refused", "portal2": "not_started"}
+    assert "clock of controller" in staged.reason("portal1")
+    four_parts(staged.reason("portal1"))
+    assert {host: as_found(host) for host in PORTALS} == before
+
+
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A file system of its own for the evidence."""
