@@ -7,9 +7,9 @@ from tests.support import lab
 from tests.support.night import PORTALS, Night, as_found
 
 
-def version(host: str) -> str:
-    """Return the installed version of the portal."""
-    return lab.exec(host, "dpkg-query -W -f '${Version}' ehr-portal").strip()
+def version(host: str, package: str = "ehr-portal") -> str:
+    """Return the installed version of a package."""
+    return lab.exec(host, f"dpkg-query -W -f '${{Version}}' {package}").strip()
 
 
 def require_final_state(night: Night) -> None:

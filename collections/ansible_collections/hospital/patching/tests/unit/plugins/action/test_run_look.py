@@ -31,7 +31,7 @@ class Undefined(dict):
 def look():
     """Return a function that looks at hosts whose answers are given by name."""
 
-    def run(answers, hostvars=HOSTVARS):
+    def run(answers, hostvars=None):
         plugin = ActionModule.__new__(ActionModule)
         plugin._task = SimpleNamespace(
             copy=SimpleNamespace, dump_attrs=dict, become=False, become_method="sudo", args={}
@@ -52,7 +52,7 @@ def look():
         loaders.action_loader.get.side_effect = lambda name, **_parts: mock.Mock(run=act, name=name)
         plugin.validate_argument_spec = lambda spec: (None, {"peers": list(answers)})
         with mock.patch.object(ActionBase, "run", return_value={}):
-            return plugin.run(task_vars={"hostvars": hostvars})["looks"], loaders
+            return plugin.run(task_vars={"hostvars": hostvars or HOSTVARS})["looks"], loaders
 
     return run
 
