@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import lab
-from tests.support.expect import four_parts, require_final_state, version
+from tests.support.expect import four_parts, version
 from tests.support.killing import Controller
 from tests.support.night import PORTALS, Night, as_found, portals_as_built
 
@@ -139,6 +139,11 @@ def test_evidence_that_fills_up_in_mid_run_stops_it_and_loses_nothing(small_disk
     assert "No space left" in controller.output()
     assert version("portal2") == "1.0.0"
     filler.unlink()
+    assert "held 1 times" in as_found("portal1"), "it may be returned only by who can record it"
     resumed = night.play("patch")
     assert resumed.rc == 0, resumed.stdout
-    require_final_state(night)
+    assert night.outcomes() == dict.fromkeys(PORTALS, "patched")
+    for host in PORTALS:
+        assert version(host) == "1.1.0"
+        assert lab.in_service(host)
+        assert "held 0 times" in as_found(host)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import lab
-from tests.support.expect import require_final_state, version
+from tests.support.expect import four_parts, require_final_state, version
 from tests.support.killing import Controller
 from tests.support.night import PORTALS, Night, as_found
 
@@ -99,3 +99,22 @@ def test_a_stuck_host_that_cannot_be_returned_stays_stuck(staged):
     assert not lab.in_service("portal1")
     assert staged.play("patch").rc != 0
     assert not lab.in_service("portal1")
+
+
+@pytest.mark.slow
+def test_a_rollback_that_is_killed_is_left_to_recovery(staged):
+    assert staged.play("patch").rc == 0
+    run = {"patching_run_id": staged.plan["plan_id"]}
+    controller = Controller(staged, "rollback", **run, rollback_hosts="portal1", rollback_reason="second thoughts")
+    assert controller.until(controller.recorded("portal1", "drain")), controller.output()
+    controller.kill()
+    refused = staged.play("patch")
+    assert refused.rc != 0
+    four_parts(" ".join(refused.messages()))
+    assert "a rollback of it was killed" in " ".join(refused.messages())
+    recovered = staged.play("recover", **run)
+    assert recovered.rc == 0, recovered.stdout
+    assert staged.outcomes()["portal1"] in ("patched", "rolled_back")
+    proven = [record["detail"]["verdict"] for record in staged.records("portal1") if record["step"] == "verify"]
+    assert proven[-1] == "ok"
+    require_returned("portal1", "1.1.0" if staged.outcomes()["portal1"] == "patched" else "1.0.0")

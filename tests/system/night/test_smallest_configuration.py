@@ -48,7 +48,6 @@ def site(tmp_path):
     connection = {
         "ansible_user": "patch",
         "ansible_become": True,
-        "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_ssh_private_key_file": str(lab_dir / "ssh/id_ed25519"),
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={lab_dir}/ssh/known_hosts",
     }

@@ -16,6 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.hold_check import MIRROR_KEY
 from ansible_collections.hospital.patching.plugins.plugin_utils import contacts
@@ -38,6 +39,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         started = time.monotonic()
         try:
             self._check_address(task_vars)
+            if arguments.get("controller_time"):
+                arguments["controller_time"] = Clock().stamp()  # a task that is tried again was templated at its first
             if arguments.get("state") == ANNOUNCED:
                 arguments["detail"] = self._announced(arguments.get("detail") or {}, task_vars)
             with self._sign_of_life():

@@ -13,6 +13,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
 #: So many hosts are connected to at the same time.
 AT_ONCE = 16
@@ -32,8 +33,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         # All variables are templated here, in one thread.
+        self._own = frozenset(task_vars)
         asked = [(peer, self._prepare(peer, task_vars["hostvars"])) for peer in arguments["peers"]]
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        alive = Run(arguments["evidence_dir"], arguments["run_id"]).heartbeat(check=bool(self._task.check_mode))
+        with alive, ThreadPoolExecutor(AT_ONCE) as pool:  # a peer that does not answer takes its time
             return {"changed": False, "looks": list(pool.map(lambda one: _look(*one), asked))}
 
     def _prepare(self, peer: str, hostvars: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -44,6 +47,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 return {"peer": peer, "no_journal": "vendor_locked: it is never contacted"}
             connection = self._connect(variables)
             known = {name: variables[name] for name in NEEDED if name in variables}
+            facts = dict(variables.get("ansible_facts") or {})  # where a discovered interpreter is kept
         except AnsibleError as error:
             return {"peer": peer, "msg": str(error)}
         task = self._task.copy()
@@ -57,13 +61,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
-        return action, {**known, "inventory_hostname": peer, "hostvars": {peer: known}}
+        return action, {**known, "inventory_hostname": peer, "hostvars": {peer: known}, "ansible_facts": facts}
 
     def _connect(self, variables: Mapping[str, Any]) -> Any:
         """Return a connection with the host's own options, as Ansible makes one for a delegated task."""
         loaders = self._shared_loader_obj
         connection = loaders.connection_loader.get(
-            str(variables.get("ansible_connection") or self._play_context.connection), self._play_context.copy(), None
+            str(variables.get("ansible_connection") or self._task.connection), self._play_context.copy(), None
         )
         if boolean(variables.get("ansible_become", self._task.become or False)):
             method = str(variables.get("ansible_become_method") or self._task.become_method or "sudo")
@@ -80,11 +84,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         return connection
 
     def _keywords(self) -> dict[str, Any]:
-        """Return the task's keywords for a connection; time limit and passwords asked for come by the command line."""
+        """Return the task's keywords for a connection, with the time limit and passwords of the command line.
+
+        The play's context carries this host's own passwords too; those are no other host's business.
+        """
         context = self._play_context
         words = {key: value for key, value in self._task.dump_attrs().items() if key != "retries"}
         words["timeout"] = context.timeout
-        words.update({key: getattr(context, key) for key in ("password", "become_pass") if getattr(context, key)})
+        for key in ("password", "become_pass"):
+            if not self._own.intersection(constants.MAGIC_VARIABLE_MAPPING[key]):
+                words[key] = getattr(context, key) or None
         return words
 
 

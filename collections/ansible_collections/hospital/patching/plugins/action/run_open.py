@@ -36,6 +36,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if not self._task.check_mode:
             with controllers.opening(run):
                 controllers.require_alone(run, run.ledger.read(), self.clock)
+                controllers.require_no_rollback(run, run.ledger.read())
                 run.record(None, arguments["step"], "begin", **circumstances)
         facts = {
             "run_id": run.run_id,

@@ -103,10 +103,12 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def _judge(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         run = Run(arguments["evidence_dir"], arguments["run_id"])
         records = run.ledger.read()
+        taken = resumption.taken(records, host)
         found = recovery.way(
             arguments["at_to"],
             arguments["at_from"],
-            resumption.taken(records, host),
+            recovery.installed(records, host),
+            taken.failed if taken else None,
             resumption.restarted(records, host),
             recovery.may_restart(run.host(host), self.clock.now()),
         )

@@ -72,6 +72,5 @@ def _reverted(journal: Journal, record: Dict[str, Any], why: str, snapshot: Opti
         journal.subject(),
         seen + ": its disk may be back at {}".format("snapshot {}".format(snapshot) if snapshot else "a snapshot"),
         "a journal and a ledger that say the same",
-        "compare the host with the run's ledger; when it is in order record the revert with host_journal "
-        "state=reverted, or return it by return.yml",
+        "compare the host with the run's ledger; when it is in order, return it by return.yml, which says who decided",
     )

@@ -42,6 +42,14 @@ def refuse_unwritable(detail: Dict[str, Any]) -> None:
         raise PatchingError("detail", str(error), "text, whole numbers, lists and mappings", "correct the task")
 
 
+def begun(state_dir: str, run_id: str) -> Optional[bool]:
+    """Return :meth:`Journal.worked`, or None where the journal cannot be read."""
+    try:
+        return Journal(state_dir).worked(run_id)
+    except PatchingError:
+        return None
+
+
 class Journal:
     """The journal under ``state_dir``; nothing is created until the first append."""
 
@@ -174,6 +182,18 @@ class Journal:
             elif record["event"] == "released" and holder and record["run_id"] == holder["run_id"]:
                 holder = None
         return holder
+
+    def worked(self, run_id: str) -> bool:
+        """Return whether ``run_id`` has begun to change packages since the last snapshot, as far as is journalled."""
+        records = self.read()
+        tail = lost_tail(records)
+        since = records if tail is None else tail
+        return any(one["run_id"] == run_id and one.get("step") in ("install", "rollback") for one in since)
+
+    def last_pending(self, run_id: str) -> Optional[Dict[str, Any]]:
+        """Return the last ``snapshot_pending`` record of ``run_id``, wherever it stands, or None."""
+        mine = [one for one in self.read() if one["run_id"] == run_id and one["event"] == "snapshot_pending"]
+        return mine[-1] if mine else None
 
     def pending(self) -> Optional[Dict[str, Any]]:
         """Return the ``snapshot_pending`` record in which the journal ends, or None when it ends otherwise."""

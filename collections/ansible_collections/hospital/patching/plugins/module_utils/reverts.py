@@ -36,6 +36,9 @@ def mark_pending(journal: Journal, run_id: str, detail: Dict[str, Any], write: b
                 "a host that run {} holds".format(run_id),
                 "hold it first by host_journal state=held; a snapshot is made only of a host that is held",
             )
+        # Once packages were changed, the journal says where the snapshot was; a second mark would hide its revert.
+        if journal.worked(run_id):
+            return journal.last_pending(run_id)
         record = journal.pending()
         return record if record is not None and record["run_id"] == run_id else None
 

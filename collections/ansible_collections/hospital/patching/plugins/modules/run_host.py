@@ -96,6 +96,10 @@ out:
   description: Whether an interrupted start of this run left the host held or out of service.
   type: bool
   returned: success
+held_only:
+  description: Whether an interrupted start of this run holds the host and has done nothing more to it.
+  type: bool
+  returned: when O(part=transaction)
 taken:
   description: Whether an interrupted start of this run has disrupted the host, or was about to; it is taken up there.
   type: bool

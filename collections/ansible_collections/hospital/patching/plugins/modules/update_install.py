@@ -26,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Makes all refusals but that of a locked database; proposals of configuration files are not predictable.
+      - Makes all refusals, that of a locked database too; proposals of configuration files are not predictable.
   diff_mode:
     support: none
     details:
@@ -98,6 +98,13 @@ repaired:
   type: bool
   returned: success
   sample: false
+journalled:
+  description:
+    - Whether the host's journal says that this run has begun to change packages since its last snapshot.
+    - Null when the journal cannot be read.
+  type: bool
+  returned: always
+  sample: true
 seconds_ms:
   description: Milliseconds of C(prepare), C(dpkg) and C(after).
   type: dict
@@ -109,6 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest, this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 
@@ -125,8 +133,8 @@ def main():
     try:
         result = select(given["manager"], this_host(given["state_dir"])).install(request)
     except PatchingError as error:
-        module.fail_json(msg=str(error), **error.parts())
-    module.exit_json(**result)
+        module.fail_json(msg=str(error), journalled=begun(given["state_dir"], given["run_id"]), **error.parts())
+    module.exit_json(journalled=begun(given["state_dir"], given["run_id"]), **result)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,27 @@ def require_alone(run: Run, records: Sequence[Mapping[str, Any]], clock: Clock) 
         )
 
 
+def require_no_rollback(run: Run, records: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse to patch on where a person's rollback was killed: its hosts are on their way back.
+
+    Raises:
+        PatchingError: the last opening that was not closed, or one before it, was a rollback's.
+    """
+    open_since: list[Mapping[str, Any]] = []
+    for record in records:
+        if record["host"] is None and (record["step"], record["event"]) == ("record", "done"):
+            open_since = []
+        elif record["host"] is None and (record["step"], record["event"]) == ("gate", "begin"):
+            open_since.append(record["detail"])
+    if any("rollback" in detail for detail in open_since):
+        raise PatchingError(
+            f"run {run.run_id}",
+            "a rollback of it was killed and has not been closed",
+            "a run whose hosts are where a person wanted them",
+            f"ansible-playbook -i INVENTORY playbooks/recover.yml -e patching_run_id={run.run_id}",
+        )
+
+
 @contextmanager
 def opening(run: Run) -> Iterator[None]:
     """Let one controller at a time look and write its opening record."""

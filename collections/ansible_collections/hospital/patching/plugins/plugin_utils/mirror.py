@@ -20,8 +20,8 @@ def mirror_of(records: Iterable[Mapping[str, Any]], host: str) -> dict[str, Any]
     """Return what ``host_journal`` needs to tell a snapshot in the making from a disk that was put back.
 
     ``pending`` are the hashes of the announcements after which nothing was
-    installed, ``touched`` of those after which an install was begun, and
-    ``snapshot`` is the provider's id of the last one made, or None.
+    installed, ``touched`` of those after which the host itself has said that an
+    install was begun, and ``snapshot`` is the provider's id of the last one made, or None.
     """
     pending: list[str] = []
     touched: list[str] = []
@@ -34,12 +34,7 @@ def mirror_of(records: Iterable[Mapping[str, Any]], host: str) -> dict[str, Any]
             pending.append(record["hash"])
         elif (step, event) == ("snapshot", "done"):
             snapshot = (detail.get("snapshot") or {}).get("id") or snapshot
-        elif step == "install" and event in ("done", "failed") and _journalled(event, detail):
+        elif step == "install" and detail.get("journalled"):
             touched += pending
             pending = []
     return {"pending": pending, "touched": touched, "snapshot": snapshot}
-
-
-def _journalled(event: str, detail: Mapping[str, Any]) -> bool:
-    """Say whether the install may have written to the journal; one that found nothing to do has not."""
-    return event == "failed" or detail.get("changed") is not False

@@ -62,6 +62,8 @@ def _after(record: Mapping[str, Any], state: HostState | None) -> HostState | No
         return None
     if (step, event) == ("lock", "failed") and not record["detail"].get("lost_connection"):
         return None  # the host said no, so nobody holds it
+    if step in DISRUPTIVE_STEPS and state is not None and state.outcome == "stuck":
+        return None  # it needs a person until an outcome says otherwise, whoever works on it meanwhile
     if step in DISRUPTIVE_STEPS:
         return HostState(None, time, out=True, unhealthy=step == "health_before" and event == "failed")
     if step == "return" and event == "done" and state is not None:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
-from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import Taken
 from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
 
 #: The gate has let a host go.
@@ -56,25 +55,26 @@ def release(outcome: str) -> dict[str, str]:
     return {"out": outcome} if outcome in outcomes.STAYS_OUT else {}
 
 
-def way(at_to: bool, at_from: bool, taken: Taken | None, restarted: bool, may_restart: bool) -> Way:
+def way(at_to: bool, at_from: bool, installed: bool, failed: str | None, restarted: bool, may_restart: bool) -> Way:
     """Return how a host is secured.
 
     Args:
         at_to: every version is at the transaction's target.
         at_from: every version is the one from before.
-        taken: how far the run had come; None when it had only held the host.
+        installed: the run has begun to change packages there, ever.
+        failed: why the host was on its way back; None when it was not.
         restarted: the run had restarted what needed it.
         may_restart: the host's window is open for as long as the way back takes, or nobody is on the host.
     """
-    if at_from and not (taken and taken.installed):
+    if at_from and not installed:
         reason = "the run was killed before anything was installed; the host was returned as it was"
         return Way(back=False, restart=False, expect="from", outcome="not_started", reason=reason)
-    why = (taken and taken.failed) or "the run was killed before it could prove the patch"
     if at_from:
-        reason = f"{why} The run was killed on the way back; the host was put back and returned."
-        return Way(False, may_restart and not restarted, expect="from", outcome="rolled_back", reason=reason)
-    if taken and taken.failed:
-        reason = f"{why} The run was killed before it put the host back, which was done now."
+        # What was restarted may have been so before the packages were put back; once more is harmless.
+        reason = f"{failed or ''} It was killed on the way back; the host is as before, and was returned".lstrip()
+        return Way(False, may_restart, expect="from", outcome="rolled_back", reason=reason)
+    if failed:
+        reason = f"{failed} It was killed before it put the host back, which was done now"
         return Way(back=True, restart=may_restart, expect="from", outcome="rolled_back", reason=reason)
     if at_to and (restarted or may_restart):
         reason = "the run was killed; what it had installed is proven, and the host was returned"

@@ -48,9 +48,27 @@ def taken(records: Records, host: str) -> Taken | None:
         elif (step, event) == ("health_before", "done") and "verdict" in detail:
             found = found or Taken([dict(probe) for probe in detail.get("probes") or []])
         elif found is not None:
-            installed = found.installed or ((step, event) == ("install", "done") and bool(detail.get("changed")))
+            installed = found.installed or (step == "install" and _may_have_installed(event, detail))
             found = Taken(found.baseline, installed, found.failed or _failure(record))
     return found
+
+
+def _may_have_installed(event: str, detail: Mapping[str, Any]) -> bool:
+    """A failed installation counts: what it changed may have been put back since, by a step that was not recorded."""
+    return event == "failed" or (event == "done" and bool(detail.get("changed") or detail.get("already")))
+
+
+def held_only(records: Records, host: str) -> bool:
+    """Say whether the run has held ``host`` since it was released last, and nothing more: it may just be released."""
+    held = False
+    for record in records:
+        if record["host"] != host:
+            continue
+        if _released(record) or (record["step"] in WORK and record["event"] != "note"):
+            held = False
+        elif record["step"] == "lock" and record["event"] in ("done", "failed"):
+            held = True
+    return held
 
 
 def _released(record: Mapping[str, Any]) -> bool:

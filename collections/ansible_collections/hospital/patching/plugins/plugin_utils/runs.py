@@ -31,6 +31,7 @@ STEP_KEYS = frozenset(
         "holder",
         "holds_equal",
         "installed",
+        "journalled",
         "lost_connection",
         "marks_equal",
         "msg",

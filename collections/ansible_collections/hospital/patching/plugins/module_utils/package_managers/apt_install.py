@@ -126,9 +126,10 @@ class AptTransaction:
             return self._result([], done, changed=False)
         if not interrupted:
             self.repository.check(todo)
+        # Asked in the dry run too, which comes before a host is held and drained.
+        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
         if self.request.check:
             return self._result(todo, done, changed=bool(todo))
-        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
         if held and not self._is_held():
             raise PatchingError(
                 self.journal.path,

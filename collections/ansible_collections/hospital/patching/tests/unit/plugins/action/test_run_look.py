@@ -12,6 +12,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action.run_look import ActionModule
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID
 
 HOSTVARS = {
     "portal1": {"ansible_become": True, "ansible_host": "10.1.0.1", "patching_device_segments": []},
@@ -34,7 +35,13 @@ def look():
     def run(answers, hostvars=None):
         plugin = ActionModule.__new__(ActionModule)
         plugin._task = SimpleNamespace(
-            copy=SimpleNamespace, dump_attrs=dict, become=False, become_method="sudo", args={}
+            copy=SimpleNamespace,
+            check_mode=True,
+            connection="ssh",
+            dump_attrs=dict,
+            become=False,
+            become_method="sudo",
+            args={},
         )
         plugin._play_context = SimpleNamespace(
             copy=mock.Mock, connection="ssh", timeout=60, password="", become_pass=""
@@ -50,7 +57,10 @@ def look():
             return answer() if callable(answer) else answer
 
         loaders.action_loader.get.side_effect = lambda name, **_parts: mock.Mock(run=act, name=name)
-        plugin.validate_argument_spec = lambda spec: (None, {"peers": list(answers)})
+        plugin.validate_argument_spec = lambda spec: (
+            None,
+            {"peers": list(answers), "run_id": PLAN_ID, "evidence_dir": "/nonexistent"},
+        )
         with mock.patch.object(ActionBase, "run", return_value={}):
             return plugin.run(task_vars={"hostvars": hostvars or HOSTVARS})["looks"], loaders
 

@@ -93,6 +93,15 @@ def test_another_machine_whose_clock_lags_is_seen_to_be_alive(tmp_path, monkeypa
     assert controllers.showing_life(run, detail, beats) == "elsewhere gives signs of life now"
 
 
+def test_patching_does_not_go_on_where_a_rollback_was_killed(tmp_path):
+    run = Run(str(tmp_path), PLAN_ID)
+    begun = [record("gate", "begin", rollback={"hosts": ["a"]}), record("gate", "begin", recovering=["a"])]
+    with pytest.raises(PatchingError, match=r"a rollback of it was killed .* Next: .*recover\.yml"):
+        controllers.require_no_rollback(run, begun)
+    controllers.require_no_rollback(run, [*begun, record("record", "done")])
+    controllers.require_no_rollback(run, [record("gate", "begin")])
+
+
 def test_evidence_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(PatchingError, match=r"opening\.lock: .*; expected a directory that can be written"):
         with controllers.opening(Run(str(tmp_path / "gone"), PLAN_ID)):

@@ -26,7 +26,7 @@ ANNOUNCED = [
     record("snapshot", "done", record={"event": "snapshot_pending"}),
 ]
 MADE = [*ANNOUNCED, record("snapshot", "done", snapshot={"id": "sha256:1"})]
-INSTALLED = record("install", "done", changed=True)
+INSTALLED = record("install", "done", changed=True, journalled=True)
 
 
 def test_a_ledger_without_a_snapshot_says_nothing():
@@ -47,17 +47,30 @@ def test_a_snapshot_that_failed_is_pending_all_the_same():
     assert mirror_of(failed, "a") == {"pending": ["one"], "touched": [], "snapshot": None}
 
 
-@pytest.mark.parametrize("install", [INSTALLED, record("install", "done"), record("install", "failed", changed=False)])
-def test_an_install_that_may_have_begun_touches_what_was_announced_before(install):
+@pytest.mark.parametrize(
+    "install",
+    [
+        INSTALLED,
+        record("install", "done", changed=False, journalled=True),
+        record("install", "failed", journalled=True),
+    ],
+)
+def test_an_install_that_is_journalled_touches_what_was_announced_before(install):
     assert mirror_of([*MADE, install], "a") == {"pending": [], "touched": ["one"], "snapshot": "sha256:1"}
     again = [*MADE, install, record("snapshot", "begin", mark="two")]
     assert mirror_of(again, "a") == {"pending": ["two"], "touched": ["one"], "snapshot": "sha256:1"}
 
 
 @pytest.mark.parametrize(
-    "other", [record("install", "done", changed=False), record("install", "done", changed=True, host="b")]
+    "other",
+    [
+        record("install", "done", changed=False, journalled=False),
+        record("install", "failed", journalled=False, msg="the database is locked"),
+        record("install", "failed", lost_connection=True),
+        record("install", "done", journalled=True, host="b"),
+    ],
 )
-def test_an_install_that_found_nothing_to_do_touches_nothing(other):
+def test_an_install_that_did_not_come_to_its_journal_touches_nothing(other):
     assert mirror_of([*MADE, other], "a")["touched"] == []
 
 
@@ -70,7 +83,7 @@ def test_the_host_finds_its_own_record_in_the_ledger(tmp_path):
     refuse_reverted(journal, PLAN_ID, mirror_of(run.ledger.read(), "a"))  # killed here, the run goes on
     with pytest.raises(PatchingError, match="does not mirror it"):
         refuse_reverted(journal, PLAN_ID, mirror_of(run.ledger.read(), "b"))
-    run.record("a", "install", "done", changed=True)
+    run.record("a", "install", "done", changed=True, journalled=True)
     with pytest.raises(PatchingError, match="an install was begun after it"):
         refuse_reverted(journal, PLAN_ID, mirror_of(run.ledger.read(), "a"))
 

@@ -111,6 +111,16 @@ def test_a_host_that_failed_its_health_check_does_not_serve_though_it_is_release
     assert host_states([*records, outcome("db1", "refused")])["db1"].out
 
 
+def test_a_stuck_host_stays_so_while_somebody_works_on_it():
+    """Whoever takes it in hand and is interrupted must not make the run forget it, nor free its failure budget."""
+    records = [record("db1", "drain", "done"), outcome("db1", "stuck"), record("db1", "lock", "done")]
+    assert host_states(records)["db1"].outcome == "stuck"
+    assert host_states(records)["db1"].out
+    assert (
+        host_states([*records, record("db1", "return", "done"), outcome("db1", "patched")])["db1"].outcome == "patched"
+    )
+
+
 def test_a_host_that_refused_to_be_held_is_not_out():
     assert "db1" not in host_states([record("db1", "lock", "failed", msg="held by another run")])
     lost = record("db1", "lock", "failed", lost_connection=True)

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import recovery
-from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import Taken
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW, planned, server
 
 
@@ -33,31 +32,36 @@ def test_what_a_person_has_to_look_at_is_not_recovered(outcome):
     assert recovery.left_out([BEGIN, *HELD, record("a", "record", "outcome", outcome=outcome, reason="")]) == []
 
 
-CLEAN, CHANGED = Taken([]), Taken([], installed=True)
-FAILED = Taken([], installed=True, failed="verify says no.")
+WHY = "verify says no."
 
 
 @pytest.mark.parametrize(
-    ("at_to", "at_from", "taken", "restarted", "may_restart", "back", "restart", "outcome"),
+    ("at_to", "at_from", "installed", "failed", "restarted", "may_restart", "back", "restart", "outcome"),
     [
-        (False, True, None, False, True, False, False, "not_started"),
-        (False, True, CLEAN, False, True, False, False, "not_started"),
-        (True, False, CHANGED, True, False, False, False, "patched"),
-        (True, False, CHANGED, False, True, False, True, "patched"),
-        (True, False, CHANGED, False, False, False, False, "unverified"),
-        (False, False, CLEAN, False, True, True, True, "rolled_back"),
-        (False, False, CLEAN, False, False, True, False, "rolled_back"),
-        # The patch had failed: it is not called patched because it is still installed, nor forgotten when it is gone.
-        (True, False, FAILED, True, True, True, True, "rolled_back"),
-        (False, True, FAILED, False, True, False, True, "rolled_back"),
-        (False, True, FAILED, True, True, False, False, "rolled_back"),
+        (False, True, False, None, False, True, False, False, "not_started"),
+        (True, False, True, None, True, False, False, False, "patched"),
+        (True, False, True, None, False, True, False, True, "patched"),
+        (True, False, True, None, False, False, False, False, "unverified"),
+        (True, False, False, None, False, True, False, True, "patched"),
+        (False, False, False, None, False, True, True, True, "rolled_back"),
+        (False, False, False, None, False, False, True, False, "rolled_back"),
+        # The patch had failed: it is not called patched because it is still installed, nor forgotten when it is gone;
+        # what was restarted then, was so before the packages were put back.
+        (True, False, True, WHY, True, True, True, True, "rolled_back"),
+        (False, True, True, WHY, True, True, False, True, "rolled_back"),
+        (False, True, True, WHY, False, False, False, False, "rolled_back"),
+        # A rollback that a person asked for was killed after its last package.
+        (False, True, True, None, True, True, False, True, "rolled_back"),
     ],
 )
-def test_the_way_in_which_a_host_is_secured(at_to, at_from, taken, restarted, may_restart, back, restart, outcome):
-    way = recovery.way(at_to, at_from, taken, restarted, may_restart)
+def test_the_way_in_which_a_host_is_secured(
+    at_to, at_from, installed, failed, restarted, may_restart, back, restart, outcome
+):
+    way = recovery.way(at_to, at_from, installed, failed, restarted, may_restart)
     assert (way.back, way.restart, way.outcome) == (back, restart, outcome)
     assert way.expect == ("to" if outcome in ("patched", "unverified") else "from")
-    assert taken is not FAILED or "verify says no." in way.reason
+    assert failed is None or failed in way.reason
+    assert way.result()["release"] == ({"out": "unverified"} if outcome == "unverified" else {})
 
 
 def test_a_serving_process_is_restarted_in_its_window_only():

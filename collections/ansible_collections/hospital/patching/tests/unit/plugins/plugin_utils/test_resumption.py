@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import restarted, taken
+from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import held_only, restarted, taken
 
 MODULE = "hospital.patching."
 PROBES = [{"name": "url-1", "verdict": "ok"}]
@@ -59,8 +59,29 @@ def test_a_reboot_that_the_gate_forbade_is_a_failure_too():
     assert taken([JUDGED, record("gate", "refused", before="host", reason="late")], "a").failed is None
 
 
-def test_an_installation_that_changed_nothing_is_none():
-    assert not taken([JUDGED, record("install", changed=False)], "a").installed
+@pytest.mark.parametrize(
+    ("install", "counts"),
+    [
+        (record("install", changed=False), False),
+        (record("install", changed=False, already=[{"name": "openssl"}]), True),
+        (record("install", "failed", msg="postinst: exit 1"), True),
+    ],
+)
+def test_an_installation_counts_unless_it_can_have_changed_nothing(install, counts):
+    """One that failed may have been put back since by a step that outlived its controller, unrecorded."""
+    assert taken([JUDGED, install], "a").installed is counts
+
+
+def test_a_host_that_is_only_held_may_be_released_without_more():
+    lock = record("lock")
+    assert held_only([lock], "a")
+    assert held_only([record("lock", "failed", lost_connection=True)], "a")
+    assert held_only([lock, JUDGED], "a")
+    assert not held_only([], "a")
+    assert not held_only([lock], "b")
+    assert not held_only([lock, RELEASED], "a")
+    assert not held_only([lock, JUDGED, record("drain")], "a")
+    assert held_only([lock, record("drain"), RELEASED, lock], "a")
 
 
 def test_a_restart_counts_after_the_last_installation_and_a_reboot_that_is_needed_only_when_it_was_made():
