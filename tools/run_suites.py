@@ -83,7 +83,7 @@ SUITES = (
             needs_lab=True,
             full_commands=[f"pytest tests/system/{name}"],
         )
-        for name, budget_s in (("night", 480), ("way_back", 420), ("killed", 480))
+        for name, budget_s in (("night", 480), ("way_back", 420), ("killed", 600))
     ),
 )
 

@@ -87,6 +87,7 @@ def test_recovery_awaits_what_outlived_its_controller(night):
     require_returned("portal1", "1.1.0")
 
 
+@pytest.mark.slow
 def test_a_stuck_host_that_cannot_be_returned_stays_stuck(staged):
     assert staged.play("patch").rc == 0
     run = {"patching_run_id": staged.plan["plan_id"], "return_hosts": "portal1"}
@@ -115,6 +116,6 @@ def test_a_rollback_that_is_killed_is_left_to_recovery(staged):
     recovered = staged.play("recover", **run)
     assert recovered.rc == 0, recovered.stdout
     assert staged.outcomes()["portal1"] in ("patched", "rolled_back")
-    proven = [record["detail"]["verdict"] for record in staged.records("portal1") if record["step"] == "verify"]
-    assert proven[-1] == "ok"
+    verified = [record["detail"] for record in staged.records("portal1") if record["step"] == "verify"]
+    assert [detail["verdict"] for detail in verified if "verdict" in detail][-1] == "ok"
     require_returned("portal1", "1.1.0" if staged.outcomes()["portal1"] == "patched" else "1.0.0")
