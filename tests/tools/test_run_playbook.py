@@ -137,9 +137,10 @@ def test_what_cannot_work_is_refused(arguments, capsys):
 @pytest.fixture
 def night(tmp_path, run):
     """Return the process of a night that opens its run, works for a while, and ends with a failure of its own."""
+    digest = run.plan()["digest"]
     work = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(float(sys.argv[2]))"
     tasks = [
-        {"hospital.patching.run_open": {"plan": PLAN_ID, "evidence_dir": str(run.evidence.root), "step": "gate"}},
+        {"hospital.patching.run_open": {"plan": digest, "evidence_dir": str(run.evidence.root), "step": "gate"}},
         {"ansible.builtin.command": {"argv": [sys.executable, "-c", work, str(tmp_path / "begun"), "{{ work_s }}"]}},
         {"ansible.builtin.file": {"path": str(tmp_path / "went_on"), "state": "touch"}},
         {"ansible.builtin.fail": {"msg": "a host was not patched"}},

@@ -36,7 +36,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if not self._task.check_mode:
             with controllers.opening(run):
                 controllers.require_alone(run, run.ledger.read(), self.clock)
-                controllers.require_no_rollback(run, run.ledger.read())
+                if arguments["step"] == "gate":
+                    controllers.require_no_rollback(run, run.ledger.read())
+                    opening.require_digest(approved, arguments["plan"], run.ledger.read())
                 run.record(None, arguments["step"], "begin", **circumstances)
         facts = {
             "run_id": run.run_id,

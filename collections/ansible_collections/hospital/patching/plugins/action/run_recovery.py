@@ -15,6 +15,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     controllers,
     opening,
     outcomes,
+    plan,
     recovery,
     resumption,
     watching,
@@ -94,6 +95,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 return None
             approved = run.plan()
             opening.require_whole_run(approved, task_vars.get("ansible_limit"))
+            plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=set(task_vars["groups"]))
             left = recovery.left_out(records)
             if not self._task.check_mode:
                 circumstances = opening.circumstances(approved, approved["digest"])

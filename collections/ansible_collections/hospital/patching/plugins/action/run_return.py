@@ -9,7 +9,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, recovery
+from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, plan, recovery
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
@@ -39,6 +39,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def _open(self, run: Run, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         approved = run.plan()
         opening.require_whole_run(approved, task_vars.get("ansible_limit"))
+        plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=set(task_vars["groups"]))
         for host in arguments["hosts"]:
             run.host(host)
         if not arguments["hosts"] or not arguments["reason"].strip():

@@ -6,10 +6,13 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import controllers
+
+BY_DIGEST = "started with the plan's digest"
 
 
 def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
@@ -23,12 +26,35 @@ def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
         )
 
 
+def require_digest(plan: Mapping[str, Any], reference: str, records: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse to begin a run by anything but its plan's digest: naming that is the approval of tiers 3 and 4.
+
+    A run that was begun so may be continued by its id.
+
+    Raises:
+        PatchingError: it was never begun by its digest, and is not now.
+    """
+    begun = any(
+        record["host"] is None
+        and (record["step"], record["event"]) == ("gate", "begin")
+        and record["detail"].get("approval") == BY_DIGEST
+        for record in records
+    )
+    if reference != plan["digest"] and not begun:
+        raise PatchingError(
+            f"plan {plan['plan_id']}",
+            f"started with {reference}",
+            "its digest, with which whoever starts it approves what it says",
+            f"read the plan, then start with -e patching_plan={plan['digest']}",
+        )
+
+
 def circumstances(plan: dict[str, Any], reference: str) -> dict[str, Any]:
     """Return who started what from where; the name is a claim and proves nothing."""
     by_digest = reference == plan["digest"]
     return {
         "plan_digest": plan["digest"],
-        "approval": "started with the plan's digest" if by_digest else f"started with {reference}, not with a digest",
+        "approval": BY_DIGEST if by_digest else f"started with {reference}, not with a digest",
         "started_by": user(),
         **controllers.this_process(),
     }

@@ -252,7 +252,7 @@ def _unknown(host: str, name: str) -> PatchingError:
     return PatchingError(
         f"{name} of {host}",
         "no setting has this name",
-        f"perhaps {near[0]}" if near else "a setting of the table in the documentation",
+        f"perhaps {near[0]}" if near else "a setting of docs/settings.md",
         "rename or remove the variable in the inventory",
     )
 

@@ -10,13 +10,16 @@ TODAY = "today"
 NEXT_WINDOW = "next window"
 _UNDERSTOOD = "Once the cause above is settled, assess and plan again with prepare.yml"
 
-PLAN_AGAIN = "ansible-playbook playbooks/prepare.yml"
-REPORT = "ansible-playbook playbooks/report.yml -e patching_run_id={run}"
-RESUME = "ansible-playbook playbooks/patch.yml -e patching_plan={run}"
-EXPLAIN = "ansible-playbook playbooks/explain.yml -l {host}"
-REBOOT = "ansible {host} -b -m ansible.builtin.reboot"
-RETURN = "ansible-playbook playbooks/return.yml -e patching_run_id={run} -e return_hosts={host} -e return_reason='…'"
-READ_HEALTH = "ansible {host} -b -m hospital.patching.app_health_info -a builtin=true"
+PLAN_AGAIN = "ansible-playbook -i INVENTORY playbooks/prepare.yml"
+REPORT = "ansible-playbook -i INVENTORY playbooks/report.yml -e patching_run_id={run}"
+RESUME = "ansible-playbook -i INVENTORY playbooks/patch.yml -e patching_plan={run}"
+EXPLAIN = "ansible-playbook -i INVENTORY playbooks/explain.yml -l {host}"
+REBOOT = "ansible -i INVENTORY {host} -b -m ansible.builtin.reboot"
+RETURN = (
+    "ansible-playbook -i INVENTORY playbooks/return.yml"
+    " -e patching_run_id={run} -e return_hosts={host} -e \"return_reason='…'\""
+)
+READ_HEALTH = "ansible -i INVENTORY {host} -b -m hospital.patching.app_health_info -a builtin=true"
 
 
 class Kind(NamedTuple):

@@ -25,6 +25,18 @@ def test_who_started_it_is_kept_as_a_claim(monkeypatch):
     assert kept["plan_digest"] == PLAN["digest"]
 
 
+def test_a_run_is_begun_by_its_digest_and_may_be_continued_by_its_id():
+    def begun(reference):
+        detail = opening.circumstances(PLAN, reference)
+        return {"host": None, "step": "gate", "event": "begin", "detail": detail}
+
+    opening.require_digest(PLAN, PLAN["digest"], [])
+    opening.require_digest(PLAN, PLAN["plan_id"], [begun(PLAN["digest"])])
+    for records in ([], [begun(PLAN["plan_id"])]):
+        with pytest.raises(PatchingError, match=f"expected its digest.* -e patching_plan={PLAN['digest']}"):
+            opening.require_digest(PLAN, PLAN["plan_id"], records)
+
+
 def test_only_a_start_with_the_digest_counts_as_approval():
     assert opening.circumstances(PLAN, PLAN["digest"])["approval"] == "started with the plan's digest"
     assert "not with a digest" in opening.circumstances(PLAN, PLAN["plan_id"])["approval"]

@@ -39,12 +39,12 @@ def test_the_reason_of_a_rollback_is_in_the_first_line(rolled_back: Document):
     )
     assert first["now"] == "back on its old versions, proven healthy by the same probes, serving again"
     assert first["feels"] == "nothing, but 25 updates missing (22 security)"
-    assert first["command"] == "ansible-playbook playbooks/prepare.yml"
+    assert first["command"] == "ansible-playbook -i INVENTORY playbooks/prepare.yml"
     assert first["call"] == "the owner of portal"
     assert second["host"] == "portal2, db1, lb1"
     assert second["why"] == sample_night.STOPPED
     assert second["now"] == "not touched, on the old versions"
-    assert second["command"] == "ansible-playbook playbooks/prepare.yml"
+    assert second["command"] == "ansible-playbook -i INVENTORY playbooks/prepare.yml"
     assert second["call"] == "the owners of portal, portal-db, portal-entry"
 
 
@@ -57,8 +57,8 @@ def test_a_host_held_out_of_service_is_loud_and_first(hard: Document):
     assert first["now"] == "drained at lb1; nothing returns it to its users but a person"
     assert first["deadline"] == "now"
     assert first["command"] == (
-        f"ansible-playbook playbooks/return.yml -e patching_run_id={sample_night.RUN_ID}"
-        " -e return_hosts=portal2 -e return_reason='…'"
+        f"ansible-playbook -i INVENTORY playbooks/return.yml -e patching_run_id={sample_night.RUN_ID}"
+        " -e return_hosts=portal2 -e \"return_reason='…'\""
     )
     assert [line["kind"] for line in others] == ["rolled_back", "not_started"]
 
@@ -307,4 +307,4 @@ def test_a_command_cannot_be_extended_by_a_name():
     plan = sample_night.plan()
     plan["not_planned"] = {"a; reboot": {"outcome": "unreachable", "reason": "x"}}
     line = next(one for one in build_report(plan, [], {})["needs_you"] if one["kind"] == "unreachable")
-    assert line["command"].startswith("ansible 'a; reboot' -b")
+    assert line["command"].startswith("ansible -i INVENTORY 'a; reboot' -b")
