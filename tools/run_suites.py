@@ -79,11 +79,11 @@ SUITES = (
         Suite(
             name,
             budget_s,
-            [f"pytest tests/system/{name} -m 'not slow'"],
+            [f"pytest tests/system/{name} --durations=5 -m 'not slow'"],
             needs_lab=True,
-            full_commands=[f"pytest tests/system/{name}"],
+            full_commands=[f"pytest tests/system/{name} --durations=5"],
         )
-        for name, budget_s in (("night", 480), ("way_back", 420), ("killed", 600))
+        for name, budget_s in (("night", 480), ("way_back", 480), ("killed", 600))
     ),
 )
 

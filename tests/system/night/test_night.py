@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support import lab
 from tests.support.expect import version
 from tests.support.night import Night, as_found
@@ -86,6 +88,7 @@ def test_a_quiet_night(night):
     assert {plan["not_planned"][host]["outcome"] for host in PORTALS} == {"nothing_to_do"}
 
 
+@pytest.mark.slow  # `killed` has one that is interrupted in the middle
 def test_a_reboot_that_is_needed_is_made_and_proven(night):
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "reboot"))
     started = {host: booted(host) for host in PORTALS}
@@ -98,6 +101,7 @@ def test_a_reboot_that_is_needed_is_made_and_proven(night):
     assert [answer for answer in traffic.answers if not answer.ok] == []
 
 
+@pytest.mark.slow  # `way_back` has the same where no repository has the old version any more
 def test_a_patch_that_breaks_the_application_is_taken_back_on_that_host_alone(night):
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "unhealthy"))
     night.settings["patching_settle_s"] = 6
@@ -118,6 +122,7 @@ def test_a_patch_that_breaks_the_application_is_taken_back_on_that_host_alone(ni
     assert version("portal1") == "1.0.0"
 
 
+@pytest.mark.slow
 def test_an_installation_that_fails_is_taken_back(night):
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "failing_postinst"))
     night.ready()

@@ -116,9 +116,9 @@ def test_a_host_that_cannot_be_put_back_is_held_and_shouted_about(night):
     assert night.run.name in again["not_planned"]["portal1"]["reason"] or "held by run" in str(again["not_planned"])
 
 
-def test_a_rollback_that_cannot_be_done_disrupts_nothing(night):
+def test_a_rollback_that_cannot_be_done_disrupts_nothing(staged):
     """Refused while the host serves: its way back is gone, its window is shut, or its package was changed since."""
-    night.ready()
+    night = staged
     assert night.play("patch").rc == 0
     run = {"patching_run_id": night.plan["plan_id"], "rollback_hosts": "portal1", "rollback_reason": "second thoughts"}
     before = {host: as_found(host) for host in PORTALS}
