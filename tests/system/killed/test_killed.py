@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import time
@@ -72,12 +73,15 @@ def boundaries(night: Night, whole_steps: bool) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("recovered", [False, True], ids=["resumed", "recovered"])
 def test_a_run_that_is_killed_at_any_step_boundary(recovered, staged_once, staged):
-    """The controller is killed as soon as the record is written; then the run is resumed, or first only recovered."""
+    """The controller is killed as soon as the record is written; then the run is resumed, or first only recovered.
+
+    ``KILL_FROM=19`` begins with the 19th record, for whoever mends what was found there.
+    """
     assert staged.play("patch").rc == 0
     require_final_state(staged)
     points, undisturbed = boundaries(staged, whole_steps=recovered), final_state()
     assert len(points) >= 20, "a run of two hosts has more steps than that"
-    for number in points:
+    for number in [point for point in points if point >= int(os.environ.get("KILL_FROM", "1"))]:
         lab.reset(PORTALS, staged_once.images)
         shutil.rmtree(staged.evidence)
         shutil.copytree(staged_once.evidence, staged.evidence)

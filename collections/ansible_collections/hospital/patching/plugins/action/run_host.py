@@ -44,6 +44,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "look_at": peers,
             "look_probes": looking.probes(plan, peers),
             "outcome": run.outcome(host),
+            "unsaid": resumption.unsaid(records, host) or {},
             "held_only": resumption.held_only(records, host),
             "taken": taken is not None,
             "baseline": taken.baseline if taken else [],

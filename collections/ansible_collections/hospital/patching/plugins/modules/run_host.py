@@ -96,6 +96,10 @@ out:
   description: Whether an interrupted start of this run left the host held or out of service.
   type: bool
   returned: success
+unsaid:
+  description: C(outcome) and C(reason) of a host that was returned before the run could say so; empty for others.
+  type: dict
+  returned: when O(part=transaction)
 held_only:
   description: Whether an interrupted start of this run holds the host and has done nothing more to it.
   type: bool

@@ -58,6 +58,39 @@ def _may_have_installed(event: str, detail: Mapping[str, Any]) -> bool:
     return event == "failed" or (event == "done" and bool(detail.get("changed") or detail.get("already")))
 
 
+def unsaid(records: Records, host: str) -> dict[str, str] | None:
+    """Return outcome and reason of a host that was changed, proven and released, and of which nothing was said yet.
+
+    Between the release and the outcome the controller may be killed. Without
+    this a patched host would have had nothing to do, and a failed patch would
+    be installed again.
+    """
+    since: list[Mapping[str, Any]] = []
+    journey: list[Mapping[str, Any]] = []  # the last one that ended with a release
+    for record in records:
+        if record["host"] != host:
+            continue
+        if record["event"] == "outcome":
+            since, journey = [], []
+        elif _released(record):
+            since, journey = [], since
+        else:
+            since.append(record)
+            if record["step"] in WORK | {"lock"}:
+                journey = []
+    found = taken(journey, host)
+    return _outcome_of(journey, found) if found is not None and found.installed else None
+
+
+def _outcome_of(journey: Records, found: Taken) -> dict[str, str]:
+    installs = [one["detail"] for one in journey if (one["step"], one["event"]) == ("install", "done")]
+    back = bool(installs) and str(installs[-1].get("module", "")).endswith("update_rollback")
+    if found.failed or back:
+        return {"outcome": "rolled_back", "reason": found.failed or "it was put back and returned"}
+    number = sum(len(installs[-1].get(key) or ()) for key in ("installed", "already"))
+    return {"outcome": "patched", "reason": f"{number} updates installed and proven"}
+
+
 def held_only(records: Records, host: str) -> bool:
     """Say whether the run has held ``host`` since it was released last, and nothing more: it may just be released."""
     held = False

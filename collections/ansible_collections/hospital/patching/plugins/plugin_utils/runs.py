@@ -16,7 +16,14 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, halt_files, heartbeat, ledger, outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    evidence,
+    halt_files,
+    heartbeat,
+    ledger,
+    outcomes,
+    resumption,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 #: Keys of step results that may enter the ledger; answers' bodies and secrets never do.
@@ -150,7 +157,8 @@ class Run:
 
         A host that is out of service needs a person, whatever else was said of it.
         """
-        states = self.states()
+        records = self.ledger.read()
+        states = outcomes.host_states(records)
         for host, outcome in self.outcomes().items():
             state = states.get(host)
             # One that was ill before is out too, but not by us.
@@ -160,9 +168,11 @@ class Run:
                 reason = f"the run ended while the host was held out of service{told}"
                 self.record(host, "record", "outcome", outcome="stuck", reason=reason)
             elif not outcome:
-                self.record(
-                    host, "record", "outcome", outcome="not_started", reason="the run ended before its turn came"
-                )
+                said = resumption.unsaid(records, host) or {
+                    "outcome": "not_started",
+                    "reason": "the run ended before its turn came",
+                }
+                self.record(host, "record", "outcome", **said)
         found = self.outcomes()
         self.record(None, "record", "done", outcomes=found)
         return found

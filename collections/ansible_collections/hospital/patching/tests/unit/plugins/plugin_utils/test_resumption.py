@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import held_only, restarted, taken
+from ansible_collections.hospital.patching.plugins.plugin_utils.resumption import held_only, restarted, taken, unsaid
 
 MODULE = "hospital.patching."
 PROBES = [{"name": "url-1", "verdict": "ok"}]
@@ -70,6 +70,39 @@ def test_a_reboot_that_the_gate_forbade_is_a_failure_too():
 def test_an_installation_counts_unless_it_can_have_changed_nothing(install, counts):
     """One that failed may have been put back since by a step that outlived its controller, unrecorded."""
     assert taken([JUDGED, install], "a").installed is counts
+
+
+FORWARD = record("install", changed=True, module=MODULE + "update_install", installed=[{}, {}], already=[{}])
+BACK = record("install", changed=True, module=MODULE + "update_rollback")
+PROVEN = record("verify", verdict="ok")
+BALANCED = record("return", module="community.general.haproxy")
+WHOLE = [*HELD, JUDGED, FORWARD, PROVEN, BALANCED, RELEASED]
+
+
+def test_what_was_returned_and_not_said_is_said():
+    assert unsaid(WHOLE, "a") == {"outcome": "patched", "reason": "3 updates installed and proven"}
+    assert unsaid([*WHOLE, record("gate")], "a")["outcome"] == "patched"
+    assert unsaid(WHOLE, "b") is None
+    failed = [*HELD, JUDGED, FORWARD, record("verify", "failed", msg="ill"), BACK, PROVEN, BALANCED, RELEASED]
+    assert unsaid(failed, "a") == {"outcome": "rolled_back", "reason": "ill"}
+    killed = [*HELD, JUDGED, FORWARD, BACK, PROVEN, BALANCED, RELEASED]
+    assert unsaid(killed, "a")["outcome"] == "rolled_back", "a recovery had put it back"
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        HELD,
+        [*HELD, RELEASED],
+        [*HELD, JUDGED, PROVEN, RELEASED],
+        WHOLE[:-1],
+        [*WHOLE, record("record", "outcome", outcome="patched", reason="")],
+        [*WHOLE, record("lock")],
+    ],
+)
+def test_nothing_is_said_of_a_host_that_was_not_changed_or_not_returned_or_is_at_work_again(records):
+    assert unsaid(records, "a") is None
 
 
 def test_a_host_that_is_only_held_may_be_released_without_more():

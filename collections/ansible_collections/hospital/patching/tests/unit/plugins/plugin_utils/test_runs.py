@@ -43,6 +43,12 @@ def test_so_it_does_when_something_milder_was_said_of_it(run):
     assert (outcome, reason.endswith("; drift")) == ("stuck", True)
 
 
+def test_a_host_that_was_returned_and_not_spoken_of_is_what_it_became(run):
+    judged = ("health_before", "done", {"verdict": "ok", "probes": []})
+    install = ("install", "done", {"changed": True, "installed": [{}], "module": "hospital.patching.update_install"})
+    assert closed(run, judged, install, RELEASED) == ("patched", "1 updates installed and proven")
+
+
 def test_a_host_that_was_given_back_keeps_its_outcome(run):
     assert closed(run, ("lock", "done", {}), RELEASED, REFUSED) == ("refused", "drift")
 
