@@ -29,7 +29,7 @@ VARIANTS = {
     "unhealthy": Variant(broken=True),
     "reboot": Variant(postinst="touch /run/reboot-required; echo ehr-portal >> /run/reboot-required.pkgs"),
     "failing_postinst": Variant(postinst="echo 'schema migration failed' >&2; exit 1"),
-    "slow_postinst": Variant(postinst="sleep 30"),
+    "slow_postinst": Variant(postinst="sleep 40"),
     "hanging_postinst": Variant(postinst="sleep 86400"),
     "conffile": Variant(conffile_line="greeting = shipped by the vendor\n"),
     "debconf": Variant(debconf_question=True, control="Depends: python3, debconf, init-system-helpers\n"),
