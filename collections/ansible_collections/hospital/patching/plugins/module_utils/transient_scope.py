@@ -31,10 +31,20 @@ def workers(proc: str = "/proc") -> List[int]:
     """Return the processes of an earlier call that is still at work.
 
     systemd's own word does not count: with cgroups v1 in a container it is not
-    told when a scope has become empty.
+    told when a scope has become empty. Nor do the processes of containers on
+    this host, whose own scopes have the same name.
     """
     table = ProcessTable(proc)
-    return [pid for pid in table.of_unit(NAME) if pid != os.getpid()]
+    return [pid for pid in table.of_unit(NAME) if pid != os.getpid() and _is_ours(pid, proc)]
+
+
+def _is_ours(pid: int, proc: str) -> bool:
+    """Return whether a process is in our own pid namespace; one that cannot be told counts (pid_namespaces(7))."""
+    try:
+        theirs, ours = (os.readlink(os.path.join(proc, one, "ns/pid")) for one in (str(pid), "self"))
+    except OSError:
+        return True
+    return theirs == ours
 
 
 def wait_until_idle(clock: Clock, timeout_s: int, proc: str = "/proc") -> None:

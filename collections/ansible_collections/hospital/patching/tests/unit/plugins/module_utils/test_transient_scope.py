@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Work that outlives its controller."""
 
+import os
+
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils import transient_scope
@@ -71,3 +73,14 @@ def test_a_process_that_has_entered_never_clears_its_own_scope_away(root, sleepl
     assert transient_scope.enter(manager, sleepless_clock, 5, root) is True
     assert transient_scope.enter(manager, sleepless_clock, 5, root) is True
     assert len(manager.calls) == 1
+
+
+def test_the_work_of_containers_on_this_host_is_none_of_ours(tmp_path):
+    """Their scopes have the same name, and their processes are seen here too."""
+    for pid, namespace in (("self", "pid:[1]"), ("41", "pid:[1]"), ("42", "pid:[2]")):
+        (tmp_path / pid / "ns").mkdir(parents=True)
+        os.symlink(namespace, str(tmp_path / pid / "ns/pid"))
+        (tmp_path / pid / "cgroup").write_text("0::/system.slice/{}\n".format(transient_scope.NAME))
+    (tmp_path / "43").mkdir()
+    (tmp_path / "43/cgroup").write_text("0::/system.slice/{}\n".format(transient_scope.NAME))
+    assert sorted(transient_scope.workers(str(tmp_path))) == [41, 43], "one that cannot be told counts"
