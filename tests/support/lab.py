@@ -7,6 +7,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,8 @@ asked.sendall(b'show stat\\n')
 print(b''.join(iter(lambda: asked.recv(65536), b'')).decode())
 """
 STATUS = 17
+#: The hosts behind it.
+PORTALS = ("portal1", "portal2")
 
 PACKAGE_SOURCE = ROOT / "roles/lab_portal/files/package"
 
@@ -63,8 +66,22 @@ def up() -> None:
 
 
 def reset(names: Iterable[str], images: Mapping[str, str] | None = None) -> None:
-    """Start these hosts anew from their images, all at once; what the repository offers stays."""
-    hosts.reset(_engine(), list(names), images)
+    """Start these hosts anew from their images, all at once, and wait until users reach them again.
+
+    What the repository offers stays.
+    """
+    wanted = list(names)
+    hosts.reset(_engine(), wanted, images)
+    for name in wanted:
+        if name in PORTALS:
+            _wait_in_service(name)
+
+
+def _wait_in_service(host: str, limit_s: int = 60) -> None:
+    deadline = time.monotonic() + limit_s
+    while not in_service(host):
+        assert time.monotonic() < deadline, f"lb1 does not send users to {host} within {limit_s} s of its start"
+        time.sleep(0.1)
 
 
 def folder() -> Path:

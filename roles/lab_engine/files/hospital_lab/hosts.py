@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hospital_lab import keys
 from hospital_lab.engine import Engine, write_if_different
@@ -178,10 +178,18 @@ def _digest(words: list[str]) -> str:
 
 def _runs_as_specified(engine: Engine, spec: HostSpec) -> bool:
     found = engine.containers().get(spec.name)
-    if found is None or found["State"] != "running":
+    if found is None or found["State"] != "running" or not _lives(found):
         return False
     wanted = _digest([*_run_words(engine, spec), spec.image])
     return bool((found["Labels"] or {}).get(SPEC_LABEL) == wanted)
+
+
+def _lives(found: Mapping[str, Any]) -> bool:
+    """Whether a container's process is there; one that was killed together with its monitor is still said to run."""
+    try:
+        return str(found["Id"]) in Path(f"/proc/{found['Pid']}/cgroup").read_text()
+    except OSError:
+        return False
 
 
 def _settle(engine: Engine, spec: HostSpec) -> None:
