@@ -79,9 +79,9 @@ SUITES = (
         Suite(
             name,
             budget_s,
-            [f"pytest tests/system/{name} --durations=5 -m 'not slow'"],
+            [f"pytest tests/system/{name} --durations=15 -m 'not slow'"],
             needs_lab=True,
-            full_commands=[f"pytest tests/system/{name} --durations=5"],
+            full_commands=[f"pytest tests/system/{name} --durations=15"],
         )
         for name, budget_s in (("night", 480), ("way_back", 480), ("killed", 600))
     ),
