@@ -13,10 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support import lab
 from tests.support.night import Night
 from tests.support.playbook import LAB_INVENTORY, ROOT
 
 POLL_S = 0.02
+#: Prints something while the portal's package is being configured; not the shell that asks.
+IN_POSTINST = "pgrep -f [e]hr-portal.postinst || true"
 #: Those that were started and not awaited; a test that fails must not leave its controller at work on the lab.
 _STARTED: list[Controller] = []
 
@@ -88,3 +91,18 @@ class Controller:
 
     def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def in_the_middle_of_dpkg(night: Night) -> Controller:
+    """Return a controller whose installation on portal1 waits in the postinst; portal2's will not wait."""
+    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "waiting_postinst"))
+    night.ready()
+    let_dpkg_finish("portal2", in_s=0)
+    controller = Controller(night)
+    assert controller.until(lambda: lab.exec("portal1", IN_POSTINST) != "")
+    return controller
+
+
+def let_dpkg_finish(host: str, in_s: int) -> None:
+    """Let the postinst that waits end, in this many seconds."""
+    lab.exec(host, f"systemd-run --quiet --on-active={in_s} touch /run/may-finish")

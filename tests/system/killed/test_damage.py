@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.support import lab
 from tests.support.expect import four_parts, version
 from tests.support.killing import Controller
-from tests.support.night import PORTALS, Night, as_found, portals_as_built
+from tests.support.night import PORTALS, Night, as_found
 
 JOURNAL = "/var/lib/hospital-patching/journal.jsonl"
 
@@ -102,21 +102,22 @@ def test_a_controller_whose_clock_is_wrong_holds_no_host(staged):
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of its own for the evidence."""
-    folder = tmp_path / "evidence"
+def small_disk(staged, tmp_path) -> Iterator[Night]:
+    """A night that was staged, whose evidence has a file system of its own."""
+    folder = tmp_path / "small_disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], check=True)
-    yield folder
+    shutil.copytree(staged.evidence, folder, dirs_exist_ok=True)
+    night = Night(folder)
+    night.plan = staged.plan
+    yield night
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_evidence_that_cannot_be_written_stops_a_run_before_it_begins(small_disk):
-    portals_as_built()
-    night = Night(small_disk)
-    night.ready()
+    night = small_disk
     before = {host: as_found(host) for host in PORTALS}
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(night.evidence)], check=True)
     played = night.play("patch")
     assert played.rc != 0
     message = " ".join(played.messages())
@@ -127,12 +128,10 @@ def test_evidence_that_cannot_be_written_stops_a_run_before_it_begins(small_disk
 
 def test_evidence_that_fills_up_in_mid_run_stops_it_and_loses_nothing(small_disk):
     """The host in flight goes no further than what could be recorded; with room again the same plan finishes it."""
-    portals_as_built()
-    night = Night(small_disk)
-    night.ready()
+    night = small_disk
     controller = Controller(night)
     assert controller.until(controller.recorded("portal1", "drain"))
-    filler = small_disk / "filler"
+    filler = night.evidence / "filler"
     subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=64k"], check=False, capture_output=True)
     assert controller.wait() != 0
     four_parts(controller.output())

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.plugin_utils.controllers import SILENT_S
 from tests.support import lab
 from tests.support.expect import require_final_state, version
-from tests.support.killing import Controller
+from tests.support.killing import IN_POSTINST, Controller, in_the_middle_of_dpkg, let_dpkg_finish
 from tests.support.night import PORTALS, Night, as_found
 from tests.support.playbook import Played
 from tests.support.traffic import Traffic
@@ -135,11 +135,7 @@ def test_a_run_that_is_resumed_from_another_controller(night, tmp_path):
 
 def test_a_controller_killed_in_the_middle_of_dpkg(night):
     """The installation goes on without it, and the resumed run adopts what it has done."""
-    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "slow_postinst"))
-    night.ready()
-    controller = Controller(night)
-    in_postinst = "pgrep -f [e]hr-portal.postinst || true"  # not the shell that asks
-    assert controller.until(lambda: lab.exec("portal1", in_postinst) != "")
+    controller = in_the_middle_of_dpkg(night)
     run = {"patching_run_id": night.plan["plan_id"]}
     asked = {"rollback_hosts": "all", "rollback_reason": "second thoughts"}
     returned = {"return_hosts": "portal1", "return_reason": "it looks well"}
@@ -153,7 +149,8 @@ def test_a_controller_killed_in_the_middle_of_dpkg(night):
         assert second.rc != 0
         assert "runs on this machine" in " ".join(second.messages()), "two controllers drove one run"
     controller.kill()
-    assert lab.exec("portal1", in_postinst) != "", "dpkg ended with its controller"
+    assert lab.exec("portal1", IN_POSTINST) != "", "dpkg ended with its controller"
+    let_dpkg_finish("portal1", in_s=5)
     resumed = night.play("patch")
     assert resumed.rc == 0, resumed.stdout
     require_final_state(night)

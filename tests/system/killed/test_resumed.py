@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import lab
 from tests.support.expect import four_parts, require_final_state, version
-from tests.support.killing import Controller
+from tests.support.killing import Controller, in_the_middle_of_dpkg, let_dpkg_finish
 from tests.support.night import PORTALS, Night, as_found
 
 
@@ -76,11 +76,9 @@ def test_a_patch_that_breaks_the_application_is_taken_back_by_whoever_comes_next
 @pytest.mark.slow
 def test_recovery_awaits_what_outlived_its_controller(night):
     """It is in the middle of dpkg: what that leaves is proven, instead of being undone under it."""
-    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "slow_postinst"))
-    night.ready()
-    controller = Controller(night)
-    assert controller.until(lambda: lab.exec("portal1", "pgrep -f [e]hr-portal.postinst || true") != "")
+    controller = in_the_middle_of_dpkg(night)
     controller.kill()
+    let_dpkg_finish("portal1", in_s=5)
     recovered = night.play("recover", patching_run_id=night.plan["plan_id"])
     assert recovered.rc == 0, recovered.stdout
     assert night.outcomes() == {"portal1": "patched", "portal2": "not_started"}

@@ -29,7 +29,8 @@ VARIANTS = {
     "unhealthy": Variant(broken=True),
     "reboot": Variant(postinst="touch /run/reboot-required; echo ehr-portal >> /run/reboot-required.pkgs"),
     "failing_postinst": Variant(postinst="echo 'schema migration failed' >&2; exit 1"),
-    "slow_postinst": Variant(postinst="sleep 40"),
+    # until a test lets it finish, or for two minutes
+    "waiting_postinst": Variant(postinst="timeout 120 sh -c 'until test -e /run/may-finish; do sleep 0.1; done'"),
     "hanging_postinst": Variant(postinst="sleep 86400"),
     "conffile": Variant(conffile_line="greeting = shipped by the vendor\n"),
     "debconf": Variant(debconf_question=True, control="Depends: python3, debconf, init-system-helpers\n"),
