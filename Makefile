@@ -65,6 +65,7 @@ system-tests: lab ## The whole system, driven through ansible-runner
 
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: env ## Benchmarks
+	@tools/system_packages.sh python3-apt
 	@.venv/bin/python -m tests.bench.run
 
 explore: export PYTHONPATH := $(CURDIR)/collections

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import workloads
+from tests.bench import modules, workloads
 
 FIGURES = Path(__file__).with_name("figures.json")
 REPEATS = 5
@@ -50,6 +50,8 @@ def main() -> int:
         now = measure(WORKLOADS[name])
         print(f"{name:<24} {now:>9} {before.get(name, '-'):>9}", flush=True)
         before[name] = now
+    if not options.names:
+        modules.report()
     if options.keep:
         FIGURES.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return 0
