@@ -1,43 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every package that dpkg knows, read from its own file."""
+"""Every package that the host's package managers know; both lists where both keep one."""
 
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software import dpkg_packages, rpm_packages
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import Partial
+
+Lister = Callable[[Host], Tuple[List[Dict[str, Any]], List[str]]]
 
 
-def collect(host: Host) -> List[Dict[str, Any]]:
-    """Return the collector's part ``packages``, sorted by name and architecture."""
-    database = DpkgDatabase(host.root)
-    packages, _problems = database.read()
-    by_key = {(package.name, package.arch): package for package in packages}
-    automatic = set(database.automatic(by_key))
-    return [
-        {
-            "name": package.name,
-            "arch": package.arch,
-            "version": package.version,
-            "automatic": "{}:{}".format(package.name, package.arch) in automatic,
-            "held": package.want == "hold",
-            "status": package.status,
-        }
-        for package in sorted(by_key.values())
-    ]
-
-
-def check(host: Host) -> None:
-    """Say what could not be read; the list itself stands.
+def collect(host: Host) -> Partial:
+    """Return the collector's part ``packages``: dpkg's, then rpm's, each sorted by name, architecture and version.
 
     Raises:
-        PatchingError: the package database is damaged.
+        PatchingError: no package manager's list could be read.
     """
-    _packages, problems = DpkgDatabase(host.root).read()
-    if problems:
-        raise PatchingError(
-            "the package database",
-            "{} damaged paragraphs, the first: {}".format(len(problems), problems[0]),
-            "a readable status file",
-            "restore it from /var/backups/dpkg.status.*; until then nothing is installed here",
-        )
+    listers: List[Lister] = []
+    if rpm_packages.present(host.root):
+        listers.append(rpm_packages.entries)
+    if dpkg_packages.present(host.root) or not listers:
+        listers.insert(0, dpkg_packages.entries)
+    packages: List[Dict[str, Any]] = []
+    problems: List[str] = []
+    failures: List[PatchingError] = []
+    for lister in listers:
+        try:
+            found, told = lister(host)
+        except PatchingError as error:
+            failures.append(error)
+            continue
+        packages.extend(found)
+        problems.extend(told)
+    if len(failures) == len(listers):
+        raise failures[0]
+    return Partial(packages, " ".join([str(error) for error in failures] + problems))

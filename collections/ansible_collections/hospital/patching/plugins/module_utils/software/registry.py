@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All collectors of ``software_facts``. Each can fail alone: its part is null and its error is told."""
+"""All collectors of ``software_facts``. Each can fail alone: its part is null, or partial, and its error is told."""
 
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     packages,
     running,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import Partial
 
 COLLECTORS: Tuple[Tuple[str, Callable[[Host], Any]], ...] = (
     ("os", os_identity.collect),
@@ -25,26 +26,23 @@ COLLECTORS: Tuple[Tuple[str, Callable[[Host], Any]], ...] = (
     ("container", lambda host: reboot_required.in_container(host.root)),
 )
 
-#: Findings that leave the parts above as they are.
-CHECKS: Tuple[Tuple[str, Callable[[Host], None]], ...] = (("packages", packages.check),)
 
-
-def collect(host: Host, collectors: Any = COLLECTORS, checks: Any = CHECKS) -> Dict[str, Any]:
+def collect(host: Host, collectors: Any = COLLECTORS) -> Dict[str, Any]:
     """Return all parts, and ``errors`` by collector."""
     facts: Dict[str, Any] = {}
     errors: Dict[str, str] = {}
     for name, collector in collectors:
         try:
-            facts[name] = collector(host)
+            part = collector(host)
+            if isinstance(part, Partial):
+                part, problem = part
+                if problem:
+                    errors[name] = problem
+            facts[name] = part
         except PatchingError as error:
             facts[name], errors[name] = None, str(error)
         except (OSError, ValueError, KeyError, IndexError) as error:
             facts[name], errors[name] = None, "{}: {}".format(type(error).__name__, error)
-    for name, check in checks:
-        try:
-            check(host)
-        except PatchingError as error:
-            errors.setdefault(name, str(error))
     started = facts.pop("boot", None) or {}
     facts.update(boot_id=started.get("boot_id"), booted=started.get("booted"), errors=errors)
     return facts
