@@ -2,13 +2,13 @@
 """Every package that dpkg knows, read from its own files and apt's."""
 
 import os
-import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import PRESENT, DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_lists
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.stamps import stamp
 
 
 def present(root: str) -> bool:
@@ -58,14 +58,6 @@ def epoch(version: str) -> int:
     """Return the epoch of a version (deb-version(7)): 0 if there is none or it is no number."""
     before, colon, _rest = version.partition(":")
     return int(before) if colon and before.isdigit() else 0
-
-
-def stamp(seconds: Optional[float]) -> Optional[str]:
-    """Return seconds since 1970 as UTC with ``Z``; None for what is no time."""
-    try:
-        return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def _told(damage: List[str], unread: List[str]) -> List[str]:

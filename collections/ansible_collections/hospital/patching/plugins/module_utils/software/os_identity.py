@@ -2,12 +2,15 @@
 """Which operating system this is, from os-release(5)."""
 
 import os
+import re
 import shlex
-from datetime import datetime
+from datetime import date
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z")
 
 
 def parse_os_release(text: str) -> Dict[str, str]:
@@ -50,8 +53,9 @@ def _identity(values: Dict[str, str]) -> Dict[str, str]:
 
 def support_end(values: Dict[str, str]) -> Optional[str]:
     """Return ``SUPPORT_END`` (an ISO date, os-release(5)), or None where none is stated or it is no date."""
+    match = _DATE.match(values.get("SUPPORT_END", ""))
     try:
-        return datetime.strptime(values.get("SUPPORT_END", ""), "%Y-%m-%d").strftime("%Y-%m-%d")
+        return date(*(int(number) for number in match.groups())).isoformat() if match else None
     except ValueError:
         return None
 
@@ -74,7 +78,7 @@ def image(root: str) -> Optional[str]:
 
 
 def usr_read_only(mounts: str) -> bool:
-    """Return whether /usr is read-only by a table of mounts in fstab(5)'s form; of two on one point the last is seen."""
+    """Return whether a table of mounts (fstab(5)) has /usr read-only; of two mounts on one point the last is seen."""
     options: Dict[str, List[str]] = {}
     for line in mounts.split("\n"):
         fields = line.split(" ")
