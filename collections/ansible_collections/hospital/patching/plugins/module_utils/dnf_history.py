@@ -20,17 +20,19 @@ History = NamedTuple("History", [("origins", Dict[Nevra, str]), ("automatic", Di
 PATH = "var/lib/dnf/history.sqlite"
 #: libdnf's TransactionItemReason: DEPENDENCY and WEAK_DEPENDENCY; what has no reason counts as the user's.
 _AUTOMATIC = (1, 4)
-#: libdnf's TransactionItemAction: DOWNGRADED, OBSOLETED, UPGRADED and REINSTALLED are the packages that left.
+#: libdnf's TransactionItemAction: DOWNGRADED, OBSOLETED and UPGRADED are the versions that left.
+_LEFT = (3, 5, 7)
+_REMOVE, _REASON_CHANGE = 8, 11
+#: 10 is REINSTALLED, the same package as in the row of its reinstallation.
 _QUERY = """
 SELECT rpm.name, rpm.epoch, rpm.version, rpm.release, rpm.arch, repo.repoid, trans_item.action, trans_item.reason
 FROM trans_item
 JOIN trans ON trans.id = trans_item.trans_id
 JOIN rpm ON rpm.item_id = trans_item.item_id
 LEFT JOIN repo ON repo.id = trans_item.repo_id
-WHERE trans_item.action NOT IN (3, 5, 7, 10) AND trans.state = 1
+WHERE trans_item.action <> 10 AND trans.state = 1
 ORDER BY trans_item.trans_id, trans_item.id
 """
-_REMOVE, _REASON_CHANGE = 8, 11
 #: A host's whole life in dnf: a row is 200 bytes here.
 _ROWS = 1000000
 
@@ -87,12 +89,15 @@ def fold(rows: List[Any]) -> History:
     """Return the state after ``rows`` of :data:`_QUERY`, as libdnf's ``resolveTransactionItemReason`` judges it."""
     history = History({}, {})
     for name, epoch, version, release, arch, repository, action, reason in rows:
+        package = (name, epoch or 0, version, release, arch)
+        if action in _LEFT or action == _REMOVE:
+            history.origins.pop(package, None)
+        elif action != _REASON_CHANGE and repository:
+            history.origins[package] = repository
         if action == _REMOVE:
             history.automatic.pop((name, arch), None)
-            continue
-        history.automatic[(name, arch)] = reason in _AUTOMATIC
-        if action != _REASON_CHANGE and repository:
-            history.origins[(name, epoch or 0, version, release, arch)] = repository
+        elif action not in _LEFT:
+            history.automatic[(name, arch)] = reason in _AUTOMATIC
     return history
 
 

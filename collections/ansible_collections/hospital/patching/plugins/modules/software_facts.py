@@ -38,9 +38,20 @@ ansible_facts:
       returned: always
       contains:
         os:
-          description: C(id), C(version_id), C(codename), C(pretty_name) and C(architecture).
+          description:
+            - C(id), C(version_id), C(codename), C(pretty_name) and C(architecture).
+            - C(support_end) is the day on which the vendor ends support, where os-release states it, else null.
+            - C(image) is C(ostree), C(read_only) for a C(/usr) that is mounted so, or null where packages are changed
+              in place.
           type: dict
-          sample: {id: debian, version_id: "12", codename: bookworm, pretty_name: Debian 12, architecture: amd64}
+          sample:
+            id: debian
+            version_id: "12"
+            codename: bookworm
+            pretty_name: Debian 12
+            architecture: amd64
+            support_end: null
+            image: null
         kernel:
           description: The release that is C(running), and those C(installed), the oldest first.
           type: dict
@@ -54,10 +65,75 @@ ansible_facts:
           type: str
           sample: "2026-11-01T04:12:09Z"
         packages:
-          description: C(name), C(arch), C(version), C(automatic), C(held) and C(status) of every package.
+          description:
+            - Every package as C(dpkg-query -W) and C(rpm -qa) list them, sorted by manager, name and architecture.
+            - Where only some could be read, these are here and C(errors) says what is missing.
           type: list
           elements: dict
-          sample: [{name: bash, arch: amd64, version: 5.2.15-2+b9, automatic: false, held: false, status: installed}]
+          contains:
+            manager:
+              description: C(dpkg) or C(rpm).
+              type: str
+            name:
+              description: Its name.
+              type: str
+            arch:
+              description: Its architecture; null for rpm's C(gpg-pubkey), which stands for an imported key.
+              type: str
+            version:
+              description: As dpkg has it; of rpm C([epoch:]version-release), without an epoch of 0.
+              type: str
+            epoch:
+              description: The epoch as a number; 0 if there is none.
+              type: int
+            source:
+              description: The source package that it was built from.
+              type: str
+            source_version:
+              description: The version of that; of rpm without epoch.
+              type: str
+            origin:
+              description:
+                - Of dpkg the repository that offers exactly this version, as C(label:version/suite), from the lists
+                  that apt keeps.
+                - Of rpm the repository that dnf or zypper installed it from, else C(vendor:) and the vendor's name.
+                - Null where none is known.
+              type: str
+            installed_bytes:
+              description: What its files take, as the package states; 0 if they were removed.
+              type: int
+            installed_at:
+              description: When this version was installed, in UTC; null if it is not known or the files were removed.
+              type: str
+            automatic:
+              description: Whether it came as another's dependency; null where nobody keeps account of that.
+              type: bool
+            held:
+              description: Whether something keeps it at its version.
+              type: bool
+            held_by:
+              description: C(dpkg hold), C(dnf versionlock), C(zypper lock) or null.
+              type: str
+            status:
+              description:
+                - dpkg's state; C(config-files) is a removed package whose configuration remains.
+                - Of rpm always C(installed).
+              type: str
+          sample:
+            - manager: dpkg
+              name: bash
+              arch: amd64
+              version: 5.2.15-2+b13
+              epoch: 0
+              source: bash
+              source_version: 5.2.15-2
+              origin: Debian:12.15/oldstable
+              installed_bytes: 7335936
+              installed_at: "2026-07-11T10:16:00Z"
+              automatic: false
+              held: false
+              held_by: null
+              status: installed
         replaced_libraries:
           description: C(pid), C(command), C(unit) and C(files) of processes that run replaced files.
           type: list

@@ -2,6 +2,7 @@
 """Every package that dpkg knows, read from its own files and apt's."""
 
 import os
+import re
 from typing import Any, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import PRESENT, DpkgDatabase
@@ -9,6 +10,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_lists
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.stamps import stamp
+
+_EPOCH = re.compile(r"([0-9]{1,10}):")
 
 
 def present(root: str) -> bool:
@@ -56,8 +59,8 @@ def entries(host: Host) -> Tuple[List[Dict[str, Any]], List[str]]:
 
 def epoch(version: str) -> int:
     """Return the epoch of a version (deb-version(7)): 0 if there is none or it is no number."""
-    before, colon, _rest = version.partition(":")
-    return int(before) if colon and before.isdigit() else 0
+    match = _EPOCH.match(version)
+    return int(match.group(1)) if match else 0
 
 
 def _told(damage: List[str], unread: List[str]) -> List[str]:

@@ -5,7 +5,10 @@ import os
 import shutil
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import (
     DpkgDatabase,
     holds,
@@ -128,3 +131,82 @@ def test_files_of_a_package(root):
     assert database.files("libssl3", "amd64") == ["/.", "/usr/lib/x"]
     assert database.files("tzdata", "all") == ["/usr/share/zoneinfo"]
     assert database.files("nothing", "all") == []
+
+
+def test_removed_packages_as_dpkg_writes_them():
+    packages, problems = parse_status(recorded("dpkg_status_removed.txt"))
+    assert problems == []
+    assert [(package.name, package.want, package.status, package.version) for package in packages] == [
+        ("kept", "hold", "installed", "1:2.0-1"),
+        ("removed", "deinstall", "config-files", "1:2.0-1"),
+    ]
+    assert (packages[0].source, packages[0].source_version) == ("src", "1.9")
+
+
+FIELD = st.sampled_from(
+    ["Package", "Status", "Version", "Architecture", "Source", "Installed-Size", "X-Package", "Pack"]
+)
+VALUE = st.sampled_from(
+    ["a", "install ok installed", "hold ok config-files", "1:2", "b (3)", "7", "", "Package: x", "\xff"]
+)
+LINES = st.one_of(
+    st.builds("{}: {}".format, FIELD, VALUE),
+    st.builds("{}:{}".format, FIELD, VALUE),
+    st.builds(" {}: {}".format, FIELD, VALUE),
+    st.sampled_from(["rubbish", " .", "", "Status: install ok installed", "Package: a"]),
+)
+
+
+@given(st.lists(LINES, max_size=30))
+def test_searching_fields_equals_splitting_paragraphs(lines):
+    """Each paragraph with its first of a repeated field, by the slow parser."""
+    text = "\n".join(lines)
+    expected = []
+    for fields in deb822.paragraphs("\n\n".join(_first_of_each(block) for block in text.split("\n\n"))):
+        words = fields.get("Status", "").split()
+        if fields.get("Package", "").split("\n")[0] and len(words) == 3:
+            expected.append((fields["Package"], words[0], words[2], fields.get("Version", "")))
+    found = [(package.name, package.want, package.status, package.version) for package in parse_status(text)[0]]
+    assert found == [entry for entry in expected if entry[3] or entry[2] == "config-files"]
+
+
+def _first_of_each(block):
+    seen, kept = set(), []
+    for line in block.split("\n"):
+        name = line.partition(":")[0]
+        if name not in seen and line[:1] != " ":
+            kept.append(line)
+        seen.add(name)
+    return "\n".join(kept)
+
+
+@pytest.mark.parametrize(("size", "expected"), [("7", 7168), ("", 0), ("-1", 0), ("\u0667", 0), ("9" * 5000, 0)])
+def test_a_size_that_is_no_number(size, expected):
+    text = "Package: a\nStatus: install ok installed\nVersion: 1\nInstalled-Size: {}\n".format(size)
+    assert parse_status(text)[0][0].installed_bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "native"),
+    [
+        ("Package: dpkg\nArchitecture: arm64\n\nPackage: x\nArchitecture: all\n", "arm64"),
+        ("Package: x\nArchitecture: all\n\nPackage: dpkg\nArchitecture: arm64", "arm64"),
+        ("Package: dpkg-dev\nArchitecture: all\n", ""),
+        ("Package: dpkg\n\nPackage: x\nArchitecture: all\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_native_architecture_alone(root, text, native):
+    (root / "var/lib/dpkg/status").write_text(text)
+    assert DpkgDatabase(str(root)).native() == native
+
+
+def test_when_a_package_was_unpacked(root):
+    for name, seconds in (("libssl3:amd64.list", 1000), ("libssl3.list", 1), ("tzdata.list", 2000)):
+        (root / "var/lib/dpkg/info" / name).write_text("")
+        os.utime(str(root / "var/lib/dpkg/info" / name), (0, seconds))
+    database = DpkgDatabase(str(root))
+    assert database.written("libssl3", "amd64") == 1000
+    assert database.written("tzdata", "all") == 2000
+    assert database.written("nothing", "all") is None
+    assert database.written("a\x00b", "all") is None

@@ -42,11 +42,19 @@ def test_packages_and_system(host):
         "tzdata",
     ]
     assert facts["packages"][3] == {
+        "manager": "dpkg",
         "name": "libssl3",
         "arch": "amd64",
         "version": "3.0.20-1~deb12u2",
+        "epoch": 0,
+        "source": "openssl",
+        "source_version": "3.0.20-1~deb12u2",
+        "origin": None,
+        "installed_bytes": 6174720,
+        "installed_at": None,
         "automatic": True,
         "held": False,
+        "held_by": None,
         "status": "installed",
     }
     assert facts["kernel"]["installed"] == []
