@@ -83,18 +83,23 @@ _NOTHING = Memory(lambda package: None, lambda package: None)
 
 
 def _memory(root: str) -> Memory:
-    """Return dnf's memory, else libzypp's; without either nobody knows.
+    """Return what dnf remembers, and of packages that it did not touch what libzypp does.
 
-    dnf counts a package that it did not install as wanted by the user, so it is not automatic.
+    dnf counts a package that it did not install as wanted by the user, so it is not
+    automatic. Without either nobody knows.
     """
-    if dnf_history.present(root):
-        history = dnf_history.read(root)
-        return Memory(
-            lambda package: history.origins.get(package[:4] + (package.arch or "",)),
-            lambda package: history.automatic.get((package.name, package.arch or ""), False),
-        )
-    origins, automatic = zypp_history.origins(root), zypp_history.automatic(root)
-    return Memory(
-        lambda package: origins.get((package.name, evr(package), package.arch or "")),
-        lambda package: None if automatic is None else package.name in automatic,
-    )
+    dnf = dnf_history.read(root) if dnf_history.present(root) else None
+    zypp_origins, zypp_automatic = zypp_history.origins(root), zypp_history.automatic(root)
+
+    def origin(package: RpmPackage) -> Optional[str]:
+        arch = package.arch or ""
+        found = dnf.origins.get((package.name, package.epoch, package.version, package.release, arch)) if dnf else None
+        return found or zypp_origins.get((package.name, evr(package), arch))
+
+    def automatic(package: RpmPackage) -> Optional[bool]:
+        reason = dnf.automatic.get((package.name, package.arch or "")) if dnf else None
+        if reason is None and zypp_automatic is not None:
+            return package.name in zypp_automatic
+        return False if reason is None and dnf else reason
+
+    return Memory(origin, automatic)

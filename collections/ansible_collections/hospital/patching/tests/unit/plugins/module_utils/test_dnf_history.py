@@ -6,6 +6,7 @@ The last package came back by ``rpm -i`` after dnf had removed it.
 
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_a_damaged_history_is_an_error(root, content):
 
 
 def test_a_python_without_sqlite_is_an_error(root, monkeypatch):
-    monkeypatch.setattr(dnf_history, "sqlite3", None)
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
     with pytest.raises(PatchingError, match="no sqlite3"):
         dnf_history.read(str(root))
 

@@ -170,6 +170,13 @@ def test_searching_fields_equals_splitting_paragraphs(lines):
     assert found == [entry for entry in expected if entry[3] or entry[2] == "config-files"]
 
 
+@given(st.binary(max_size=200), st.integers(0, 6000))
+def test_rubbish_costs_at_most_the_paragraphs_that_it_meets(rubbish, place):
+    text = recorded("dpkg_status.txt").encode("utf-8")
+    packages, problems = parse_status((text[:place] + rubbish + text[place:]).decode("utf-8", "replace"))
+    assert len(packages) + len(problems) >= 5
+
+
 def _first_of_each(block):
     seen, kept = set(), []
     for line in block.split("\n"):
