@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""npm's global packages, read from their package.json (npm's folders(7)); node is not started."""
+
+import glob
+import json
+import os
+from typing import Any, Dict, List, Sequence
+
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
+from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
+
+PREFIXES = (
+    "/usr",
+    "/usr/local",
+    "/opt/*",
+    "/usr/local/node*",
+    "/usr/local/n/versions/node/*",
+    "/root/.nvm/versions/node/*",
+    "/home/*/.nvm/versions/node/*",
+    "/root/.npm-global",
+    "/home/*/.npm-global",
+)
+LIMIT_BYTES = 1024 * 1024
+PACKAGES = 5000
+
+
+def collect(host: Host, prefixes: Sequence[str] = PREFIXES) -> List[Dict[str, Any]]:
+    """Return ``[{name, version, path}]`` sorted by path; scoped packages are named ``@scope/name``.
+
+    Raises:
+        PartialError: a package.json is damaged or too large, or there are too many.
+    """
+    found, problems = [], []
+    paths = set()
+    for prefix in prefixes:
+        for scope in ("", "@*/"):
+            pattern = "{}/lib/node_modules/{}*/package.json".format(prefix, scope)
+            paths.update(glob.glob(below(host.root, pattern)))
+    base = len(host.root.rstrip("/"))
+    for path in sorted(paths)[:PACKAGES]:
+        inside = path[base:]
+        if os.path.islink(os.path.dirname(path)):
+            continue  # `npm link`: a developer's own directory
+        try:
+            fields = json.loads(head(host.root, inside, LIMIT_BYTES) or "")
+            name, version = fields["name"], fields["version"]
+            if not isinstance(name, str) or not isinstance(version, str):
+                raise ValueError("name and version are no texts")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            problems.append("{}: {}: {}".format(inside, type(error).__name__, str(error)[:100]))
+            continue
+        found.append({"name": name, "version": version, "path": os.path.dirname(inside)})
+    if len(paths) > PACKAGES:
+        problems.append("{} packages, more than {}".format(len(paths), PACKAGES))
+    return list(whole("npm packages", found, problems))

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Python environments beside the system's own, read from their files; no Python is started.
+
+Sources: PEP 405 (pyvenv.cfg), PEP 376 and the core metadata (``*.dist-info/METADATA``),
+setuptools' ``*.egg-info``, conda's ``conda-meta/<name>-<version>-<build>.json``.
+"""
+
+import os
+import re
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
+from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
+from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import USUAL, Limits, TreeWalk
+
+ROOTS = ("/opt", "/srv", "/usr/local", "/home/*", "/root", "/var/lib", "/var/www")
+#: Environments and packages of one environment that are told; a host with more is said to be incomplete.
+ENVIRONMENTS = 500
+PACKAGES = 5000
+
+_LIBRARY = re.compile(r"(?:python|pypy)([0-9]+(?:\.[0-9]+)?)t?\Z")
+_SITES = ("site-packages", "dist-packages")
+_RECORDS = (
+    (".dist-info", "METADATA"),
+    (".egg-info", "PKG-INFO"),
+    (".egg", "EGG-INFO/PKG-INFO"),
+)
+
+
+def parse_metadata(text: str) -> Tuple[str, str]:
+    """Return name and version from the head of a METADATA or PKG-INFO file; empty where not stated."""
+    fields: Dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            break
+        name, _colon, value = line.partition(":")
+        fields.setdefault(name.lower(), value.strip())
+    return fields.get("name", ""), fields.get("version", "")
+
+
+def parse_pyvenv(text: str) -> str:
+    """Return the Python version that a pyvenv.cfg states (venv: ``version``, virtualenv and uv: ``version_info``)."""
+    for line in text.splitlines():
+        name, _equals, value = line.partition("=")
+        if name.strip() in ("version", "version_info"):
+            return ".".join(value.strip().split(".")[:3])
+    return ""
+
+
+class _Environments:
+    """The environments found so far, by path and library."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.found: Dict[Tuple[str, str], Dict[str, Any]] = {}
+        self.problems: List[str] = []
+
+    def add(self, path: str, python: str, library: str = "") -> Dict[str, Any]:
+        new = {"path": path, "python": python or None, "packages": []}
+        return self.found.setdefault((path, library), new)
+
+    def add_site(self, environment: Dict[str, Any], site: str) -> None:
+        packages = environment["packages"]
+        for name in self._names(site):
+            stem, suffix = os.path.splitext(name)
+            for ending, record in _RECORDS:
+                if suffix == ending:
+                    packages.append(self._package(os.path.join(site, name), record, stem))
+        self._limit(environment)
+
+    def add_conda(self, path: str) -> None:
+        environment = self.add(path, "")
+        for name in self._names(os.path.join(path, "conda-meta")):
+            parts = name[: -len(".json")].rsplit("-", 2) if name.endswith(".json") else []
+            if len(parts) == 3:
+                environment["packages"].append({"name": parts[0], "version": parts[1]})
+                if parts[0] == "python":
+                    environment["python"] = parts[1]
+        self._limit(environment)
+
+    def sites(self, prefix: str) -> Iterator[Tuple[str, str]]:
+        """Yield ``(Python version, path)`` of the package directories of one prefix."""
+        for lib in ("lib", "lib64"):
+            base = os.path.join(prefix, lib)
+            if os.path.islink(below(self.root, base)):
+                continue
+            for name in self._names(base):
+                match = _LIBRARY.match(name)
+                for site in _SITES if match else ():
+                    if match and os.path.isdir(below(self.root, os.path.join(base, name, site))):
+                        yield match.group(1), os.path.join(base, name, site)
+
+    def _limit(self, environment: Dict[str, Any]) -> None:
+        if len(environment["packages"]) > PACKAGES:
+            del environment["packages"][PACKAGES:]
+            self.problems.append("{} has more than {} packages".format(environment["path"], PACKAGES))
+
+    def _package(self, path: str, record: str, stem: str) -> Dict[str, Any]:
+        text = head(self.root, os.path.join(path, record), 8192)
+        if text is None and path.endswith(".egg-info"):
+            text = head(self.root, path, 8192)  # distutils wrote a file
+        name, version = parse_metadata(text or "")
+        if not (name and version):
+            # Named name-version by PEP 376; what setuptools adds (-py3.9) is not the version's.
+            parts = stem.split("-")
+            name, version = parts[0], parts[1] if len(parts) > 1 else ""
+        return {"name": name, "version": version or None}
+
+    def _names(self, path: str) -> List[str]:
+        try:
+            return sorted(os.listdir(below(self.root, path)))
+        except OSError:
+            return []
+
+
+def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = USUAL) -> List[Dict[str, Any]]:
+    """Return ``[{path, python, packages: [{name, version}]}]`` sorted by path; unknown versions are None.
+
+    Raises:
+        PartialError: a limit was reached or a directory is not readable.
+    """
+    environments = _Environments(host.root)
+    walk = TreeWalk(host, limits)
+    for directory in walk.walk(roots, lambda name: name == "pyvenv.cfg"):
+        path, inner = directory.path, directory.directories
+        if len(environments.found) >= ENVIRONMENTS:
+            environments.problems.append("more than {} environments".format(ENVIRONMENTS))
+            break
+        if directory.files:
+            version = parse_pyvenv(head(host.root, os.path.join(path, "pyvenv.cfg"), 8192) or "")
+            found = environments.add(path, version)
+            for _version, site in environments.sites(path):
+                environments.add_site(found, site)
+            inner.clear()
+        elif "conda-meta" in inner:
+            environments.add_conda(path)
+            for _version, site in environments.sites(path):
+                environments.add_site(environments.add(path, ""), site)
+            inner[:] = [name for name in inner if name == "envs"]
+        else:
+            if any(name in ("lib", "lib64") for name in inner):
+                for version, site in environments.sites(path):
+                    environments.add_site(environments.add(path, version, version), site)
+            # Those are told now; a package directory without an interpreter's layout is told by itself.
+            libraries = os.path.basename(path) in ("lib", "lib64")
+            for name in list(inner):
+                if name in _SITES:
+                    site = os.path.join(path, name)
+                    environments.add_site(environments.add(site, ""), site)
+                if name in _SITES or (libraries and _LIBRARY.match(name)):
+                    inner.remove(name)
+    found_all = [environment for _key, environment in sorted(environments.found.items())]
+    for environment in found_all:
+        unique = {(package["name"].lower(), package["version"] or ""): package for package in environment["packages"]}
+        environment["packages"] = [package for _key, package in sorted(unique.items())]
+    told = [environment for environment in found_all if environment["packages"] or environment["python"]]
+    return list(whole("Python environments", told, walk.problems + environments.problems))
