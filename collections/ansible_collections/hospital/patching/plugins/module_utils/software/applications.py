@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applications of the catalogue that are on this host; none of them is started."""
+
+import glob
+import os
+import re
+from typing import Any, Dict, List, Optional, Sequence
+
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.application_catalogue import Entry, entries
+from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners
+from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
+
+#: Found by one entry; more are a pattern that is too wide.
+FOUND = 200
+
+
+def collect(host: Host, more: Sequence[Dict[str, Any]] = (), owners: Optional[Owners] = None) -> List[Dict[str, Any]]:
+    """Return ``[{name, path, version, product, advice, package}]`` sorted by path.
+
+    Args:
+        more: the site's own catalogue entries.
+
+    ``version`` is None where it cannot be read; ``package`` is the package that
+    owns the path, None for what was unpacked by hand.
+
+    Raises:
+        PatchingError: an entry of ``more`` has not the catalogue's shape, or rpm does not answer.
+    """
+    base = os.path.realpath(host.root).rstrip("/")
+    found: Dict[str, Dict[str, Any]] = {}
+    for entry in entries(more):
+        for path in sorted({path for pattern in entry.globs for path in glob.glob(below(host.root, pattern))})[:FOUND]:
+            real = os.path.realpath(path)
+            inside = real[len(base) :]
+            # A link beside the application (firefox -> firefox-128.0) is no second one.
+            if (real + "/").startswith(base + "/") and inside not in found and _is_it(host.root, entry, inside):
+                found[inside] = {
+                    "name": entry.name,
+                    "path": inside,
+                    "version": _version(host.root, entry, inside),
+                    "product": entry.product,
+                    "advice": entry.advice,
+                }
+    owned = (owners or Owners(host)).of(found) if found else {}
+    for path, application in found.items():
+        application["package"] = owned.get(path)
+    return [application for _path, application in sorted(found.items())]
+
+
+def _is_it(root: str, entry: Entry, path: str) -> bool:
+    """Return whether ``path`` is the application and not just named like it: its version file proves a directory."""
+    full = below(root, path)
+    if os.path.isfile(full) or entry.version_file is None:
+        return os.path.isfile(full) or os.path.isdir(full)
+    return os.path.isfile(os.path.join(full, entry.version_file))
+
+
+def _version(root: str, entry: Entry, path: str) -> Optional[str]:
+    if entry.version_pattern is None:
+        return None
+    text: Optional[str] = path
+    if entry.version_file is not None:
+        directory = path if os.path.isdir(below(root, path)) else os.path.dirname(path)
+        text = head(root, os.path.join(directory, entry.version_file))
+    match = re.search(entry.version_pattern, text or "")
+    return match.group(1) if match else None
