@@ -128,5 +128,7 @@ def collect(host: Host) -> List[Dict[str, Any]]:
             found += engine(host)
         except (PatchingError, OSError, ValueError, RecursionError) as error:
             problems.append("{}: {}".format(name, error))
+    # podman tells of an image once for each of its names.
+    found = list({(image["engine"], image["id"]): image for image in found}.values())
     found.sort(key=lambda image: (image["engine"], image["names"], image["id"]))
     return list(whole("container images", found, problems))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System-wide flatpaks, applications and runtimes; ``flatpak list`` separates columns by tabs when not on a terminal."""
+"""Flatpaks of the system, also runtimes: ``flatpak list`` separates columns by tabs when not on a terminal."""
 
 import os
 from typing import Any, Dict, List

@@ -1,267 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Java archives that carry a vulnerable library, also in archives within archives. Runs only when asked for.
+"""Java archives on this host that carry a vulnerable library. Runs only when asked for: it reads every archive."""
 
-A library is known by the name of its archive (``log4j-core-2.14.1.jar``) and,
-in shaded and unpacked copies, by Maven's ``META-INF/maven/<group>/<artifact>/pom.properties``.
-Everything is bounded: a hostile archive becomes a row of ``not_read``.
-"""
-
-import lzma
 import os
-import re
-import shutil
-import struct
-import tempfile
-import zipfile
-import zlib
-from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Sequence
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import tree_walk
-from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
-from ansible_collections.hospital.patching.plugins.module_utils.software.vulnerable_libraries import (
-    MARKERS,
-    Library,
-    libraries,
+from ansible_collections.hospital.patching.plugins.module_utils.software.archive_scan import (
+    ARCHIVES,
+    LIMITS,
+    POM,
+    Limits,
+    Scan,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
+from ansible_collections.hospital.patching.plugins.module_utils.software.vulnerable_libraries import libraries
 
 ROOTS = ("/opt", "/srv", "/usr/local", "/usr/share", "/var/lib", "/var/www", "/home/*", "/root")
-ARCHIVES = (".jar", ".war", ".ear", ".sar", ".par", ".kar", ".hpi", ".jpi", ".nar")
-
-#: For one file on the disk and all that is inside it, except for ``rows``, which is for the whole scan.
-Limits = NamedTuple(
-    "Limits",
-    [
-        ("depth", int),
-        ("entries", int),
-        ("index_bytes", int),
-        ("member_bytes", int),
-        ("total_bytes", int),
-        ("ratio", int),
-        ("memory_bytes", int),
-        ("rows", int),
-    ],
-)
-MIB = 1024 * 1024
-LIMITS = Limits(4, 200000, 16 * MIB, 512 * MIB, 2048 * MIB, 200, 4 * MIB, 10000)
-#: Left free where larger members are unpacked for the moment of looking into them.
-RESERVE_BYTES = 1024 * MIB
-
-_POM = re.compile(r"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties\Z")
-_NAMED = re.compile(r"(.+?)-([0-9][^/]*?)(-tests?)?\.jar\Z")
-#: All that zipfile raises on broken, encrypted or unknown archives.
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    EOFError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-)
-
-
-class _TooMuchError(Exception):
-    """A limit was reached; the text says which."""
-
-
-class _Capped:
-    """A file whose single reads are bounded: zipfile reads an archive's whole index in one."""
-
-    def __init__(self, handle: IO[bytes], limit_bytes: int) -> None:
-        self.handle = handle
-        self.limit_bytes = limit_bytes
-        self.seek = handle.seek
-        self.tell = handle.tell
-
-    def read(self, size: int = -1) -> bytes:
-        if 0 <= size <= self.limit_bytes:
-            return self.handle.read(size)
-        data = self.handle.read(self.limit_bytes + 1)
-        if len(data) > self.limit_bytes:
-            raise _TooMuchError("its index is larger than {} bytes".format(self.limit_bytes))
-        return data
-
-    def seekable(self) -> bool:
-        return True
-
-
-class _File:
-    """One file on the disk, with what is left of its limits."""
-
-    def __init__(self, path: str, limits: Limits, within_time: Callable[[], None]) -> None:
-        self.path = path
-        self.within_time = within_time
-        self.entries = limits.entries
-        self.total = limits.total_bytes
-
-    def take_entries(self, count: int) -> None:
-        self.within_time()
-        self.entries -= count
-        if self.entries < 0:
-            raise _TooMuchError("more entries than the limit")
-
-    def take_bytes(self, count: int) -> None:
-        self.within_time()
-        self.total -= count
-        if self.total < 0:
-            raise _TooMuchError("unpacks to more bytes than the limit")
-
-
-class Scan:
-    """A scan over files; ``found`` and ``not_read`` fill as it goes."""
-
-    def __init__(
-        self, clock: Clock, known: Dict[str, Library], limits: Limits, deadline: float, spool: Optional[str]
-    ) -> None:
-        self.clock = clock
-        self.known = known
-        self.limits = limits
-        self.deadline = deadline
-        self.spool = spool
-        self.found: Dict[Tuple[str, Tuple[str, ...], str], Dict[str, Any]] = {}
-        self.not_read: List[Dict[str, Any]] = []
-        self.archives = 0
-
-    def look_at(self, path: str, full: str) -> None:
-        """Scan the file ``full``, known to the host as ``path``."""
-        file = _File(path, self.limits, self._within_time)
-        self._name(file, [], os.path.basename(path))
-        try:
-            with open(full, "rb") as handle:
-                self._archive(file, handle, [])
-        except _TooMuchError as error:
-            self._unread(path, [], str(error))
-        except _UNREADABLE as error:
-            self._unread(path, [], "{}: {}".format(type(error).__name__, error))
-
-    def properties(self, path: str, text: Optional[str]) -> None:
-        """Take an unpacked pom.properties into account."""
-        match = _POM.match(path)
-        if match and self._known(match):
-            self._stated(_File(path, self.limits, self._within_time), [], match.group(2), text or "")
-
-    def _archive(self, file: _File, handle: IO[bytes], inside: List[str]) -> None:
-        self.archives += 1
-        capped: Any = _Capped(handle, self.limits.index_bytes)
-        with zipfile.ZipFile(capped) as archive:
-            members = archive.infolist()
-            file.take_entries(len(members))
-            nested = []
-            marked = set()
-            told = set()
-            for member in members:
-                name = member.filename
-                if name.lower().endswith(ARCHIVES):
-                    nested.append(member)
-                elif name.endswith("/pom.properties"):
-                    match = _POM.match(name)
-                    if match and self._known(match):
-                        text = self._member(file, archive, member, inside)
-                        if text is not None:
-                            self._stated(file, inside, match.group(2), text)
-                            told.add(match.group(2))
-                elif name in MARKERS:
-                    marked.add(MARKERS[name])
-            own = _NAMED.match(os.path.basename(inside[-1] if inside else file.path))
-            for artifact in marked - told - ({own.group(1)} if own else set()):
-                self._tell(file, inside, artifact, None)
-            for member in nested:
-                self._name(file, inside + [member.filename], os.path.basename(member.filename))
-                self._nested(file, archive, member, inside + [member.filename])
-
-    def _nested(self, file: _File, archive: zipfile.ZipFile, member: zipfile.ZipInfo, inside: List[str]) -> None:
-        if len(inside) > self.limits.depth:
-            self._unread(file.path, inside, "nested deeper than {}".format(self.limits.depth))
-            return
-        try:
-            with tempfile.SpooledTemporaryFile(self.limits.memory_bytes, dir=self.spool) as copy:
-                self._unpack(file, archive, member, copy)
-                copy.seek(0)
-                self._archive(file, copy, inside)
-        except _UNREADABLE as error:
-            self._unread(file.path, inside, "{}: {}".format(type(error).__name__, error))
-
-    def _unpack(self, file: _File, archive: zipfile.ZipFile, member: zipfile.ZipInfo, copy: Any) -> None:
-        """Copy a member out, as long as it stays within the limits whatever its header promised."""
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("compressed by method {}, which Java does not read".format(member.compress_type))
-        if member.file_size > self.limits.member_bytes:
-            raise ValueError("larger than {} bytes".format(self.limits.member_bytes))
-        if member.file_size > self.limits.memory_bytes:
-            free = shutil.disk_usage(self.spool or tempfile.gettempdir()).free
-            if free < member.file_size + RESERVE_BYTES:
-                raise ValueError("no room to unpack {} bytes".format(member.file_size))
-        size = 0
-        with archive.open(member) as source:
-            while True:
-                data = source.read(65536)
-                if not data:
-                    return
-                size += len(data)
-                file.take_bytes(len(data))
-                if size > MIB and size > self.limits.ratio * max(member.compress_size, 1):
-                    raise _TooMuchError("{} unpacks to more than {} times its size".format(
-                        member.filename, self.limits.ratio
-                    ))  # fmt: skip
-                copy.write(data)
-
-    def _member(
-        self, file: _File, archive: zipfile.ZipFile, member: zipfile.ZipInfo, inside: List[str]
-    ) -> Optional[str]:
-        try:
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError("compressed by method {}".format(member.compress_type))
-            with archive.open(member) as source:
-                data = source.read(65536)
-        except _UNREADABLE as error:
-            self._unread(file.path, inside + [member.filename], "{}: {}".format(type(error).__name__, error))
-            return None
-        file.take_bytes(len(data))
-        return data.decode("utf-8", "replace")
-
-    def _known(self, pom: Any) -> bool:
-        library = self.known.get(pom.group(2))
-        return library is not None and library.from_group(pom.group(1))
-
-    def _name(self, file: _File, inside: List[str], name: str) -> None:
-        match = _NAMED.match(name)
-        if match and match.group(1) in self.known and not match.group(2).endswith(("-sources", "-javadoc")):
-            self._tell(file, inside, match.group(1), match.group(2))
-
-    def _stated(self, file: _File, inside: List[str], artifact: str, text: str) -> None:
-        match = re.search(r"^version\s*[=:]\s*(\S+)", text, re.MULTILINE)
-        if match:
-            # What the build stated is surer than a name: it replaces, also by "not vulnerable".
-            self.found.pop((file.path, tuple(inside), artifact), None)
-            self._tell(file, inside, artifact, match.group(1))
-
-    def _tell(self, file: _File, inside: List[str], artifact: str, version: Optional[str]) -> None:
-        cves = self.known[artifact].cves(version)
-        if not cves:
-            return
-        if len(self.found) >= self.limits.rows:
-            raise _TooMuchError("more than {} findings".format(self.limits.rows))
-        self.found[file.path, tuple(inside), artifact] = {
-            "path": file.path,
-            "inside": list(inside),
-            "library": artifact,
-            "version": version,
-            "cves": cves,
-        }
-
-    def _unread(self, path: str, inside: List[str], reason: str) -> None:
-        if len(self.not_read) < self.limits.rows:
-            self.not_read.append({"path": path, "inside": list(inside), "reason": reason[:300]})
-
-    def _within_time(self) -> None:
-        if self.clock.monotonic() > self.deadline:
-            raise _TooMuchError("the scan's time is over")
 
 
 def collect(
@@ -281,7 +36,7 @@ def collect(
     Raises:
         PatchingError: an entry of ``more`` has not the table's shape.
     """
-    temporary = below(host.root, "var/tmp")  # noqa: S108 - a disk, where /tmp may be memory
+    temporary = below(host.root, "var/tmp")  # a disk, where /tmp may be memory
     spool = temporary if os.access(temporary, os.W_OK) else None
     scan = Scan(host.clock, libraries(more), limits, host.clock.monotonic() + limit_s, spool)
     walk = tree_walk.TreeWalk(host, tree_walk.Limits(16, 500000, limit_s))
@@ -289,7 +44,7 @@ def collect(
         for name in directory.files:
             path = os.path.join(directory.path, name)
             if name == "pom.properties":
-                if _POM.match(path):
+                if POM.match(path):
                     scan.properties(path, head(host.root, path))
             else:
                 scan.look_at(path, below(host.root, path))

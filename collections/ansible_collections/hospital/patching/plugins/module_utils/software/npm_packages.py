@@ -4,7 +4,7 @@
 import glob
 import json
 import os
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
@@ -25,6 +25,19 @@ LIMIT_BYTES = 1024 * 1024
 PACKAGES = 5000
 
 
+def parse_package(text: str) -> Tuple[str, str]:
+    """Return name and version of a package.json.
+
+    Raises:
+        ValueError, KeyError, TypeError, RecursionError: it is damaged.
+    """
+    fields = json.loads(text)
+    name, version = fields["name"], fields["version"]
+    if not isinstance(name, str) or not isinstance(version, str):
+        raise ValueError("name and version are no texts")
+    return name, version
+
+
 def collect(host: Host, prefixes: Sequence[str] = PREFIXES) -> List[Dict[str, Any]]:
     """Return ``[{name, version, path}]`` sorted by path; scoped packages are named ``@scope/name``.
 
@@ -43,10 +56,7 @@ def collect(host: Host, prefixes: Sequence[str] = PREFIXES) -> List[Dict[str, An
         if os.path.islink(os.path.dirname(path)):
             continue  # `npm link`: a developer's own directory
         try:
-            fields = json.loads(head(host.root, inside, LIMIT_BYTES) or "")
-            name, version = fields["name"], fields["version"]
-            if not isinstance(name, str) or not isinstance(version, str):
-                raise ValueError("name and version are no texts")
+            name, version = parse_package(head(host.root, inside, LIMIT_BYTES) or "")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             problems.append("{}: {}: {}".format(inside, type(error).__name__, str(error)[:100]))
             continue

@@ -12,7 +12,12 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
-from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import USUAL, Limits, TreeWalk
+from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import (
+    USUAL,
+    Directory,
+    Limits,
+    TreeWalk,
+)
 
 ROOTS = ("/opt", "/srv", "/usr/local", "/home/*", "/root", "/var/lib", "/var/www")
 #: Environments and packages of one environment that are told; a host with more is said to be incomplete.
@@ -57,7 +62,7 @@ class _Environments:
         self.problems: List[str] = []
 
     def add(self, path: str, python: str, library: str = "") -> Dict[str, Any]:
-        new = {"path": path, "python": python or None, "packages": []}
+        new: Dict[str, Any] = {"path": path, "python": python or None, "packages": []}
         return self.found.setdefault((path, library), new)
 
     def add_site(self, environment: Dict[str, Any], site: str) -> None:
@@ -68,6 +73,33 @@ class _Environments:
                 if suffix == ending:
                     packages.append(self._package(os.path.join(site, name), record, stem))
         self._limit(environment)
+
+    def visit(self, directory: Directory) -> None:
+        """Take up what a directory is, and leave only what may hold further environments to be entered."""
+        path, inner = directory.path, directory.directories
+        if directory.files:
+            version = parse_pyvenv(head(self.root, os.path.join(path, "pyvenv.cfg"), 8192) or "")
+            found = self.add(path, version)
+            for _version, site in self.sites(path):
+                self.add_site(found, site)
+            inner.clear()
+            return
+        if "conda-meta" in inner:
+            self.add_conda(path)
+            for _version, site in self.sites(path):
+                self.add_site(self.add(path, ""), site)
+            inner[:] = [name for name in inner if name == "envs"]
+            return
+        if "lib" in inner or "lib64" in inner:
+            for version, site in self.sites(path):
+                self.add_site(self.add(path, version, version), site)
+        # Those are told now; a package directory without an interpreter's layout is told by itself.
+        for name in _SITES:
+            if name in inner:
+                site = os.path.join(path, name)
+                self.add_site(self.add(site, ""), site)
+        libraries = os.path.basename(path) in ("lib", "lib64")
+        inner[:] = [name for name in inner if name not in _SITES and not (libraries and _LIBRARY.match(name))]
 
     def add_conda(self, path: str) -> None:
         environment = self.add(path, "")
@@ -123,33 +155,10 @@ def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = USUAL) ->
     environments = _Environments(host.root)
     walk = TreeWalk(host, limits)
     for directory in walk.walk(roots, lambda name: name == "pyvenv.cfg"):
-        path, inner = directory.path, directory.directories
         if len(environments.found) >= ENVIRONMENTS:
             environments.problems.append("more than {} environments".format(ENVIRONMENTS))
             break
-        if directory.files:
-            version = parse_pyvenv(head(host.root, os.path.join(path, "pyvenv.cfg"), 8192) or "")
-            found = environments.add(path, version)
-            for _version, site in environments.sites(path):
-                environments.add_site(found, site)
-            inner.clear()
-        elif "conda-meta" in inner:
-            environments.add_conda(path)
-            for _version, site in environments.sites(path):
-                environments.add_site(environments.add(path, ""), site)
-            inner[:] = [name for name in inner if name == "envs"]
-        else:
-            if any(name in ("lib", "lib64") for name in inner):
-                for version, site in environments.sites(path):
-                    environments.add_site(environments.add(path, version, version), site)
-            # Those are told now; a package directory without an interpreter's layout is told by itself.
-            libraries = os.path.basename(path) in ("lib", "lib64")
-            for name in list(inner):
-                if name in _SITES:
-                    site = os.path.join(path, name)
-                    environments.add_site(environments.add(site, ""), site)
-                if name in _SITES or (libraries and _LIBRARY.match(name)):
-                    inner.remove(name)
+        environments.visit(directory)
     found_all = [environment for _key, environment in sorted(environments.found.items())]
     for environment in found_all:
         unique = {(package["name"].lower(), package["version"] or ""): package for package in environment["packages"]}

@@ -20,7 +20,7 @@ Directory = NamedTuple("Directory", [("path", str), ("directories", List[str]), 
 Limits = NamedTuple("Limits", [("depth", int), ("directories", int), ("seconds", float)])
 
 LOCAL_DISKS = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "reiserfs", "xfs", "zfs"))
-#: Stores of containers and package managers, caches and sources: their files are told of elsewhere or are not installed.
+#: Stores of containers and package managers, and caches: their files are told of elsewhere or are not installed.
 PRUNED = frozenset(
     (
         "apt",

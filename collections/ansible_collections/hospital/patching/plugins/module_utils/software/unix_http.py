@@ -43,13 +43,7 @@ def get_json(path: str, target: str, timeout_s: float = 10) -> Any:
     connection = _Connection(path, timeout_s)
     try:
         connection.request("GET", target)
-        response = connection.getresponse()
-        body = response.read(LIMIT_BYTES + 1)
-        if response.status != 200:
-            raise ValueError("status {}".format(response.status))
-        if len(body) > LIMIT_BYTES:
-            raise ValueError("more than {} bytes".format(LIMIT_BYTES))
-        return json.loads(body.decode("utf-8", "replace"))
+        return json.loads(_body(connection.getresponse()).decode("utf-8", "replace"))
     except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
         raise PatchingError(
             "{} on {}".format(target, path),
@@ -59,3 +53,12 @@ def get_json(path: str, target: str, timeout_s: float = 10) -> Any:
         )
     finally:
         connection.close()
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    if response.status != 200:
+        raise ValueError("status {}".format(response.status))
+    body = response.read(LIMIT_BYTES + 1)
+    if len(body) > LIMIT_BYTES:
+        raise ValueError("more than {} bytes".format(LIMIT_BYTES))
+    return body
