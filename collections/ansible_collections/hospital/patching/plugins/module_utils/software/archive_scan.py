@@ -62,7 +62,7 @@ _UNREADABLE = (
 
 
 class _TooMuchError(Exception):
-    """A limit was reached; the text says which."""
+    """A limit of the whole file was reached; the text says which."""
 
 
 class _Capped:
@@ -79,7 +79,7 @@ class _Capped:
             return self.handle.read(size)
         data = self.handle.read(self.limit_bytes + 1)
         if len(data) > self.limit_bytes:
-            raise _TooMuchError("its index is larger than {} bytes".format(self.limit_bytes))
+            raise ValueError("its index is larger than {} bytes".format(self.limit_bytes))
         return data
 
     def seekable(self) -> bool:
@@ -201,9 +201,7 @@ class Scan:
                 size += len(data)
                 file.take_bytes(len(data))
                 if size > MIB and size > self.limits.ratio * max(member.compress_size, 1):
-                    raise _TooMuchError("{} unpacks to more than {} times its size".format(
-                        member.filename, self.limits.ratio
-                    ))  # fmt: skip
+                    raise ValueError("unpacks to more than {} times its size".format(self.limits.ratio))
                 copy.write(data)
 
     def _member(

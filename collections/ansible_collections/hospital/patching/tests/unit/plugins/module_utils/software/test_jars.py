@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Vulnerable libraries inside archives, and archives that are made to do harm."""
+
+import io
+import os
+import struct
+import zipfile
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software import jars
+from ansible_collections.hospital.patching.plugins.module_utils.software.archive_scan import LIMITS, MIB
+
+LOG4J = "org.apache.logging.log4j"
+MARKER = "org/apache/logging/log4j/core/lookup/JndiLookup.class"
+
+
+@pytest.fixture
+def host(tmp_path):
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "var/tmp").mkdir(parents=True)
+    return Host(None, Clock(), str(tmp_path), "")
+
+
+def archive(entries, compression=zipfile.ZIP_DEFLATED):
+    """Return the bytes of a zip of ``{name: bytes}``."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as made:
+        for name, data in entries.items():
+            made.writestr(name, data)
+    return out.getvalue()
+
+
+def pom(group, artifact, version):
+    text = "#Created by Apache Maven\nversion={}\ngroupId={}\nartifactId={}\n".format(version, group, artifact)
+    return {"META-INF/maven/{}/{}/pom.properties".format(group, artifact): text.encode()}
+
+
+def put(host, name, data):
+    path = os.path.join(host.root, "opt", name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as handle:
+        handle.write(data)
+    return "/opt/" + name
+
+
+def scan(host, **others):
+    return jars.collect(host, roots=("/opt",), **others)
+
+
+def test_log4j_two_archives_deep(host):
+    library = archive(dict(pom(LOG4J, "log4j-core", "2.14.1"), **{MARKER: b"x"}))
+    inner = archive({"BOOT-INF/lib/log4j-core-2.14.1.jar": library}, zipfile.ZIP_STORED)
+    path = put(host, "ehr/ehr.ear", archive({"portal.war": inner, "META-INF/application.xml": b"<x/>"}))
+    result = scan(host)
+    assert result["found"] == [
+        {
+            "path": path,
+            "inside": ["portal.war", "BOOT-INF/lib/log4j-core-2.14.1.jar"],
+            "library": "log4j-core",
+            "version": "2.14.1",
+            "cves": ["CVE-2021-44228", "CVE-2021-44832", "CVE-2021-45046", "CVE-2021-45105"],
+        }
+    ]
+    assert (result["not_read"], result["archives"]) == ([], 3)
+
+
+def test_a_library_lying_on_the_disk(host):
+    put(host, "app/lib/commons-text-1.9.jar", archive({"x": b"x"}))
+    put(host, "app/lib/commons-text-1.10.0.jar", archive({"x": b"x"}))
+    put(host, "app/lib/log4j-core-2.14.1-sources.jar", archive({"x": b"x"}))
+    assert [(row["path"], row["inside"], row["version"]) for row in scan(host)["found"]] == [
+        ("/opt/app/lib/commons-text-1.9.jar", [], "1.9")
+    ]
+
+
+def test_a_shaded_copy_is_known_by_its_properties(host):
+    put(host, "fat.jar", archive(pom("org.springframework", "spring-beans", "5.3.17")))
+    (row,) = scan(host)["found"]
+    assert (row["path"], row["inside"], row["library"]) == ("/opt/fat.jar", [], "spring-beans")
+    assert row["cves"] == ["CVE-2022-22965"]
+
+
+def test_an_unpacked_application(host):
+    for name, data in pom("org.apache.struts", "struts2-core", "2.5.32").items():
+        put(host, "tomcat/webapps/viewer/" + name, data)
+    (row,) = scan(host)["found"]
+    assert row["cves"] == ["CVE-2023-50164", "CVE-2024-53677"]
+    assert row["path"].endswith("/struts2-core/pom.properties")
+
+
+def test_a_copy_without_name_and_version(host):
+    put(host, "renamed.jar", archive({MARKER: b"x"}))
+    (row,) = scan(host)["found"]
+    assert (row["version"], len(row["cves"])) == (None, 4)
+
+
+def test_the_properties_are_surer_than_the_name(host):
+    fixed = archive(dict(pom(LOG4J, "log4j-core", "2.17.1"), **{MARKER: b"x"}))
+    put(host, "app.war", archive({"WEB-INF/lib/log4j-core-2.14.1.jar": fixed}))
+    assert scan(host)["found"] == []
+
+
+def test_another_artifact_of_the_same_name_is_not_it(host):
+    put(host, "a.jar", archive(pom("com.example", "log4j", "1.2.17")))
+    put(host, "b.jar", archive(pom("log4j", "log4j", "1.2.17")))
+    assert [row["path"] for row in scan(host)["found"]] == ["/opt/b.jar"]
+
+
+def test_own_rules(host):
+    put(host, "dicom-router-4.2.jar", archive({"x": b"x"}))
+    row = {"artifact": "dicom-router", "cve": "CVE-2030-1", "affected": [["4.0", "4.3"]]}
+    assert [found["cves"] for found in scan(host, more=[row])["found"]] == [["CVE-2030-1"]]
+
+
+@pytest.mark.parametrize(
+    "row", [{}, "text", {"artifact": "a", "cve": "b"}, {"artifact": "a", "cve": "b", "affected": [1]}]
+)
+def test_own_rules_of_another_shape_are_refused(host, row):
+    with pytest.raises(PatchingError, match="vulnerable library"):
+        scan(host, more=[row])
+
+
+def encrypted(data):
+    """Set the encryption flag of a one-entry archive, in the local and the central header."""
+    data = bytearray(data)
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "BadZipFile"),
+        (b"not a zip at all" * 100, "BadZipFile"),
+        (archive({"x": b"x"})[:-30], "BadZipFile"),
+        (b"PK\x05\x06" + b"\xff" * 18, "BadZipFile"),
+    ],
+)
+def test_a_broken_archive_is_named_and_the_rest_is_read(host, data, reason):
+    put(host, "a.jar", data)
+    put(host, "log4j-core-2.14.1.jar", archive({"x": b"x"}))
+    result = scan(host)
+    assert [row["path"] for row in result["not_read"]] == ["/opt/a.jar"]
+    assert reason in result["not_read"][0]["reason"]
+    assert len(result["found"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"rubbish", "BadZipFile"),
+        (encrypted(archive({"inner.jar": b"x"})), "BadZipFile"),
+    ],
+)
+def test_a_broken_member_is_named_and_the_rest_is_read(host, data, reason):
+    put(host, "a.ear", archive({"bad.jar": data, "z.war": archive({"lib/xstream-1.4.17.jar": archive({"x": b"x"})})}))
+    result = scan(host)
+    assert [row["library"] for row in result["found"]] == ["xstream"]
+    assert result["not_read"]
+    assert result["not_read"][0]["inside"][0] == "bad.jar"
+
+
+def test_an_encrypted_member(host):
+    put(host, "a.jar", encrypted(archive({"inner.jar": b"x"})))
+    (row,) = scan(host)["not_read"]
+    assert (row["inside"], "encrypted" in row["reason"]) == (["inner.jar"], True)
+
+
+def test_a_member_of_an_unknown_method(host):
+    put(host, "a.jar", archive({"inner.jar": archive({"x": b"x"})}, zipfile.ZIP_LZMA))
+    (row,) = scan(host)["not_read"]
+    assert "method 14" in row["reason"]
+
+
+def test_a_bomb_by_ratio(host):
+    put(host, "bomb.jar", archive({"inner.jar": b"\0" * (8 * MIB), "log4j-core-2.14.1.jar": archive({"x": b"x"})}))
+    result = scan(host)
+    assert [(row["inside"], row["reason"]) for row in result["not_read"]] == [
+        (["inner.jar"], "ValueError: unpacks to more than 200 times its size")
+    ]
+    assert len(result["found"]) == 1
+
+
+def test_a_bomb_by_depth(host):
+    data = archive({"log4j-core-2.14.1.jar": archive({"x": b"x"})})
+    for _level in range(8):
+        data = archive({"n.jar": data}, zipfile.ZIP_STORED)
+    put(host, "deep.jar", data)
+    result = scan(host)
+    assert [row["reason"] for row in result["not_read"]] == ["nested deeper than 4"]
+    assert result["archives"] == 5
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (LIMITS._replace(entries=3), "more entries"),
+        (LIMITS._replace(total_bytes=1000), "more bytes"),
+        (LIMITS._replace(member_bytes=1000), "larger than 1000"),
+        (LIMITS._replace(index_bytes=100), "index is larger"),
+        (LIMITS._replace(rows=1), "more than 1 findings"),
+    ],
+)
+def test_every_limit_is_told(host, limits, reason):
+    inner = archive({"x{}".format(number): os.urandom(1000) for number in range(3)})
+    names = ("inner.jar", "log4j-core-2.14.1.jar", "xstream-1.4.17.jar")
+    put(host, "a.jar", archive(dict.fromkeys(names, inner)))
+    assert reason in scan(host, limits=limits)["not_read"][0]["reason"]
+
+
+def test_the_time_is_limited(host, sleepless_clock):
+    class Slow:
+        def monotonic(self):
+            sleepless_clock.sleep(1)
+            return sleepless_clock.monotonic()
+
+    for number in range(20):
+        put(host, "a{:02}.jar".format(number), archive({"x": b"x"}))
+    result = jars.collect(host._replace(clock=Slow()), roots=("/opt",), limit_s=10)
+    assert result["archives"] > 0
+    assert "time is over" in result["not_read"][-1]["reason"]
+
+
+def test_an_index_that_promises_more_than_there_is(host):
+    data = bytearray(archive({"x": b"x"}))
+    end = data.index(b"PK\x05\x06")
+    data[end + 12 : end + 16] = struct.pack("<I", 0x7FFFFFFF)
+    put(host, "liar.jar", bytes(data))
+    assert len(scan(host)["not_read"]) == 1
+
+
+def test_what_is_no_plain_file_is_passed_over(host):
+    os.mkfifo(os.path.join(host.root, "opt/pipe.jar"))
+    os.symlink("/etc/passwd", os.path.join(host.root, "opt/link.jar"))
+    assert scan(host) == {"found": [], "not_read": [], "archives": 0}
+
+
+def test_large_members_go_to_the_disk_and_none_stays(host):
+    library = archive({"data": os.urandom(5 * MIB), **pom(LOG4J, "log4j-core", "2.0-beta9")}, zipfile.ZIP_STORED)
+    put(host, "big.war", archive({"lib/renamed.jar": library}, zipfile.ZIP_STORED))
+    (row,) = scan(host)["found"]
+    assert (row["version"], row["inside"]) == ("2.0-beta9", ["lib/renamed.jar"])
+    assert os.listdir(os.path.join(host.root, "var/tmp")) == []
