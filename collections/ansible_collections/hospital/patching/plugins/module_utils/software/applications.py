@@ -30,7 +30,7 @@ def collect(host: Host, more: Sequence[Dict[str, Any]] = (), owners: Optional[Ow
     base = os.path.realpath(host.root).rstrip("/")
     found: Dict[str, Dict[str, Any]] = {}
     for entry in entries(more):
-        for path in sorted({path for pattern in entry.globs for path in glob.glob(below(host.root, pattern))})[:FOUND]:
+        for path in _matches(host.root, entry):
             real = os.path.realpath(path)
             inside = real[len(base) :]
             # A link beside the application (firefox -> firefox-128.0) is no second one.
@@ -46,6 +46,15 @@ def collect(host: Host, more: Sequence[Dict[str, Any]] = (), owners: Optional[Ow
     for path, application in found.items():
         application["package"] = owned.get(path)
     return [application for _path, application in sorted(found.items())]
+
+
+def _matches(root: str, entry: Entry) -> List[str]:
+    """Return what the globs find; a file only where it is called by its full name (not ``firefox.tar.bz2``)."""
+    found = set()
+    for pattern in entry.globs:
+        named = not any(character in os.path.basename(pattern) for character in "*?[")
+        found.update(path for path in glob.glob(below(root, pattern)) if named or os.path.isdir(path))
+    return sorted(found)[:FOUND]
 
 
 def _is_it(root: str, entry: Entry, path: str) -> bool:
