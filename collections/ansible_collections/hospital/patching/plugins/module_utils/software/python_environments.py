@@ -159,9 +159,9 @@ def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = USUAL) ->
             environments.problems.append("more than {} environments".format(ENVIRONMENTS))
             break
         environments.visit(directory)
-    found_all = [environment for _key, environment in sorted(environments.found.items())]
-    for environment in found_all:
+    for environment in environments.found.values():
         unique = {(package["name"].lower(), package["version"] or ""): package for package in environment["packages"]}
         environment["packages"] = [package for _key, package in sorted(unique.items())]
-    told = [environment for environment in found_all if environment["packages"] or environment["python"]]
+    # An interpreter's own package directory that is empty is no environment; an empty virtual one is.
+    told = [found for (_path, library), found in sorted(environments.found.items()) if found["packages"] or not library]
     return list(whole("Python environments", told, walk.problems + environments.problems))

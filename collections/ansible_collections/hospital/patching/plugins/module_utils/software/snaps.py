@@ -62,7 +62,8 @@ def parse_snaps(answer: Any) -> List[Dict[str, Any]]:
                 # A number for snaps of the store, x1 and so on for those installed from a file.
                 "revision": str(snap.get("revision", "")) or None,
                 "channel": snap.get("tracking-channel") or snap.get("channel") or None,
-                "publisher": publisher.get("username") if isinstance(publisher, dict) else snap.get("developer"),
+                "publisher": (publisher.get("username") if isinstance(publisher, dict) else snap.get("developer"))
+                or None,
             }
         )
     return sorted(found, key=lambda snap: str(snap["name"]))

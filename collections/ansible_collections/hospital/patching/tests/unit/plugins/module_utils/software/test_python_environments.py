@@ -150,3 +150,9 @@ def test_too_many_packages(host, monkeypatch):
 
 def test_a_host_without_any(host):
     assert collect(host) == []
+
+
+def test_empty_environments(host):
+    put(host, "/opt/empty/pyvenv.cfg", "home = /usr/bin\n")
+    os.makedirs(os.path.join(host.root, "usr/local/lib/python3.11/dist-packages"))
+    assert collect(host) == [{"path": "/opt/empty", "python": None, "packages": []}]
