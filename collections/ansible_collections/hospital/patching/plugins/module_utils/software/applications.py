@@ -4,7 +4,7 @@
 import glob
 import os
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.application_catalogue import Entry, entries
@@ -50,7 +50,7 @@ def collect(host: Host, more: Sequence[Dict[str, Any]] = (), owners: Optional[Ow
 
 def _matches(root: str, entry: Entry) -> List[str]:
     """Return what the globs find; a file only where it is called by its full name (not ``firefox.tar.bz2``)."""
-    found = set()
+    found: Set[str] = set()
     for pattern in entry.globs:
         named = not any(character in os.path.basename(pattern) for character in "*?[")
         found.update(path for path in glob.glob(below(root, pattern)) if named or os.path.isdir(path))

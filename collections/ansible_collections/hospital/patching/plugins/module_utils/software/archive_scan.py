@@ -24,7 +24,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software.vulnera
 
 ARCHIVES = (".jar", ".war", ".ear", ".sar", ".par", ".kar", ".hpi", ".jpi", ".nar")
 
-#: For one file on the disk and all that is inside it, except for ``rows``, which is for the whole scan.
+#: For one file on the disk and all that is inside it; ``told`` are its rows of not_read, ``rows`` the findings of all.
 Limits = NamedTuple(
     "Limits",
     [
@@ -36,10 +36,11 @@ Limits = NamedTuple(
         ("ratio", int),
         ("memory_bytes", int),
         ("rows", int),
+        ("told", int),
     ],
 )
 MIB = 1024 * 1024
-LIMITS = Limits(4, 200000, 16 * MIB, 512 * MIB, 2048 * MIB, 200, 4 * MIB, 10000)
+LIMITS = Limits(4, 200000, 16 * MIB, 512 * MIB, 2048 * MIB, 200, 4 * MIB, 10000, 20)
 #: Left free where larger members are unpacked for the moment of looking into them.
 RESERVE_BYTES = 1024 * MIB
 
@@ -92,6 +93,7 @@ class _File:
     def __init__(self, path: str, limits: Limits, within_time: Callable[[], None]) -> None:
         self.path = path
         self.within_time = within_time
+        self.unread = 0
         self.entries = limits.entries
         self.total = limits.total_bytes
 
@@ -131,9 +133,12 @@ class Scan:
             with open(full, "rb") as handle:
                 self._archive(file, handle, [])
         except _TooMuchError as error:
-            self._unread(path, [], str(error))
+            self._unread(file, [], str(error))
         except _UNREADABLE as error:
-            self._unread(path, [], "{}: {}".format(type(error).__name__, error))
+            self._unread(file, [], "{}: {}".format(type(error).__name__, error))
+        more = file.unread - self.limits.told
+        if more > 0:
+            self.not_read.append({"path": path, "inside": [], "reason": "{} more inside were not read".format(more)})
 
     def properties(self, path: str, text: Optional[str]) -> None:
         """Take an unpacked pom.properties into account."""
@@ -172,7 +177,7 @@ class Scan:
 
     def _nested(self, file: _File, archive: zipfile.ZipFile, member: zipfile.ZipInfo, inside: List[str]) -> None:
         if len(inside) > self.limits.depth:
-            self._unread(file.path, inside, "nested deeper than {}".format(self.limits.depth))
+            self._unread(file, inside, "nested deeper than {}".format(self.limits.depth))
             return
         try:
             with tempfile.SpooledTemporaryFile(self.limits.memory_bytes, dir=self.spool) as copy:
@@ -180,7 +185,7 @@ class Scan:
                 copy.seek(0)
                 self._archive(file, copy, inside)
         except _UNREADABLE as error:
-            self._unread(file.path, inside, "{}: {}".format(type(error).__name__, error))
+            self._unread(file, inside, "{}: {}".format(type(error).__name__, error))
 
     def _unpack(self, file: _File, archive: zipfile.ZipFile, member: zipfile.ZipInfo, copy: Any) -> None:
         """Copy a member out, as long as it stays within the limits whatever its header promised."""
@@ -213,7 +218,7 @@ class Scan:
             with archive.open(member) as source:
                 data = source.read(65536)
         except _UNREADABLE as error:
-            self._unread(file.path, inside + [member.filename], "{}: {}".format(type(error).__name__, error))
+            self._unread(file, inside + [member.filename], "{}: {}".format(type(error).__name__, error))
             return None
         file.take_bytes(len(data))
         return data.decode("utf-8", "replace")
@@ -248,9 +253,11 @@ class Scan:
             "cves": cves,
         }
 
-    def _unread(self, path: str, inside: List[str], reason: str) -> None:
-        if len(self.not_read) < self.limits.rows:
-            self.not_read.append({"path": path, "inside": list(inside), "reason": reason[:300]})
+    def _unread(self, file: _File, inside: List[str], reason: str) -> None:
+        # Why a whole file was given up is always told.
+        file.unread += 1 if inside else 0
+        if not inside or file.unread <= self.limits.told:
+            self.not_read.append({"path": file.path, "inside": list(inside), "reason": reason[:300]})
 
     def _within_time(self) -> None:
         if self.clock.monotonic() > self.deadline:

