@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looking for vulnerable libraries inside Java archives, and inside the archives within them.
 
-A library is known by the name of its archive (``log4j-core-2.14.1.jar``) and,
-in shaded and unpacked copies, by Maven's ``META-INF/maven/<group>/<artifact>/pom.properties``.
+A library is known by the name of its archive (``log4j-core-2.14.1.jar``, or
+``spring-beans.jar`` with the version in its manifest) and, in shaded and unpacked
+copies, by Maven's ``META-INF/maven/<group>/<artifact>/pom.properties``.
 Everything is bounded: a hostile archive becomes a row of ``not_read``.
 """
 
@@ -14,7 +15,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.software.vulnerable_libraries import (
@@ -45,7 +46,17 @@ LIMITS = Limits(4, 200000, 16 * MIB, 512 * MIB, 2048 * MIB, 200, 4 * MIB, 10000,
 RESERVE_BYTES = 1024 * MIB
 
 POM = re.compile(r"(?:.*/)?META-INF/maven/([^/]+)/([^/]+)/pom\.properties\Z")
-_NAMED = re.compile(r"(.+?)-([0-9][^/]*?)(-tests?)?\.jar\Z")
+#: name-version[-classifier].jar. Only known words may follow the numbers: log4j-1.2-api-2.17.1.jar is no log4j 1.2.
+_NAMED = re.compile(
+    r"(.+?)-([0-9]+"
+    r"(?:[.-](?:alpha|beta|milestone|m|rc|cr|snapshot|sp|sec|ga|final|release|redhat|jre|android|incubating|build|b)?"
+    r"[0-9]*)*)"
+    r"(?:-(?:tests?|all|shaded|classes|embedded|nodep|bin|jdk[0-9.]+|java[0-9.]+|jar-with-dependencies))?\.jar\Z",
+    re.IGNORECASE,
+)
+#: No file has a longer name (NAME_MAX); an entry of an archive may.
+_NAME_MAX = 255
+_MANIFEST = re.compile(r"^(?:Implementation|Bundle)-Version:[ \t]*(\S+)", re.MULTILINE)
 #: All that zipfile raises on broken, encrypted or unknown archives.
 _UNREADABLE = (
     OSError,
@@ -153,8 +164,9 @@ class Scan:
             members = archive.infolist()
             file.take_entries(len(members))
             nested = []
-            marked = set()
-            told = set()
+            marked: Set[str] = set()
+            manifest: Optional[zipfile.ZipInfo] = None
+            told: Set[str] = set()
             for member in members:
                 name = member.filename
                 if name.lower().endswith(ARCHIVES):
@@ -168,8 +180,18 @@ class Scan:
                             told.add(match.group(2))
                 elif name in MARKERS:
                     marked.add(MARKERS[name])
-            own = _NAMED.match(os.path.basename(inside[-1] if inside else file.path))
-            for artifact in marked - told - ({own.group(1)} if own else set()):
+                elif name == "META-INF/MANIFEST.MF":
+                    manifest = member
+            own = os.path.basename(inside[-1] if inside else file.path)
+            named = _NAMED.match(own[-_NAME_MAX:])
+            told.add(named.group(1) if named else "")
+            bare = own[: -len(".jar")]
+            if bare in self.known and bare not in told:
+                text = self._member(file, archive, manifest, inside) if manifest else None
+                match = _MANIFEST.search(text or "")
+                self._tell(file, inside, bare, match.group(1) if match else None)
+                told.add(bare)
+            for artifact in marked - told:
                 self._tell(file, inside, artifact, None)
             for member in nested:
                 self._name(file, inside + [member.filename], os.path.basename(member.filename))
@@ -228,8 +250,8 @@ class Scan:
         return library is not None and library.from_group(pom.group(1))
 
     def _name(self, file: _File, inside: List[str], name: str) -> None:
-        match = _NAMED.match(name)
-        if match and match.group(1) in self.known and not match.group(2).endswith(("-sources", "-javadoc")):
+        match = _NAMED.match(name[-_NAME_MAX:])
+        if match and match.group(1) in self.known:
             self._tell(file, inside, match.group(1), match.group(2))
 
     def _stated(self, file: _File, inside: List[str], artifact: str, text: str) -> None:

@@ -77,6 +77,48 @@ def test_a_library_lying_on_the_disk(host):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("log4j-1.2.17.jar", "1.2.17"),
+        ("log4j-1.2-1.2.17.jar", "1.2-1.2.17"),  # Debian's
+        ("log4j-1.2.17.redhat-00008.jar", "1.2.17.redhat-00008"),
+        ("log4j-1.2-api-2.17.1.jar", None),  # Log4j 2's bridge for users of 1.2
+        ("log4j-1.2-api.jar", None),
+        ("log4j-over-slf4j-1.7.36.jar", None),
+        ("log4j-core-2.0-beta9.jar", "2.0-beta9"),
+        ("log4j-core-2.14.1-tests.jar", "2.14.1"),
+        ("log4j-core-2.14.1-javadoc.jar", None),
+        ("spring-beans-5.2.19.RELEASE.jar", "5.2.19.RELEASE"),
+        ("spring-beans-5.2.20.RELEASE.jar", None),
+        ("activemq-client-5.15.9-SNAPSHOT.jar", "5.15.9-SNAPSHOT"),
+    ],
+)
+def test_names(host, name, version):
+    put(host, name, archive({"x": b"x"}))
+    assert [row["version"] for row in scan(host)["found"]] == ([version] if version else [])
+
+
+@pytest.mark.parametrize(
+    ("manifest", "version"),
+    [
+        # Spring's archives are built by Gradle and hold no pom.properties.
+        (b"Manifest-Version: 1.0\r\nImplementation-Title: spring-beans\r\nImplementation-Version: 5.3.9\r\n", "5.3.9"),
+        (b"Manifest-Version: 1.0\nBundle-Version: 4.3.30.RELEASE\n", "4.3.30.RELEASE"),
+        (b"Manifest-Version: 1.0\n", None),
+    ],
+)
+def test_a_name_without_version_has_it_in_the_manifest(host, manifest, version):
+    put(host, "app.war", archive({"lib/spring-beans.jar": archive({"META-INF/MANIFEST.MF": manifest})}))
+    (row,) = scan(host)["found"]
+    assert (row["inside"], row["library"], row["version"]) == (["lib/spring-beans.jar"], "spring-beans", version)
+
+
+def test_a_fixed_version_in_the_manifest_is_no_finding(host):
+    put(host, "spring-beans.jar", archive({"META-INF/MANIFEST.MF": b"Implementation-Version: 5.3.18\n"}))
+    assert scan(host)["found"] == []
+
+
 def test_a_shaded_copy_is_known_by_its_properties(host):
     put(host, "fat.jar", archive(pom("org.springframework", "spring-beans", "5.3.17")))
     (row,) = scan(host)["found"]
@@ -239,6 +281,12 @@ def test_an_index_that_promises_more_than_there_is(host):
     data[end + 12 : end + 16] = struct.pack("<I", 0x7FFFFFFF)
     put(host, "liar.jar", bytes(data))
     assert len(scan(host)["not_read"]) == 1
+
+
+@pytest.mark.parametrize("name", ["log4j-1" + ".1" * 30000, "a" + "-1" * 30000, "x-1" + "-" * 60000, "-" * 60000])
+def test_a_name_made_to_be_slow(host, name):
+    put(host, "a.war", archive(dict.fromkeys(["{}{}!.jar".format(number, name) for number in range(20)], b"")))
+    assert scan(host, limit_s=5)["not_read"][-1]["reason"] != "the scan's time is over"
 
 
 def test_what_is_no_plain_file_is_passed_over(host):

@@ -122,12 +122,11 @@ def daemon(tmp_path, monkeypatch):
 
         def serve():
             connection, _peer = listener.accept()
-            asked = connection.recv(65536).decode()
+            requests.append(connection.recv(65536).decode().split("\r\n")[0])
             head = "HTTP/1.1 {}\r\nContent-Length: {}\r\n\r\n".format(status, len(body))
             connection.sendall(head.encode() + body)
             connection.close()
             listener.close()
-            requests.append(asked.split("\r\n")[0])
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
