@@ -39,7 +39,7 @@ def collect(
     temporary = below(host.root, "var/tmp")  # a disk, where /tmp may be memory
     spool = temporary if os.access(temporary, os.W_OK) else None
     scan = Scan(host.clock, libraries(more), limits, host.clock.monotonic() + limit_s, spool)
-    walk = tree_walk.TreeWalk(host, tree_walk.Limits(16, 500000, limit_s))
+    walk = tree_walk.TreeWalk(host, tree_walk.Limits(16, 500000, limit_s, 500000))
     for directory in walk.walk(roots, lambda name: name.lower().endswith(ARCHIVES) or name == "pom.properties"):
         for name in directory.files:
             path = os.path.join(directory.path, name)

@@ -12,7 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software.tree_wa
 
 #: Applications that bring their own Java keep it a few directories down, often as ``jre``.
 ROOTS = ("/usr/lib/jvm", "/usr/java", "/opt", "/usr/local", "/srv", "/root", "/home/*")
-LIMITS = Limits(5, 20000, 5.0)
+LIMITS = Limits(5, 20000, 5.0, 100)
 
 
 def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = LIMITS) -> List[Dict[str, Any]]:

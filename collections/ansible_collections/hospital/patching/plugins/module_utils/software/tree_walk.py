@@ -17,7 +17,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.software.small_f
 
 #: Entries of a directory, editable as with os.walk: what is taken out of ``directories`` is not entered.
 Directory = NamedTuple("Directory", [("path", str), ("directories", List[str]), ("files", List[str])])
-Limits = NamedTuple("Limits", [("depth", int), ("directories", int), ("seconds", float)])
+#: A directory below a root with more than ``fan_out`` directories is taken for a store of data and not entered: an
+#: image archive has 65,536 directories of one layout, and no software in them.
+Limits = NamedTuple("Limits", [("depth", int), ("directories", int), ("seconds", float), ("fan_out", int)])
 
 LOCAL_DISKS = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "reiserfs", "xfs", "zfs"))
 #: Stores of containers and package managers, and caches: their files are told of elsewhere or are not installed.
@@ -87,6 +89,8 @@ class TreeWalk:
                 return
             self.count += 1
             directory = self._read(path, wanted)
+            if depth and len(directory.directories) > self.limits.fan_out:
+                directory.directories.clear()
             yield directory
             if depth < self.limits.depth:
                 inner = [(os.path.join(path, name), depth + 1) for name in reversed(directory.directories)]
@@ -138,4 +142,4 @@ class TreeWalk:
 
 
 #: For collectors that always run.
-USUAL = Limits(6, 20000, 5.0)
+USUAL = Limits(6, 20000, 5.0, 100)

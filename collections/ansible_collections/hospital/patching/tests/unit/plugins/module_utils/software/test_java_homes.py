@@ -79,5 +79,5 @@ def test_limits_leave_a_named_part(host):
     put(host, "/usr/lib/jvm/j", DEBIAN_17)
     put(host, "/opt/a/jre", TEMURIN_25)
     with pytest.raises(PartialError, match="Java homes: /opt and what comes after it") as caught:
-        collect(host, limits=Limits(5, 2, 60))
+        collect(host, limits=Limits(5, 2, 60, 100))
     assert [home["version"] for home in caught.value.part] == ["17.0.15"]

@@ -137,7 +137,7 @@ def test_limits_leave_a_named_part(host, monkeypatch):
         collect(host)
     assert [found["path"] for found in caught.value.part] == ["/opt/e0", "/opt/e1"]
     with pytest.raises(PartialError, match="not looked at"):
-        collect(host, limits=Limits(6, 2, 60))
+        collect(host, limits=Limits(6, 2, 60, 100))
 
 
 def test_too_many_packages(host, monkeypatch):

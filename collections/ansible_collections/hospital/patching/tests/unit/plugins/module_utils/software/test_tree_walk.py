@@ -32,7 +32,7 @@ def make(host, *paths):
 
 
 def visited(host, *roots, **limits):
-    walk = TreeWalk(host, Limits(**dict({"depth": 9, "directories": 100, "seconds": 60}, **limits)))
+    walk = TreeWalk(host, Limits(**dict({"depth": 9, "directories": 100, "seconds": 60, "fan_out": 100}, **limits)))
     return [directory.path for directory in walk.walk(roots, lambda name: True)], walk.problems
 
 
@@ -75,6 +75,18 @@ def test_limits_are_told(host):
     assert len(found) == 5
     assert "/opt/a2 and what comes after it" in problems[0]
     assert "not looked at" in visited(host, "/opt", seconds=-1)[1][0]
+
+
+def test_an_image_archive_is_not_entered(host):
+    make(host, *["/var/lib/orthanc/db-v6/{:02x}/00".format(number) for number in range(16)])
+    make(host, "/var/lib/app")
+    assert visited(host, "/var/lib", fan_out=15)[0] == [
+        "/var/lib",
+        "/var/lib/app",
+        "/var/lib/orthanc",
+        "/var/lib/orthanc/db-v6",
+    ]
+    assert len(visited(host, "/var/lib/orthanc/db-v6", fan_out=15)[0]) == 33
 
 
 def test_a_root_given_twice_is_walked_once(host):
