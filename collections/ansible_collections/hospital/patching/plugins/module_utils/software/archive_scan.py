@@ -7,7 +7,6 @@ copies, by Maven's ``META-INF/maven/<group>/<artifact>/pom.properties``.
 Everything is bounded: a hostile archive becomes a row of ``not_read``.
 """
 
-import lzma
 import os
 import re
 import shutil
@@ -68,7 +67,6 @@ _UNREADABLE = (
     OverflowError,
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     struct.error,
 )
 

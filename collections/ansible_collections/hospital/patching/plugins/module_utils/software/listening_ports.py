@@ -4,8 +4,8 @@
 Source of the tables: Documentation/networking/proc_net_tcp.rst of the kernel.
 """
 
-import ipaddress
 import os
+import socket
 import struct
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Set
@@ -44,7 +44,7 @@ def _address(raw: str) -> str:
     """The kernel prints each 32-bit word in the machine's own byte order."""
     order = "<I" if sys.byteorder == "little" else ">I"
     packed = b"".join(struct.pack(order, int(raw[i : i + 8], 16)) for i in range(0, len(raw), 8))
-    return str(ipaddress.ip_address(packed))
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def collect(host: Host, owners: Optional[Owners] = None) -> List[Dict[str, Any]]:

@@ -123,7 +123,7 @@ def daemon(tmp_path, monkeypatch):
         def serve():
             connection, _peer = listener.accept()
             requests.append(connection.recv(65536).decode().split("\r\n")[0])
-            head = "HTTP/1.1 {}\r\nContent-Length: {}\r\n\r\n".format(status, len(body))
+            head = "HTTP/1.0 {}\r\nContent-Type: application/json\r\n\r\n".format(status)
             connection.sendall(head.encode() + body)
             connection.close()
             listener.close()
@@ -150,7 +150,7 @@ def test_snaps_from_the_daemon(host, daemon):
             "publisher": "canonical",
         },
     ]
-    assert requests == ["GET /v2/snaps HTTP/1.1"]
+    assert requests == ["GET /v2/snaps HTTP/1.0"]
 
 
 def test_no_snaps(host):
@@ -191,6 +191,32 @@ def test_a_daemon_that_does_not_answer(host, monkeypatch):
     listener.listen(1)
     with pytest.raises(PatchingError, match="timed out"):
         get_json("x.sock", "/", timeout_s=0.2)
+    listener.close()
+
+
+def test_a_daemon_that_drips(host, monkeypatch):
+    os.makedirs(os.path.join(host.root, "run"))
+    monkeypatch.chdir(os.path.join(host.root, "run"))
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind("x.sock")
+    listener.listen(1)
+    over = threading.Event()
+
+    def drip():
+        connection, _peer = listener.accept()
+        while not over.wait(0.05):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                break
+        connection.close()
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    with pytest.raises(PatchingError, match="timed out"):
+        get_json("x.sock", "/", timeout_s=0.3)
+    over.set()
+    thread.join(10)
     listener.close()
 
 
@@ -235,7 +261,7 @@ def test_images_of_docker(host, daemon):
         "size_bytes": 172064416,
     }
     assert (unnamed["id"], unnamed["names"]) == ("0b", [])
-    assert requests == ["GET /images/json HTTP/1.1"]
+    assert requests == ["GET /images/json HTTP/1.0"]
 
 
 def test_images_of_a_cri(host, daemon):
