@@ -29,6 +29,8 @@ class Call(NamedTuple):
 CALLS = (
     Call("ansible.builtin.package_facts", "ansible.builtin.package_facts"),
     Call("software_facts", "hospital.patching.software_facts"),
+    Call("software_facts, with images", "hospital.patching.software_facts", {"images": True}),
+    Call("software_facts, with archives", "hospital.patching.software_facts", {"jars": True}),
 )
 
 

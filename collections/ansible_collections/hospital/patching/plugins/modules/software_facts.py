@@ -7,19 +7,105 @@ module: software_facts
 short_description: Collect what is installed and what it owes
 version_added: 0.1.0
 description:
-  - Reads the host's own files and returns the operating system, kernels, packages, processes that run replaced files,
-    a reboot that is owed, failed units, and other programs that update the host.
-  - A collector that fails leaves its part null and its message under C(errors); the others stand.
+  - Reads, in one call, what is installed on a host (packages of dpkg and rpm, snaps, flatpaks, Python environments, npm
+    packages, Ruby gems, Java homes, applications that were unpacked by hand), what runs of it, and what it owes.
+  - Reads files and machine-readable answers only; nothing is started of what it finds, and nothing is changed.
+  - A collector that fails leaves its part null, one that could read some leaves that, and its message is under
+    C(errors); the others stand. Every collector is bounded in time and memory.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
   - hospital.patching.attributes.info_module
-options: {}
+options:
+  jars:
+    description:
+      - Also look into Java archives, and archives inside them, for libraries with known vulnerabilities.
+      - Reads every archive below O(jar_roots), which takes long.
+    type: bool
+    default: false
+  jar_roots:
+    description: Directories that are searched for archives; empty for the usual ones. Shell patterns are understood.
+    type: list
+    elements: str
+    default: []
+  jar_limit_s:
+    description: Seconds after which the search for archives ends; what was not looked at is told.
+    type: int
+    default: 300
+  libraries:
+    description:
+      - Further vulnerable libraries.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      artifact:
+        description: Maven's artifact id, which is the archive's name up to its version.
+        type: str
+        required: true
+      group:
+        description: Maven's group id; empty for any.
+        type: str
+        default: ''
+      cve:
+        description: The CVE.
+        type: str
+        required: true
+      affected:
+        description: Ranges of versions, each a list of the first that is affected and the first that is not, or null.
+        type: list
+        elements: list
+        required: true
+      source:
+        description: Where this was published.
+        type: str
+        default: ''
+  applications:
+    description:
+      - Further applications that are unpacked beside the package manager. One with a name that is known replaces it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What it is called.
+        type: str
+        required: true
+      globs:
+        description: Shell patterns of its directory or file.
+        type: list
+        elements: str
+        required: true
+      version_file:
+        description: The file that states the version, relative to what O(applications[].globs) found.
+        type: str
+      version_pattern:
+        description: A regular expression whose first group is the version.
+        type: str
+      product:
+        description: Its id at endoflife.date.
+        type: str
+      advice:
+        description: What to do with it whatever its version, for example V(remove).
+        type: str
+  images:
+    description: Also ask container engines for their images.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Collect software facts
   hospital.patching.software_facts:
+
+- name: Look for vulnerable libraries in Java archives as well, and for a viewer of this site
+  hospital.patching.software_facts:
+    jars: true
+    applications:
+      - name: Dental viewer
+        globs: [/opt/dental*]
+        version_file: VERSION
+        version_pattern: "^([0-9.]+)"
 
 - name: Show what runs replaced files
   ansible.builtin.debug:
@@ -134,6 +220,78 @@ ansible_facts:
               held: false
               held_by: null
               status: installed
+        snaps:
+          description: C(name), C(version), C(revision), C(channel) and C(publisher) of every snap.
+          type: list
+          elements: dict
+          sample: []
+        flatpaks:
+          description: C(id), C(branch), C(arch), C(version) and C(origin) of the system's flatpaks and runtimes.
+          type: list
+          elements: dict
+          sample: []
+        python_environments:
+          description: C(path), C(python) and C(packages) (C(name) and C(version)) of what no package manager installed.
+          type: list
+          elements: dict
+          sample: [{path: /opt/app/venv, python: 3.11.2, packages: [{name: requests, version: 2.31.0}]}]
+        npm_packages:
+          description: C(name), C(version) and C(path) of globally installed npm packages.
+          type: list
+          elements: dict
+          sample: []
+        ruby_gems:
+          description: C(name), C(version), C(platform), C(path) of every gem, and whether it is a C(default) one.
+          type: list
+          elements: dict
+          sample: []
+        java_homes:
+          description: C(path), C(version), C(vendor) and C(runtime) of every Java installation.
+          type: list
+          elements: dict
+          sample: [{path: /usr/lib/jvm/java-17-openjdk-amd64, version: 17.0.12, vendor: Debian, runtime: 17.0.12+7}]
+        applications:
+          description:
+            - Applications of the catalogue, with C(name), C(path), C(version), C(product) (its id at endoflife.date),
+              C(advice) and the C(package) that owns the path.
+          type: list
+          elements: dict
+          sample:
+            - {name: Firefox, path: /opt/firefox, version: "128.0", product: firefox, advice: null, package: null}
+        vulnerable_jars:
+          description:
+            - C(path), C(inside) (the archives from the outermost to the library), C(library), C(version) and C(cves);
+              null unless O(jars).
+          type: list
+          elements: dict
+          sample: null
+        container_images:
+          description: C(engine), C(id), C(names), C(created) and C(size_bytes); null unless O(images).
+          type: list
+          elements: dict
+          sample: null
+        listening_ports:
+          description: C(protocol), C(address), C(port), C(pid), C(process), C(unit) and the C(package) of the program.
+          type: list
+          elements: dict
+          sample:
+            - protocol: tcp
+              address: 0.0.0.0
+              port: 22
+              pid: 71
+              process: sshd
+              unit: ssh.service
+              package: openssh-server
+        units:
+          description: C(name), C(active), C(enabled), C(path) and the C(package) of services, timers and sockets.
+          type: list
+          elements: dict
+          sample:
+            - name: ssh.service
+              active: active
+              enabled: enabled
+              path: /lib/systemd/system/ssh.service
+              package: openssh-server
         replaced_libraries:
           description: C(pid), C(command), C(unit) and C(files) of processes that run replaced files.
           type: list
@@ -167,11 +325,39 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.software.registry import collect
+from ansible_collections.hospital.patching.plugins.module_utils.software.wanted import Call, Wanted
+
+LIBRARY = dict(
+    artifact=dict(type="str", required=True),
+    group=dict(type="str", default=""),
+    cve=dict(type="str", required=True),
+    affected=dict(type="list", elements="list", required=True),
+    source=dict(type="str", default=""),
+)
+APPLICATION = dict(
+    name=dict(type="str", required=True),
+    globs=dict(type="list", elements="str", required=True),
+    version_file=dict(type="str"),
+    version_pattern=dict(type="str"),
+    product=dict(type="str"),
+    advice=dict(type="str"),
+)
 
 
 def main():
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(changed=False, ansible_facts=dict(patching_software=collect(this_host())))
+    module = AnsibleModule(
+        argument_spec=dict(
+            jars=dict(type="bool", default=False),
+            jar_roots=dict(type="list", elements="str", default=[]),
+            jar_limit_s=dict(type="int", default=300),
+            libraries=dict(type="list", elements="dict", default=[], options=LIBRARY),
+            applications=dict(type="list", elements="dict", default=[], options=APPLICATION),
+            images=dict(type="bool", default=False),
+        ),
+        supports_check_mode=True,
+    )
+    facts = collect(Call(this_host(), Wanted(**module.params)))
+    module.exit_json(changed=False, ansible_facts=dict(patching_software=facts))
 
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ from typing import Any, Callable, Dict, List, Tuple
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import dpkg_packages, rpm_packages
-from ansible_collections.hospital.patching.plugins.module_utils.software.partial import Partial
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 
 Lister = Callable[[Host], Tuple[List[Dict[str, Any]], List[str]]]
 
 
-def collect(host: Host) -> Partial:
+def collect(host: Host) -> List[Dict[str, Any]]:
     """Return the collector's part ``packages``: dpkg's, then rpm's, each sorted by name, architecture and version.
 
     Raises:
         PatchingError: no package manager's list could be read.
+        PartialError: one of two could not, or some of its entries.
     """
     listers: List[Lister] = []
     if rpm_packages.present(host.root):
@@ -35,4 +36,4 @@ def collect(host: Host) -> Partial:
         problems.extend(told)
     if len(failures) == len(listers):
         raise failures[0]
-    return Partial(packages, " ".join([str(error) for error in failures] + problems))
+    return list(whole("packages", packages, [str(error) for error in failures] + problems))

@@ -5,43 +5,73 @@ from typing import Any, Callable, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import boot, competing_updaters, reboot_required
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import (
+    applications,
+    container_images,
+    flatpaks,
+    jars,
+    java_homes,
     kernels,
+    listening_ports,
+    npm_packages,
     os_identity,
     packages,
+    python_environments,
+    ruby_gems,
     running,
+    snaps,
+    units,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.software.partial import Partial
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import PartialError, whole
+from ansible_collections.hospital.patching.plugins.module_utils.software.wanted import Call
 
-COLLECTORS: Tuple[Tuple[str, Callable[[Host], Any]], ...] = (
-    ("os", os_identity.collect),
-    ("kernel", kernels.collect),
-    ("boot", lambda host: boot.read_boot()),
-    ("packages", packages.collect),
-    ("replaced_libraries", running.replaced_libraries),
-    ("reboot_required", running.reboot_owed),
-    ("competing_updaters", lambda host: competing_updaters.find(host.runner)),
-    ("failed_units", running.units_failed),
-    ("container", lambda host: reboot_required.in_container(host.root)),
+
+def _vulnerable_jars(call: Call) -> Any:
+    if not call.wanted.jars:
+        return None
+    wanted = call.wanted
+    scan = jars.collect(call.host, wanted.jar_roots or jars.ROOTS, wanted.libraries, wanted.jar_limit_s)
+    unread = ["{}: {}".format("!/".join([one["path"]] + one["inside"]), one["reason"]) for one in scan["not_read"]]
+    return whole("archives", scan["found"], unread)
+
+
+#: Name of the part, and what collects it. A part that nobody asked for is null, and no error.
+COLLECTORS: Tuple[Tuple[str, Callable[[Call], Any]], ...] = (
+    ("os", lambda call: os_identity.collect(call.host)),
+    ("kernel", lambda call: kernels.collect(call.host)),
+    ("boot", lambda call: boot.read_boot()),
+    ("packages", lambda call: packages.collect(call.host)),
+    ("snaps", lambda call: snaps.collect(call.host)),
+    ("flatpaks", lambda call: flatpaks.collect(call.host)),
+    ("python_environments", lambda call: python_environments.collect(call.host)),
+    ("npm_packages", lambda call: npm_packages.collect(call.host)),
+    ("ruby_gems", lambda call: ruby_gems.collect(call.host)),
+    ("java_homes", lambda call: java_homes.collect(call.host)),
+    ("applications", lambda call: applications.collect(call.host, call.wanted.applications, call.owners)),
+    ("vulnerable_jars", _vulnerable_jars),
+    ("container_images", lambda call: container_images.collect(call.host) if call.wanted.images else None),
+    ("listening_ports", lambda call: listening_ports.collect(call.host, call.owners)),
+    ("units", lambda call: units.collect(call.host, call.owners)),
+    ("replaced_libraries", lambda call: running.replaced_libraries(call.host)),
+    ("reboot_required", lambda call: running.reboot_owed(call.host)),
+    ("competing_updaters", lambda call: competing_updaters.find(call.host.runner)),
+    ("failed_units", lambda call: running.units_failed(call.host)),
+    ("container", lambda call: reboot_required.in_container(call.host.root)),
 )
 
 
-def collect(host: Host, collectors: Any = COLLECTORS) -> Dict[str, Any]:
+def collect(call: Call, collectors: Any = COLLECTORS) -> Dict[str, Any]:
     """Return all parts, and ``errors`` by collector."""
     facts: Dict[str, Any] = {}
     errors: Dict[str, str] = {}
     for name, collector in collectors:
         try:
-            part = collector(host)
-            if isinstance(part, Partial):
-                part, problem = part
-                if problem:
-                    errors[name] = problem
-            facts[name] = part
+            facts[name] = collector(call)
+        except PartialError as error:
+            facts[name], errors[name] = error.part, str(error)
         except PatchingError as error:
             facts[name], errors[name] = None, str(error)
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, KeyError, IndexError, RecursionError, MemoryError) as error:
             facts[name], errors[name] = None, "{}: {}".format(type(error).__name__, error)
     started = facts.pop("boot", None) or {}
     facts.update(boot_id=started.get("boot_id"), booted=started.get("booted"), errors=errors)

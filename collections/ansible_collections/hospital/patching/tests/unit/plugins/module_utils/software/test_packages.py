@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result, Runner
 from ansible_collections.hospital.patching.plugins.module_utils.software import dpkg_packages, packages
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import PartialError
 
 RECORDED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "recorded")
 KEYS = [
@@ -69,12 +70,20 @@ RPM = recorded("rpm_qa_query_format.txt")
 DPKG = recorded("dpkg_status_removed.txt")
 
 
+def collected(machine):
+    """Return the list, and what is missing of it in words."""
+    try:
+        return packages.collect(machine), ""
+    except PartialError as error:
+        return error.part, str(error)
+
+
 def test_entries_of_dpkg(host):
     machine = host(DPKG + "Package: ghost\nStatus: purge ok not-installed\nArchitecture: amd64\n\n")
     info = os.path.join(machine.root, "var/lib/dpkg/info/kept.list")
     with open(info, "w", encoding="utf-8"):
         os.utime(info, (0, 1795641010))
-    kept, removed = packages.collect(machine).value
+    kept, removed = packages.collect(machine)
     assert list(kept) == KEYS
     assert kept == {
         "manager": "dpkg",
@@ -97,7 +106,7 @@ def test_entries_of_dpkg(host):
 
 def test_entries_of_rpm(host):
     machine = host(rpm=RPM)
-    listed, problem = packages.collect(machine)
+    listed, problem = collected(machine)
     assert problem == ""
     assert [list(entry) for entry in listed] == [KEYS] * 8
     lines = ["{name}-{version}".format(**entry) + "." * bool(entry["arch"]) + (entry["arch"] or "") for entry in listed]
@@ -137,14 +146,14 @@ def write_dnf_history(machine):
 def test_what_dnf_remembers(host):
     machine = host(rpm=RPM)
     path = write_dnf_history(machine)
-    found = {entry["name"]: (entry["origin"], entry["automatic"]) for entry in packages.collect(machine).value}
+    found = {entry["name"]: (entry["origin"], entry["automatic"]) for entry in packages.collect(machine)}
     assert found["libviewer"] == ("hospital-base", True)
     assert found["viewer"] == ("hospital-base", False)
     assert found["tool"] == ("vendor:Other GmbH", False)
     assert found["gpg-pubkey"] == (None, False)
     with open(path, "wb") as handle:
         handle.write(b"rubbish")
-    listed, problem = packages.collect(machine)
+    listed, problem = collected(machine)
     assert len(listed) == 8
     assert {entry["automatic"] for entry in listed} == {None}
     assert "history.sqlite" in problem
@@ -163,7 +172,7 @@ def write_zypp_files(machine):
 def test_what_zypper_remembers(host):
     machine = host(rpm=RPM)
     write_zypp_files(machine)
-    found = {entry["name"]: entry for entry in packages.collect(machine).value}
+    found = {entry["name"]: entry for entry in packages.collect(machine)}
     library = found["libviewer"]
     assert (library["origin"], library["automatic"], library["held_by"]) == ("hospital-z", True, "zypper lock")
     assert (found["viewer"]["origin"], found["viewer"]["automatic"]) == ("vendor:Hospital Ltd", False)
@@ -175,21 +184,21 @@ def test_where_dnf_and_zypper_work_dnf_is_asked_first(host):
     write_zypp_files(machine)
     with open(os.path.join(machine.root, "var/lib/zypp/AutoInstalled"), "a", encoding="utf-8") as handle:
         handle.write("viewer\ntool\n")
-    found = {entry["name"]: (entry["origin"], entry["automatic"]) for entry in packages.collect(machine).value}
+    found = {entry["name"]: (entry["origin"], entry["automatic"]) for entry in packages.collect(machine)}
     assert found["viewer"] == ("hospital-base", False), "dnf installed this version"
     assert found["weak"] == ("hospital-z", False), "dnf removed it, and zypper brought it"
     assert found["tool"] == ("vendor:Other GmbH", True), "dnf never saw it"
 
 
 def test_both_managers(host):
-    listed, problem = packages.collect(host(DPKG, RPM))
+    listed, problem = collected(host(DPKG, RPM))
     assert problem == ""
     assert [entry["manager"] for entry in listed] == ["dpkg"] * 2 + ["rpm"] * 8
 
 
 @pytest.mark.parametrize("answer", ["", PatchingError("rpm -qa", "no end after 60 s", "an end", "look")])
 def test_one_manager_that_fails_leaves_the_other(host, answer):
-    listed, problem = packages.collect(host(DPKG, answer))
+    listed, problem = collected(host(DPKG, answer))
     assert [entry["manager"] for entry in listed] == ["dpkg"] * 2
     assert "rpm" in problem
 
@@ -204,14 +213,14 @@ def test_a_list_of_apt_that_cannot_be_read_is_told(host):
     os.makedirs(os.path.join(machine.root, "var/lib/apt/lists"))
     with open(os.path.join(machine.root, "var/lib/apt/lists/x_Packages.gz"), "wb") as handle:
         handle.write(b"rubbish")
-    listed, problem = packages.collect(machine)
+    listed, problem = collected(machine)
     assert len(listed) == 2
     assert "x_Packages.gz" in problem
 
 
 def test_a_name_in_a_broken_encoding(host):
     status = b"Package: \xff\xfe\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n\n"
-    listed, problem = packages.collect(host(DPKG.encode("utf-8") + status))
+    listed, problem = collected(host(DPKG.encode("utf-8") + status))
     assert [entry["name"] for entry in listed] == ["kept", "removed", "\ufffd\ufffd"]
     assert problem == ""
 
@@ -227,7 +236,7 @@ def test_ten_thousand_packages(host):
     with open(os.path.join(machine.root, "etc/dnf/plugins/versionlock.list"), "w", encoding="utf-8") as handle:
         handle.write("".join("other{}-0:1-1.*\n".format(number) for number in range(100)))
     started = time.process_time()
-    listed, problem = packages.collect(machine)
+    listed, problem = collected(machine)
     assert time.process_time() - started < 3
     assert (len(listed), problem) == (20000, "")
 
@@ -248,7 +257,7 @@ def test_the_list_is_that_of_dpkg_query_line_by_line():
 
     for _attempt in range(3):  # another program may install something meanwhile
         before = ask()
-        listed = packages.collect(Host(Runner(), Clock(), "/", "")).value
+        listed = packages.collect(Host(Runner(), Clock(), "/", ""))
         if before == ask():
             break
     form = "{name}\t{arch}\t{version}\t{status}\t{source}\t{source_version}"
@@ -268,7 +277,7 @@ def test_the_list_is_that_of_rpm_line_by_line(host):
     lines = subprocess.check_output(rpm + ["-qa", "--queryformat", form]).decode("utf-8").splitlines()
     assert len(lines) == 1
     machine = machine._replace(runner=Runner())
-    listed, problem = packages.collect(machine)
+    listed, problem = collected(machine)
     assert problem == ""
     assert ["{name} {version}".format(**entry) for entry in listed] == lines
     (name,) = [name for name in ("rpmdb.sqlite", "Packages.db", "Packages") if os.path.exists(directory + "/" + name)]

@@ -3,14 +3,17 @@
 
 import os
 import shutil
+import zipfile
 
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.software import registry
 from ansible_collections.hospital.patching.plugins.module_utils.software.registry import collect
+from ansible_collections.hospital.patching.plugins.module_utils.software.wanted import ALWAYS, Call
 
 RECORDED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "recorded")
 
@@ -30,7 +33,7 @@ def parts(*names):
 
 
 def test_packages_and_system(host):
-    facts = collect(host, parts("os", "kernel", "packages", "reboot_required", "boot"))
+    facts = collect(Call(host), parts("os", "kernel", "packages", "reboot_required", "boot"))
     assert facts["errors"] == {}
     assert facts["os"]["architecture"] == "amd64"
     assert [package["name"] for package in facts["packages"]] == [
@@ -66,10 +69,10 @@ def test_packages_and_system(host):
     "error", [OSError("no"), ValueError("no"), KeyError("no"), PatchingError("x", "no", "yes", "do")]
 )
 def test_one_that_fails_leaves_the_others(host, error):
-    def fail(_host):
+    def fail(_call):
         raise error
 
-    facts = collect(host, parts("kernel") + (("os", fail), ("container", lambda _host: True)))
+    facts = collect(Call(host), parts("kernel") + (("os", fail), ("container", lambda _call: True)))
     assert facts["os"] is None
     assert "no" in facts["errors"]["os"]
     assert facts["container"] is True
@@ -80,27 +83,36 @@ def test_a_damaged_package_database_is_partial_and_told(host):
     path = os.path.join(host.root, "var/lib/dpkg/status")
     with open(path, "ab") as handle:
         handle.write(b"\nPackage: \xff\xfe\nStatus: bro")
-    facts = collect(host, parts("packages"))
+    facts = collect(Call(host), parts("packages"))
     assert len(facts["packages"]) == 6
     assert "1 damaged paragraphs" in facts["errors"]["packages"]
 
 
 def test_a_missing_package_database_is_told(host):
     os.unlink(os.path.join(host.root, "var/lib/dpkg/status"))
-    facts = collect(host, parts("packages"))
+    facts = collect(Call(host), parts("packages"))
     assert facts["packages"] is None
     assert "not readable" in facts["errors"]["packages"]
 
 
-def test_all_parts_are_there():
-    assert registry.names() == [
-        "os",
-        "kernel",
-        "boot",
-        "packages",
-        "replaced_libraries",
-        "reboot_required",
-        "competing_updaters",
-        "failed_units",
-        "container",
-    ]
+def test_every_part_is_there_on_a_host_that_has_nothing_of_it(host):
+    facts = collect(Call(host._replace(runner=Runner())))
+    assert set(registry.names()) - {"boot"} <= set(facts)
+    assert (facts["vulnerable_jars"], facts["container_images"]) == (None, None), "nobody asked for them"
+    assert [facts[name] for name in ("snaps", "flatpaks", "npm_packages", "ruby_gems", "applications")] == [[]] * 5
+    assert set(facts["errors"]) <= {"listening_ports"}, "this root has no /proc"
+
+
+def test_archives_are_scanned_when_asked(host):
+    lib = os.path.join(host.root, "opt/app")
+    os.makedirs(lib)
+    for name in ("log4j-core-2.14.1.jar", "broken.jar"):
+        with zipfile.ZipFile(os.path.join(lib, name), "w") as archive:
+            archive.writestr("x", "x")
+    with open(os.path.join(lib, "broken.jar"), "wb") as handle:
+        handle.write(b"no archive")
+    facts = collect(Call(host, ALWAYS._replace(jars=True, jar_roots=["/opt"])), parts("vulnerable_jars"))
+    (found,) = facts["vulnerable_jars"]
+    assert (found["path"], found["version"]) == ("/opt/app/log4j-core-2.14.1.jar", "2.14.1")
+    assert "CVE-2021-44228" in found["cves"]
+    assert "/opt/app/broken.jar" in facts["errors"]["vulnerable_jars"]
