@@ -15,6 +15,8 @@ _LISTS = "var/lib/dpkg/info"
 _RPM_DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 #: Directories that a merged /usr has under two names (Debian's UsrMerge, Fedora's UsrMove).
 _MERGED = ("/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
+#: From this many directories on, looking for each costs more than it saves.
+_NEEDLES = 12
 #: Of a command line: far below the kernel's limit.
 _BATCH = 500
 
@@ -61,6 +63,8 @@ class Owners:
     def _dpkg(self, names: Set[str]) -> Dict[str, str]:
         """Return the owners as the lists under /var/lib/dpkg/info record them, one path a line (dpkg(1))."""
         wanted = {name.encode("utf-8", "surrogateescape") for name in names}
+        # Most packages have nothing in these directories: their lists need not be taken apart.
+        needles = sorted({name.rpartition(b"/")[0] + b"/" for name in wanted})[:_NEEDLES]
         diverted = self._diversions(wanted)
         found: Dict[str, str] = {}
         directory = below(self.host.root, _LISTS)
@@ -69,9 +73,12 @@ class Owners:
                 continue
             try:
                 with open(os.path.join(directory, entry), "rb") as handle:
-                    owned = wanted.intersection(handle.read().split(b"\n"))
+                    text = handle.read()
             except OSError:
                 continue
+            if len(needles) < _NEEDLES and not any(needle in text for needle in needles):
+                continue
+            owned = wanted.intersection(text.split(b"\n"))
             package = entry[: -len(".list")].split(":")[0]
             for name in owned:
                 # A diverted file is another package's than the one that lists this name.

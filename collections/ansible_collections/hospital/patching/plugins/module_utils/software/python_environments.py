@@ -25,6 +25,7 @@ ENVIRONMENTS = 500
 PACKAGES = 5000
 
 _LIBRARY = re.compile(r"(?:python|pypy)([0-9]+(?:\.[0-9]+)?)t?\Z")
+_BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
 _SITES = ("site-packages", "dist-packages")
 _RECORDS = (
     (".dist-info", "METADATA"),
@@ -36,9 +37,8 @@ _RECORDS = (
 def parse_metadata(text: str) -> Tuple[str, str]:
     """Return name and version from the head of a METADATA or PKG-INFO file; empty where not stated."""
     fields: Dict[str, str] = {}
-    for line in text.splitlines():
-        if not line.strip():
-            break
+    # The description that follows may be long.
+    for line in _BLANK_LINE.split(text, 1)[0].splitlines():
         name, _colon, value = line.partition(":")
         fields.setdefault(name.lower(), value.strip())
     return fields.get("name", ""), fields.get("version", "")

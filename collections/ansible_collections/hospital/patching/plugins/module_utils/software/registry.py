@@ -7,9 +7,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import boot, com
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.software import (
     applications,
-    container_images,
     flatpaks,
-    jars,
     java_homes,
     kernels,
     listening_ports,
@@ -29,10 +27,23 @@ from ansible_collections.hospital.patching.plugins.module_utils.software.wanted 
 def _vulnerable_jars(call: Call) -> Any:
     if not call.wanted.jars:
         return None
+    # Not imported by those who do not ask: it brings half of the payload's start-up time.
+    from ansible_collections.hospital.patching.plugins.module_utils.software import jars  # noqa: PLC0415
+
     wanted = call.wanted
     scan = jars.collect(call.host, wanted.jar_roots or jars.ROOTS, wanted.libraries, wanted.jar_limit_s)
     unread = ["{}: {}".format("!/".join([one["path"]] + one["inside"]), one["reason"]) for one in scan["not_read"]]
     return whole("archives", scan["found"], unread)
+
+
+def _container_images(call: Call) -> Any:
+    if not call.wanted.images:
+        return None
+    from ansible_collections.hospital.patching.plugins.module_utils.software import (  # noqa: PLC0415
+        container_images,
+    )
+
+    return container_images.collect(call.host)
 
 
 #: Name of the part, and what collects it. A part that nobody asked for is null, and no error.
@@ -49,7 +60,7 @@ COLLECTORS: Tuple[Tuple[str, Callable[[Call], Any]], ...] = (
     ("java_homes", lambda call: java_homes.collect(call.host)),
     ("applications", lambda call: applications.collect(call.host, call.wanted.applications, call.owners)),
     ("vulnerable_jars", _vulnerable_jars),
-    ("container_images", lambda call: container_images.collect(call.host) if call.wanted.images else None),
+    ("container_images", _container_images),
     ("listening_ports", lambda call: listening_ports.collect(call.host, call.owners)),
     ("units", lambda call: units.collect(call.host, call.owners)),
     ("replaced_libraries", lambda call: running.replaced_libraries(call.host)),
