@@ -134,7 +134,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import this_host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING, this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 
 
@@ -144,7 +144,8 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = select(module.params["manager"], this_host()).pending(module.params["security_only"])
+        wanted = EVERYTHING._replace(security_only=module.params["security_only"])
+        result = select(module.params["manager"], this_host()).pending(wanted)
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=False, **result)

@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     InstallRequest,
     PackageManager,
+    PendingRequest,
     StageRequest,
 )
 
@@ -27,8 +28,8 @@ class Apt(PackageManager):
             os.path.join(root, "usr/bin/apt-get")
         )
 
-    def pending(self, security_only: bool) -> Dict[str, Any]:
-        return pending(self.host, security_only)
+    def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
+        return pending(self.host, wanted)
 
     def stage(self, request: StageRequest) -> Dict[str, Any]:
         return AptStage(self.host, request).run()

@@ -18,13 +18,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     by_version,
     target,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
 Key = Tuple[str, str]
 
 
-def pending(host: Host, security_only: bool) -> Dict[str, Any]:
+def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
     installed = DpkgDatabase(host.root).present()
     with AptMetadata(host) as metadata:
@@ -37,7 +37,7 @@ def pending(host: Host, security_only: bool) -> Dict[str, Any]:
         published = apt_origins.security_versions(repositories, names)
         secure = [change for change in everything if _security(change, published)]
         chosen = everything
-        if security_only and len(secure) != len(everything):
+        if wanted.security_only and len(secure) != len(everything):
             chosen = resolver.install([target(change.name, change.arch, change.to) for change in secure])
         held = _held(resolver, installed)
         stanzas = by_version(

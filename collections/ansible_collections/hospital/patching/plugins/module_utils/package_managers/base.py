@@ -2,7 +2,7 @@
 """What every package manager of this project can do; one file an implementation."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR, Journal
@@ -10,6 +10,24 @@ from ansible_collections.hospital.patching.plugins.module_utils.runner import Ru
 
 #: Everything a package manager needs of its host; tests replace any part.
 Host = NamedTuple("Host", [("runner", Runner), ("clock", Clock), ("root", str), ("state_dir", str)])
+
+#: Which pending updates are asked for; pending_filters.py gives the meaning of each field.
+PendingRequest = NamedTuple(
+    "PendingRequest",
+    [
+        ("security_only", bool),
+        ("classes", Sequence[str]),
+        ("include", Sequence[str]),
+        ("exclude", Sequence[str]),
+        ("min_age_days", int),
+        ("allow", Sequence[str]),
+        ("deny", Sequence[Dict[str, str]]),
+        ("first_seen", Dict[str, str]),
+    ],
+)
+
+#: No filter; ``EVERYTHING._replace(security_only=True)`` asks for less.
+EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), {})
 
 #: What a stage is asked for: the plan's updates of one host, within its manifest.
 StageRequest = NamedTuple(
@@ -57,8 +75,8 @@ class PackageManager(ABC):
         """Return whether the host under ``root`` is run by this package manager."""
 
     @abstractmethod
-    def pending(self, security_only: bool) -> Dict[str, Any]:
-        """Resolve what the host would update; leaves nothing behind."""
+    def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
+        """Resolve what the host would update within ``wanted``; leaves nothing behind."""
 
     @abstractmethod
     def stage(self, request: StageRequest) -> Dict[str, Any]:

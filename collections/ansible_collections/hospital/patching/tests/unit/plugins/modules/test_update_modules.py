@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.modules import (
     pending_updates_info,
     software_facts,
@@ -36,7 +37,8 @@ class Manager:
         self.asked.append(arguments)
         if self.refusal:
             raise self.refusal
-        return {"changed": True, "verdict": "ok"} if not isinstance(arguments[0], bool | dict) else {"verdict": "ok"}
+        reads = isinstance(arguments[0], dict | PendingRequest)
+        return {"verdict": "ok"} if reads else {"changed": True, "verdict": "ok"}
 
     pending = stage = install = rollback = verify = _answer
 

@@ -19,14 +19,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     rollback,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify import verify
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
+
+SECURITY = EVERYTHING._replace(security_only=True)
 
 
 @pytest.fixture
 def wanted(patched, host, stage_request):
     """The staged transaction of two packages, one of them automatic."""
-    updates = pending(host, security_only=True)["updates"]
+    updates = pending(host, SECURITY)["updates"]
     result = AptStage(host, stage_request(updates)).run()
     del patched.commands[:]
     return result["transaction"]
@@ -270,7 +273,7 @@ def test_new_packages_are_marked_as_planned_and_removals_done(patched, host, sta
     patched.install("libwrap0", "amd64", "7", automatic=True)
     patched.offer("libwrap0", "amd64", "7", security=False)
     patched.needs = {"openssl": {("libnew", "amd64"): "1", ("libwrap0", "amd64"): None}}
-    wanted = AptStage(host, stage_request(pending(host, security_only=True)["updates"])).run()["transaction"]
+    wanted = AptStage(host, stage_request(pending(host, SECURITY)["updates"])).run()["transaction"]
     patched.needs = {}
     result = install(host, install_request(wanted))
     assert (patched.version("libnew"), patched.version("libwrap0")) == ("1", None)
@@ -430,7 +433,7 @@ def test_the_part_that_stays_keeps_its_marks(patched, host, stage_request, insta
     """The new dependency of one package stays while another goes back."""
     patched.offer("libnew", "amd64", "1")
     patched.needs = {"openssl": {("libnew", "amd64"): "1"}}
-    wanted = AptStage(host, stage_request(pending(host, security_only=True)["updates"])).run()["transaction"]
+    wanted = AptStage(host, stage_request(pending(host, SECURITY)["updates"])).run()["transaction"]
     patched.needs = {}
     install(host, install_request(wanted))
     if interrupted:  # after dpkg, before the marks
@@ -488,7 +491,7 @@ def test_data_is_never_downgraded_automatically(patched, host, stage_request, in
     patched.install("postgresql-15", "amd64", "15.1")
     patched.offer("postgresql-15", "amd64", "15.1", security=False)
     patched.offer("postgresql-15", "amd64", "15.2")
-    wanted = AptStage(host, stage_request(pending(host, security_only=True)["updates"])).run()["transaction"]
+    wanted = AptStage(host, stage_request(pending(host, SECURITY)["updates"])).run()["transaction"]
     install(host, install_request(wanted))
     with pytest.raises(PatchingError, match="postgresql-15:amd64: it owns data"):
         rollback(host, install_request(wanted), [])

@@ -15,12 +15,15 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
+
+SECURITY = EVERYTHING._replace(security_only=True)
 
 
 @pytest.fixture
 def updates(patched, host):
-    return pending(host, security_only=True)["updates"]
+    return pending(host, SECURITY)["updates"]
 
 
 @pytest.fixture
@@ -158,7 +161,7 @@ def test_a_removal_that_nobody_allowed_is_refused(patched, updates, stage):
 def test_a_new_package_keeps_its_planned_mark(patched, stage, host):
     patched.offer("libnew", "amd64", "1")
     patched.needs = {"openssl": {("libnew", "amd64"): "1"}}
-    found = stage(pending(host, security_only=True)["updates"])["transaction"]["entries"]
+    found = stage(pending(host, SECURITY)["updates"])["transaction"]["entries"]
     assert next((entry["name"], entry["from"], entry["automatic"]) for entry in found) == ("libnew", None, True)
 
 
