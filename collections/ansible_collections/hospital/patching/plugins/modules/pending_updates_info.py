@@ -9,7 +9,10 @@ version_added: 0.1.0
 description:
   - Refreshes the repositories' metadata in a private directory, lets the package manager resolve the whole upgrade
     without doing it, and removes the directory. The host's own metadata is not touched, and nothing stays behind.
-  - What is not upgraded because it is on hold is listed with its reason.
+  - What is not upgraded is listed under RV(held) with its reason, also what the options below leave out.
+  - O(security_only) and O(include) say what is wanted; what that needs comes along. O(classes), O(exclude),
+    O(min_age_days), O(allow) and O(deny) are limits. What needs something beyond a limit is held with it, and the rest
+    is resolved again, so that RV(updates) is always one exact transaction.
   - A repository that cannot be fetched, or that is not signed, is an error that names it.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -22,12 +25,79 @@ options:
       - Only security updates, and what they newly install or remove, resolved again with that restriction.
     type: bool
     default: false
+  classes:
+    description:
+      - Only updates of these classes; all without it.
+    type: list
+    elements: str
+    choices: [os, third_party]
+    default: []
+  include:
+    description:
+      - Only packages whose name matches one of these shell patterns; all without it.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - Packages whose name matches one of these shell patterns stay as they are.
+    type: list
+    elements: str
+    default: []
+  min_age_days:
+    description:
+      - Versions younger than this number of days wait.
+      - The age is known exactly where the repository tells when the advisory was issued or the package built (rpm). The
+        index of an apt archive has one date for all; it is renewed with every change, so a version may be older.
+        Where only that date, or none, is known and O(first_seen) is not given, an update waits unless it fixes a
+        security flaw. Such a fix does not wait, because nothing would say when its wait ends.
+    type: int
+    default: 0
+  allow:
+    description:
+      - Only what is on this list is installed, newly installed packages and removals included. All without it.
+      - Each item is a package's name, C(name=version), or the id of an advisory.
+    type: list
+    elements: str
+    default: []
+  deny:
+    description:
+      - What is on this list stays as it is; it goes before O(allow).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      item:
+        description: A package's name, C(name=version), or the id of an advisory.
+        type: str
+        required: true
+      reason:
+        description: Why; shown under RV(held).
+        type: str
+        default: ''
+  first_seen:
+    description:
+      - When earlier assessments saw each version first, as C(name:arch=version) with a time in UTC.
+      - With it, even if empty, a version that only the archive's date is known of is as old as the day it was seen, and
+        one that is not in it counts as seen now; then security fixes wait as well.
+      - To keep track, hand in RV(updates[].published) and RV(held[].published) of the call before.
+    type: dict
 """
 
 EXAMPLES = r"""
 - name: Resolve the pending security updates
   hospital.patching.pending_updates_info:
     security_only: true
+  register: pending
+
+- name: Leave out what is younger than two weeks, and what breaks the PACS viewer
+  hospital.patching.pending_updates_info:
+    classes: [os]
+    exclude: ["linux-image-*"]
+    min_age_days: 14
+    deny:
+      - item: libssl3=3.0.17-1~deb12u2
+        reason: the PACS viewer does not start with it
   register: pending
 """
 
@@ -51,6 +121,10 @@ updates:
       description: Architecture of the package file.
       type: str
       sample: amd64
+    source:
+      description: The source package that it is built from; null if the repository does not say.
+      type: str
+      sample: openssl
     from:
       description: The installed version; null for a new package.
       type: str
@@ -97,27 +171,87 @@ updates:
       description: SHA-256 of the package file.
       type: str
       sample: 796fc7fe18866f5b1fb27a115d7339e549d71b7ddbc15b8d6fc4226c243e96d1
+    published:
+      description: When this version is known to have existed at the latest; null if nothing is known.
+      type: str
+      sample: "2026-11-24T00:34:33Z"
+    published_by:
+      description:
+        - How RV(updates[].published) is known.
+        - V(advisory) or V(build) from an rpm repository; V(archive) for the date of the archive's Release file; V(seen)
+          by an earlier call (O(first_seen)).
+      type: str
+      sample: archive
     automatic:
       description: Whether it is, or would be, marked as automatically installed.
       type: bool
       sample: true
 held:
-  description: Packages on hold, with C(name), C(arch), C(version), C(candidate) (null if there is none) and C(reason).
+  description: Packages that stay as they are although something newer exists, or because they are on hold.
   type: list
   elements: dict
   returned: success
-  sample: [{name: curl, arch: amd64, version: 7.88.1-10, candidate: 7.88.1-11, reason: dpkg hold}]
+  contains:
+    name:
+      description: The package.
+      type: str
+      sample: curl
+    arch:
+      description: Architecture of the package.
+      type: str
+      sample: amd64
+    version:
+      description: The installed version; null for a package that would be newly installed.
+      type: str
+      sample: 7.88.1-10
+    candidate:
+      description: What it would become; null if there is nothing newer, or if it would be removed.
+      type: str
+      sample: 7.88.1-11
+    kind:
+      description:
+        - Why, as a word.
+        - By the host V(hold) (the package manager's own hold), V(pinned), V(phased) (Ubuntu offers it to a part of all
+          machines), V(kept_back) (by dependencies).
+        - By an option V(denied), V(not_allowed), V(excluded), V(class), V(deferred), V(not_included), V(not_security),
+          or V(needs_held) (what it needs is held by one of the limits).
+      type: str
+      sample: hold
+    reason:
+      description: Why, as a sentence.
+      type: str
+      sample: dpkg hold
+    published:
+      description: As in RV(updates[].published), where an option holds it.
+      type: str
+      sample: null
+    published_by:
+      description: As in RV(updates[].published_by).
+      type: str
+      sample: null
+problems:
+  description: What could not be found out of the held packages; the updates stand.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 refreshed:
   description: When the metadata was refreshed.
   type: str
   returned: success
   sample: "2026-11-22T01:00:03Z"
 repositories:
-  description: The host's repositories, with C(uri), C(suite), C(origin), C(label) and C(signed).
+  description: The host's repositories, with C(uri), C(suite), C(origin), C(label), C(signed) and C(released).
   type: list
   elements: dict
   returned: success
-  sample: [{uri: "http://deb.debian.org/debian/", suite: oldstable, origin: Debian, label: Debian, signed: true}]
+  sample:
+    - uri: "http://deb.debian.org/debian/"
+      suite: oldstable
+      origin: Debian
+      label: Debian
+      signed: true
+      released: "2026-07-11T10:16:37Z"
 listed:
   description: How many packages a whole upgrade would install, before any filter.
   type: int
@@ -134,17 +268,30 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING, this_host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest, this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+
+FILTERS = dict(
+    security_only=dict(type="bool", default=False),
+    classes=dict(type="list", elements="str", choices=["os", "third_party"], default=[]),
+    include=dict(type="list", elements="str", default=[]),
+    exclude=dict(type="list", elements="str", default=[]),
+    min_age_days=dict(type="int", default=0),
+    allow=dict(type="list", elements="str", default=[]),
+    deny=dict(
+        type="list",
+        elements="dict",
+        default=[],
+        options=dict(item=dict(type="str", required=True), reason=dict(type="str", default="")),
+    ),
+    first_seen=dict(type="dict"),
+)
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=arguments.merged(arguments.MANAGER, dict(security_only=dict(type="bool", default=False))),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=arguments.merged(arguments.MANAGER, FILTERS), supports_check_mode=True)
+    wanted = PendingRequest(**{name: module.params[name] for name in FILTERS})
     try:
-        wanted = EVERYTHING._replace(security_only=module.params["security_only"])
         result = select(module.params["manager"], this_host()).pending(wanted)
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())

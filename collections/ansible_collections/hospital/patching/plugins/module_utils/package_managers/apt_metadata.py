@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private copies of apt's metadata: refreshed without touching the host's own, and removed afterwards."""
 
+import email.utils
 import glob
 import os
 import re
 import shutil
 import tempfile
 import time
+from datetime import timezone
 from types import TracebackType
 from typing import Any, Dict, List, Optional, Type
 
@@ -117,6 +119,7 @@ class AptMetadata:
                     "origin": target.get("Origin") or None,
                     "label": target.get("Label") or None,
                     "signed": target.get("Trusted") == "yes" and not self._taken_on_trust(target),
+                    "released": release_date(target),
                     "index_files": [],
                 },
             )
@@ -159,6 +162,27 @@ class AptMetadata:
                 and not os.path.islink(path)
             ):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def release_date(target: Dict[str, str]) -> Optional[str]:
+    """Return the date of the Release file that an index belongs to, as UTC, or null if it states none.
+
+    apt keeps it beside the index, under the name of the folder of both.
+    """
+    # The index may be kept compressed: Packages.lz4 of the key main/binary-amd64/Packages.
+    stem, found, _rest = target.get("Filename", "").rpartition(target.get("MetaKey", "?").replace("/", "_"))
+    for name in ("InRelease", "Release") if found else ():
+        try:
+            with open(stem + name, "rb") as handle:
+                match = re.search(rb"^Date: (.+)$", handle.read(65536), re.MULTILINE)
+            if match:
+                moment = email.utils.parsedate_to_datetime(match.group(1).decode("ascii", "replace"))
+                # A zone that is not stated is taken for UTC, as the specification of repositories demands.
+                moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+                return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+        except (OSError, ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return None
 
 
 def refresh_problems(exit_status: int, text: str) -> List[str]:

@@ -79,6 +79,25 @@ def security_versions(repositories: List[Dict[str, Any]], names: Set[str]) -> Di
     return found
 
 
+def publication(origins: List[Dict[str, str]], repositories: List[Dict[str, Any]]) -> Optional[str]:
+    """Return the earliest date at which an archive listed a version with these ``origins``, or None.
+
+    Archives that cannot be told apart (same origin, label and suite) count with their latest date.
+    """
+    dates = []
+    for origin in origins:
+        same = [
+            repository["released"]
+            for repository in repositories
+            if (repository["origin"] or "") == (origin.get("origin") or "")
+            and (repository["label"] or "") == (origin.get("label") or "")
+            and repository["suite"] in (origin.get("archive"), origin.get("codename"))
+        ]
+        if same and all(same):
+            dates.append(max(same))
+    return min(dates) if dates else None
+
+
 def _index(path: str, names: Set[str]) -> List[Tuple[str, str, str]]:
     opener: Any = next((_OPENERS[end] for end in _OPENERS if path.endswith(end)), open)
     try:

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an apt host would update: the resolved transaction with origins, classes and sizes."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
+from ansible_collections.hospital.patching.plugins.module_utils import apt_preferences, pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import (
     DpkgDatabase,
     Package,
     holds,
     native_architecture,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_origins
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    apt_kept_back,
+    apt_origins,
+    apt_scenario,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_metadata import AptMetadata
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import (
     AptResolver,
@@ -22,43 +28,74 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
 Key = Tuple[str, str]
+Update = Dict[str, Any]
 
 
 def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
     installed = DpkgDatabase(host.root).present()
+    now = host.clock.now()
     with AptMetadata(host) as metadata:
         metadata.refresh()
         repositories = metadata.repositories()
         resolver = AptResolver(host.runner, metadata.options(), metadata.directory)
-        everything = resolver.upgrade_all()
-        listed = sum(1 for change in everything if change.to is not None)
-        names = {change.name for change in everything}
-        published = apt_origins.security_versions(repositories, names)
-        secure = [change for change in everything if _security(change, published)]
-        chosen = everything
-        if wanted.security_only and len(secure) != len(everything):
-            chosen = resolver.install([target(change.name, change.arch, change.to) for change in secure])
-        held = _held(resolver, installed)
-        stanzas = by_version(
-            resolver.show([target(change.name, change.arch, change.to) for change in chosen if change.to])
+        changes = resolver.upgrade_all()
+        versions, problems = _known(host, metadata, {name for name, _arch in installed})
+        sources = {(version.name, version.version): version.source for version in versions}
+        published = apt_origins.security_versions(repositories, {change.name for change in changes})
+
+        def described(several: List[Change]) -> List[Update]:
+            updates = [_update(change, repositories, published, sources) for change in several]
+            return [pending_filters.dated(update, wanted.first_seen, now) for update in updates]
+
+        def resolve(updates: List[Update]) -> List[Update]:
+            return described(resolver.install([_target(update) for update in updates]))
+
+        def without(updates: List[Update]) -> List[Update]:
+            keep = {(update["name"], update["arch"]) for update in updates}
+            own = apt_preferences.main_file(host.root)
+            return described(
+                resolver.upgrade_without([change for change in changes if (change.name, change.arch) in keep], own)
+            )
+
+        updates, filtered = pending_filters.choose(described(changes), wanted, now, resolve, without)
+        kept = apt_kept_back.find(
+            versions,
+            installed,
+            {(change.name, change.arch): change.to for change in changes},
+            apt_preferences.read(host.root)[0],
         )
+        stanzas = by_version(resolver.show([_target(update) for update in updates if update["to"]]))
+        held = _held(resolver, installed)
     release = read_os_release(host.root)
     return {
         "manager": "apt",
-        "updates": [_update(change, stanzas, published) for change in chosen],
-        "held": held,
+        "updates": [_complete(update, stanzas) for update in updates],
+        "held": held + apt_kept_back.held(kept) + filtered,
+        "problems": problems,
         "refreshed": host.clock.stamp(),
         "repositories": [
             {name: value for name, value in repository.items() if name != "index_files"} for repository in repositories
         ],
-        "listed": listed,
+        "listed": sum(1 for change in changes if change.to is not None),
         "facts": {
             "id": release["id"],
             "version_id": release["version_id"],
             "architecture": native_architecture(installed),
         },
     }
+
+
+def _known(host: Host, metadata: AptMetadata, names: Set[str]) -> Tuple[List[apt_scenario.Version], List[str]]:
+    """Return the versions that apt knows of ``names``, or why they, and what is kept back, are not known."""
+    try:
+        return apt_scenario.versions(host.runner, metadata.options(), metadata.directory, names), []
+    except PatchingError as error:
+        return [], [str(error)]
+
+
+def _target(update: Update) -> str:
+    return target(update["name"], update["arch"], update["to"])
 
 
 def _security(change: Change, published: Dict[Key, List[str]]) -> bool:
@@ -73,14 +110,17 @@ def _security(change: Change, published: Dict[Key, List[str]]) -> bool:
 
 def _update(
     change: Change,
-    stanzas: Dict[Tuple[str, str, str], Stanza],
+    repositories: List[Dict[str, Any]],
     published: Dict[Key, List[str]],
-) -> Dict[str, Any]:
-    stanza = stanzas.get((change.name, change.arch, change.to or ""), {})
+    sources: Dict[Tuple[str, str], str],
+) -> Update:
+    """Return what is known of a change before its paragraph is read."""
     kind = "removal" if change.to is None else "new_install" if change.current is None else "upgrade"
+    date = apt_origins.publication(change.origins, repositories)
     return {
         "name": change.name,
         "arch": change.arch,
+        "source": sources.get((change.name, change.to or change.current or "")),
         "from": change.current,
         "to": change.to,
         "kind": kind,
@@ -89,11 +129,27 @@ def _update(
         "security": _security(change, published),
         "advisories": [],
         "cves": None,
-        "download_bytes": _number(stanza.get("Size")) or 0,
-        "installed_bytes": _installed_bytes(stanza),
-        "sha256": stanza.get("SHA256"),
+        "published": date,
+        "published_by": "archive" if date else None,
         "automatic": change.automatic,
     }
+
+
+def _complete(update: Update, stanzas: Dict[Tuple[str, str, str], Stanza]) -> Update:
+    """Return ``update`` with what the repository's paragraph tells; a removal has none."""
+    stanza = stanzas.get((update["name"], update["arch"], update["to"] or ""), {})
+    return dict(
+        update,
+        source=update["source"] or _source(stanza),
+        download_bytes=_number(stanza.get("Size")) or 0,
+        installed_bytes=_installed_bytes(stanza),
+        sha256=stanza.get("SHA256"),
+    )
+
+
+def _source(stanza: Stanza) -> Optional[str]:
+    """Return the name in ``Source: name (version)``, left out where it equals the package (Debian Policy 5.6.1)."""
+    return stanza.get("Source", stanza.get("Package", "")).split(" ")[0] or None
 
 
 def _number(value: Optional[str]) -> Optional[int]:
@@ -106,18 +162,18 @@ def _installed_bytes(stanza: Stanza) -> Optional[int]:
 
 
 def _held(resolver: AptResolver, installed: Dict[Key, Package]) -> List[Dict[str, Any]]:
-    """Return every held package; what it would become is asked only when something is held."""
+    """Return every package on hold; what it would become is asked only when something is held."""
     if not holds(installed):
         return []
     free = {(change.name, change.arch): change.to for change in resolver.upgrade_all(ignore_holds=True)}
     return [
-        {
-            "name": package.name,
-            "arch": package.arch,
-            "version": package.version,
-            "candidate": free.get((package.name, package.arch)),
-            "reason": "dpkg hold",
-        }
+        pending_filters.held_package(
+            package.name,
+            package.arch,
+            package.version,
+            free.get((package.name, package.arch)),
+            pending_filters.Reason("hold", "dpkg hold"),
+        )
         for package in sorted(installed.values())
         if package.want == "hold"
     ]

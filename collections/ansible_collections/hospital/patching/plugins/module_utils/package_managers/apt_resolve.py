@@ -78,6 +78,16 @@ class AptResolver:
         """Return what ``apt-get dist-upgrade`` would do."""
         return self._ask("Upgrade", (["--ignore-hold"] if ignore_holds else []) + ["dist-upgrade"])
 
+    def upgrade_without(self, keep: List[Change], preferences: str) -> List[Change]:
+        """Return what ``dist-upgrade`` would do if the packages of ``keep`` stayed at their ``current`` version.
+
+        ``preferences`` is the text of the host's own preferences file, which stays in force behind these pins.
+        """
+        path = os.path.join(self.directory, "preferences")
+        with open(path, "w", encoding="utf-8") as handle:
+            handle.write("".join(_pin(change) for change in keep) + preferences)
+        return self._ask("Upgrade", ["-o", "Dir::Etc::preferences=" + path, "dist-upgrade"])
+
     def install(self, targets: List[str], recommends: bool = True) -> List[Change]:
         """Return what ``apt-get install`` of ``targets`` (``name:arch=version`` or ``name:arch-``) would do."""
         if not targets:
@@ -130,6 +140,13 @@ def _reason(out: str, err: str) -> str:
     errors = [line[2:].strip() for line in err.splitlines() if line.startswith("E:")]
     unmet = [" ".join(line.split()) for line in out.splitlines() if " Depends: " in line or " Breaks: " in line]
     return "; ".join(errors + unmet[:5])[:600] or "no reason given"
+
+
+def _pin(change: Change) -> str:
+    """Return the stanza that keeps a package as it is; 1001 outweighs whatever else is newer (apt_preferences(5))."""
+    if change.current is None:
+        return "Package: {}\nPin: release *\nPin-Priority: -1\n\n".format(change.name)
+    return "Package: {}\nPin: version {}\nPin-Priority: 1001\n\n".format(change.name, change.current)
 
 
 def target(name: str, arch: str, version: Optional[str]) -> str:

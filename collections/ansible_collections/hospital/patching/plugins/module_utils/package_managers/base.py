@@ -22,12 +22,12 @@ PendingRequest = NamedTuple(
         ("min_age_days", int),
         ("allow", Sequence[str]),
         ("deny", Sequence[Dict[str, str]]),
-        ("first_seen", Dict[str, str]),
+        ("first_seen", Optional[Dict[str, str]]),
     ],
 )
 
 #: No filter; ``EVERYTHING._replace(security_only=True)`` asks for less.
-EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), {})
+EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), None)
 
 #: What a stage is asked for: the plan's updates of one host, within its manifest.
 StageRequest = NamedTuple(

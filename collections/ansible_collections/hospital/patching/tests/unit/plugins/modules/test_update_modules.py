@@ -11,7 +11,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING, PendingRequest
 from ansible_collections.hospital.patching.plugins.modules import (
     pending_updates_info,
     software_facts,
@@ -92,6 +92,25 @@ def test_check_mode_reaches_the_package_manager(call, manager):
     call(update_install, **RUN, transaction={}, _ansible_check_mode=True)
     call(update_stage, **RUN, host="h1", updates=[], _ansible_check_mode=True)
     assert [arguments[0].check for arguments in manager.asked] == [True, True]
+
+
+def test_filters_reach_the_package_manager(call, manager):
+    denied = {"item": "curl", "reason": "breaks PACS"}
+    call(pending_updates_info, classes=["os"], min_age_days=14, deny=[denied, {"item": "a"}], first_seen={"a:b=1": "x"})
+    assert manager.asked == [
+        (
+            EVERYTHING._replace(
+                classes=["os"],
+                include=[],
+                exclude=[],
+                allow=[],
+                min_age_days=14,
+                deny=[denied, {"item": "a", "reason": ""}],
+                first_seen={"a:b=1": "x"},
+            ),
+        )
+    ]
+    assert "classes" in call(pending_updates_info, classes=["kernel"])["msg"]
 
 
 def test_a_transaction_is_needed(call):

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import shlex
 
 import pytest
@@ -71,6 +72,9 @@ class DebianDouble:
         self.repository = {}
         self.security = set()
         self.needs = {}
+        self.sources = {}
+        self.blocked = set()
+        self.priorities = {}
         self.extra_actions = {}
         self.fail_after = None
         self.mark_manual = True
@@ -114,7 +118,7 @@ class DebianDouble:
 
     # --- the runner ----------------------------------------------------------
 
-    def run(self, args, check=True, cwd=None, **_others):
+    def run(self, args, check=True, cwd=None, env=None, **_others):
         self.commands.append(args)
         words = plain_arguments(args)
         if args[:2] == ["sh", "-c"]:
@@ -131,6 +135,8 @@ class DebianDouble:
         if words[:2] == ["apt-get", "download"]:
             self._download(words[2:], cwd)
             return Result(args, 0, "", "")
+        if words[:2] == ["apt-get", "dump"]:
+            return self._dump(args, env["APT_EDSP_DUMP_FILENAME"])
         assert words[:1] == ["apt-get"], args
         assert args[1] == "-s", args
         return self._simulate(args, words[1:])
@@ -177,6 +183,8 @@ class DebianDouble:
                 for key, version in self._newest().items()
                 if key in self.installed
                 and self.installed[key][0] != version
+                and key[0] not in self.blocked
+                and (key[0], version) not in self.priorities
                 and (ignore_holds or key[0] not in self.held)
             }
         wanted = {}
@@ -206,9 +214,32 @@ class DebianDouble:
             "label": "Debian",
         }
 
+    def _dump(self, args, path):
+        """Write every version as apt's solver ``dump`` does; what is blocked is a candidate all the same."""
+        newest = self._newest()
+        with open(path, "w", encoding="utf-8") as handle:
+            handle.write("Request: EDSP 0.5\n")
+            for name, arch, version in sorted(self.repository):
+                handle.write("\nPackage: {}\nArchitecture: {}\nVersion: {}\n".format(name, arch, version))
+                handle.write("Source: {}\nAPT-Release:\n o=Debian\n".format(self.sources.get(name, name)))
+                handle.write("APT-Pin: {}\n".format(self.priorities.get((name, version), 500)))
+                if newest[(name, arch)] == version and (name, version) not in self.priorities:
+                    handle.write("APT-Candidate: yes\n")
+        return Result(args, 100, "", "E: External solver failed with: I am too dumb, i can just dump!")
+
     def _simulate(self, args, words):
         packages = []
-        for (name, arch), version in sorted(self._changes(words, "--ignore-hold" in args).items()):
+        changes = self._changes(words, "--ignore-hold" in args)
+        preferences = setting(args, "Dir::Etc::preferences")
+        if preferences:
+            with open(preferences, encoding="utf-8") as handle:
+                kept = set(re.findall("^Package: (.*)$", handle.read(), re.MULTILINE))
+            changes = {
+                key: version
+                for key, version in changes.items()
+                if key[0] not in kept and not {name for name, _arch in self.needs.get(key[0], {})} & kept
+            }
+        for (name, arch), version in sorted(changes.items()):
             current = self.installed.get((name, arch), (None,))[0]
             of = {"version": version, "architecture": arch, "origins": [self._origin(name, version)]}
             was = {"version": current, "architecture": arch, "origins": []} if current else None

@@ -19,8 +19,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     rollback,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify import verify
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
 
 SECURITY = EVERYTHING._replace(security_only=True)
