@@ -125,6 +125,14 @@ updates:
       description: The source package that it is built from; null if the repository does not say.
       type: str
       sample: openssl
+    source_from:
+      description: The source package's version of RV(updates[].from); null if unknown.
+      type: str
+      sample: 3.0.15-1~deb12u1
+    source_to:
+      description: The source package's version of RV(updates[].to); null if unknown.
+      type: str
+      sample: 3.0.17-1~deb12u2
     from:
       description: The installed version; null for a new package.
       type: str

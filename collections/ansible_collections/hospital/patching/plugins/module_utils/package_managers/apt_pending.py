@@ -41,7 +41,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
         resolver = AptResolver(host.runner, metadata.options(), metadata.directory)
         changes = resolver.upgrade_all()
         versions, problems = _known(host, metadata, {name for name, _arch in installed})
-        sources = {(version.name, version.version): version.source for version in versions}
+        sources = {(version.name, version.version): version for version in versions}
         published = apt_origins.security_versions(repositories, {change.name for change in changes})
 
         def described(several: List[Change]) -> List[Update]:
@@ -112,15 +112,18 @@ def _update(
     change: Change,
     repositories: List[Dict[str, Any]],
     published: Dict[Key, List[str]],
-    sources: Dict[Tuple[str, str], str],
+    sources: Dict[Tuple[str, str], apt_scenario.Version],
 ) -> Update:
     """Return what is known of a change before its paragraph is read."""
     kind = "removal" if change.to is None else "new_install" if change.current is None else "upgrade"
+    old, new = sources.get((change.name, change.current or "")), sources.get((change.name, change.to or ""))
     date = apt_origins.publication(change.origins, repositories)
     return {
         "name": change.name,
         "arch": change.arch,
-        "source": sources.get((change.name, change.to or change.current or "")),
+        "source": new.source if new else old.source if old else None,
+        "source_from": old.source_version if old else None,
+        "source_to": new.source_version if new else None,
         "from": change.current,
         "to": change.to,
         "kind": kind,
@@ -140,16 +143,18 @@ def _complete(update: Update, stanzas: Dict[Tuple[str, str, str], Stanza]) -> Up
     stanza = stanzas.get((update["name"], update["arch"], update["to"] or ""), {})
     return dict(
         update,
-        source=update["source"] or _source(stanza),
+        source=update["source"] or _source(stanza)[0],
+        source_to=update["source_to"] or _source(stanza)[1],
         download_bytes=_number(stanza.get("Size")) or 0,
         installed_bytes=_installed_bytes(stanza),
         sha256=stanza.get("SHA256"),
     )
 
 
-def _source(stanza: Stanza) -> Optional[str]:
-    """Return the name in ``Source: name (version)``, left out where it equals the package (Debian Policy 5.6.1)."""
-    return stanza.get("Source", stanza.get("Package", "")).split(" ")[0] or None
+def _source(stanza: Stanza) -> Tuple[Optional[str], Optional[str]]:
+    """Return name and version in ``Source: name (version)``; what equals the package is left out (Policy 5.6.1)."""
+    name, _blank, version = stanza.get("Source", stanza.get("Package", "")).partition(" ")
+    return name or None, version.strip("()") or stanza.get("Version")
 
 
 def _number(value: Optional[str]) -> Optional[int]:

@@ -24,6 +24,7 @@ Version = NamedTuple(
         ("candidate", bool),
         ("offered", str),
         ("source", str),
+        ("source_version", str),
         ("phased", Optional[int]),
     ],
 )
@@ -65,6 +66,7 @@ def _version(fields: Dict[str, str]) -> List[Version]:
             fields.get("APT-Candidate") == "yes",
             fields.get("APT-Release", "").strip(),
             fields.get("Source", fields["Package"]),
+            fields.get("Source-Version", fields["Version"]),
             int(phased) if phased.isdigit() else None,
         )
     ]

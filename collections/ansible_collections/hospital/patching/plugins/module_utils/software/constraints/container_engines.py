@@ -44,7 +44,9 @@ def collect(look: Look) -> List[Entry]:
         if docker and live_restore(look):
             docker[0].update(effect=INFORMS, detail="live-restore is on: containers keep running during an upgrade")
     except (OSError, ValueError, RecursionError) as error:
-        found.append(entry("container_engine", "/" + _DOCKER_SETTINGS, "live-restore is not known: {}".format(error), UNKNOWN))
+        found.append(
+            entry("container_engine", "/" + _DOCKER_SETTINGS, "live-restore is not known: {}".format(error), UNKNOWN)
+        )
     return found
 
 

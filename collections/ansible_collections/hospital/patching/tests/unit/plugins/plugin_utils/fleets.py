@@ -49,6 +49,11 @@ def update(name: str = "openssl", before: str | None = "3.0.15-1", after: str | 
         "installed_bytes": 0,
         "sha256": None if after is None else SHA,
         "automatic": False,
+        "source": name,
+        "source_from": before,
+        "source_to": after,
+        "published": None,
+        "published_by": None,
     } | more
 
 

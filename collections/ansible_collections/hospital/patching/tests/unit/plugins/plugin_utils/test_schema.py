@@ -60,6 +60,8 @@ def test_places():
         {"extra": 1},
         {"name": ""},
         {"class": "firmware"},
+        {"published": "yesterday"},
+        {"published_by": "rumour"},
     ],
 )
 def test_an_update_that_is_none_is_refused(change):

@@ -134,8 +134,10 @@ def test_without_a_scenario_the_updates_stand_and_the_gap_is_told(patched, host,
 
 
 def test_source_packages(patched, host):
-    patched.sources = {"libssl3": "openssl"}
+    patched.sources = {"libssl3": "openssl\nSource-Version: 9"}
     assert [update["source"] for update in pending(host, EVERYTHING)["updates"]] == ["openssl", "openssl", "tzdata"]
+    first = pending(host, EVERYTHING)["updates"][0]
+    assert (first["source_from"], first["source_to"]) == ("9", "9")
 
 
 def test_the_day_a_version_was_seen_is_carried_on(patched, host):

@@ -95,6 +95,11 @@ def updates(host: str) -> list[Document]:
             "installed_bytes": None,
             "sha256": None,
             "automatic": name.startswith("lib"),
+            "source": name,
+            "source_from": old,
+            "source_to": new,
+            "published": None,
+            "published_by": None,
         }
         for name, old, new, _cves in _all_updates(host)
     ]
