@@ -44,14 +44,15 @@ __all__ = [
     "write",
 ]
 
-#: Asks the load balancer for its servers, one line of comma-separated values each; the 18th is the status.
-SHOW = """
-import socket
+#: Says a command to the load balancer and prints its answer.
+SAY = """
+import socket, sys
 asked = socket.socket(socket.AF_UNIX)
 asked.connect('/run/haproxy/admin.sock')
-asked.sendall(b'show stat\\n')
+asked.sendall(sys.argv[1].encode() + b'\\n')
 print(b''.join(iter(lambda: asked.recv(65536), b'')).decode())
 """
+#: The place of a server's status in a line of ``show stat``.
 STATUS = 17
 #: The hosts behind it.
 PORTALS = ("portal1", "portal2")
@@ -74,14 +75,20 @@ def reset(names: Iterable[str], images: Mapping[str, str] | None = None) -> None
     hosts.reset(_engine(), wanted, images)
     for name in wanted:
         if name in PORTALS:
-            _wait_in_service(name)
+            _serve_again(name)
 
 
-def _wait_in_service(host: str, limit_s: int = 60) -> None:
+def _serve_again(host: str, limit_s: int = 60) -> None:
+    """Undo a drain that a test has left, and wait."""
+    _load_balancer(f"set server portal/{host} state ready")
     deadline = time.monotonic() + limit_s
     while not in_service(host):
         assert time.monotonic() < deadline, f"lb1 does not send users to {host} within {limit_s} s of its start"
         time.sleep(0.1)
+
+
+def _load_balancer(command: str) -> str:
+    return exec("lb1", f"python3 -c {shlex.quote(SAY)} {shlex.quote(command)}")
 
 
 def folder() -> Path:
@@ -139,8 +146,7 @@ def in_mount_namespace(host: str, command: str) -> None:
 
 def in_service(host: str) -> bool:
     """Ask the load balancer itself whether it sends users to a portal host."""
-    shown = exec("lb1", f"python3 -c {shlex.quote(SHOW)}")
-    line = next(line for line in shown.splitlines() if line.startswith(f"portal,{host},"))
+    line = next(line for line in _load_balancer("show stat").splitlines() if line.startswith(f"portal,{host},"))
     return line.split(",")[STATUS] == "UP"
 
 

@@ -126,6 +126,7 @@ def test_evidence_that_cannot_be_written_stops_a_run_before_it_begins(small_disk
     assert {host: as_found(host) for host in PORTALS} == before
 
 
+@pytest.mark.slow
 def test_evidence_that_fills_up_in_mid_run_stops_it_and_loses_nothing(small_disk):
     """The host in flight goes no further than what could be recorded; with room again the same plan finishes it."""
     night = small_disk

@@ -148,6 +148,7 @@ def test_a_host_that_is_unreachable_is_tried_again_by_the_same_plan(staged):
     assert staged.outcomes() == dict.fromkeys(PORTALS, "patched")
 
 
+@pytest.mark.slow  # minutes of waiting for a host that is away
 def test_nobody_is_taken_out_beside_a_host_that_does_not_answer(staged):
     """Whether it serves is not known, so it counts as out, and the service allows one."""
     lab.stop("portal2")
