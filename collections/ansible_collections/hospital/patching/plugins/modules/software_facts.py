@@ -306,6 +306,15 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{name: apt-daily-upgrade.timer, active: true, enabled: true, running: false}]
+        constraints:
+          description:
+            - What else changes packages on this host or constrains them, with C(kind), C(name), C(detail) and
+              C(effect), one of V(changes_packages), V(holds_back), V(refuses_patching), V(restarts), V(informs) or
+              V(unknown).
+          type: list
+          elements: dict
+          sample:
+            - {kind: apt_pin, name: nginx, detail: pinned to 1.22.* in /etc/apt/preferences.d/nginx, effect: holds_back}
         failed_units:
           description: Units in state failed.
           type: list
@@ -320,6 +329,8 @@ ansible_facts:
           type: dict
           sample: {}
 """
+
+import gc
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -356,6 +367,7 @@ def main():
         ),
         supports_check_mode=True,
     )
+    gc.disable()  # a process that lives for a moment, with tens of thousands of small values
     facts = collect(Call(this_host(), Wanted(**module.params)))
     module.exit_json(changed=False, ansible_facts=dict(patching_software=facts))
 

@@ -30,11 +30,18 @@ _PARAGRAPH_BYTES = 16 << 20
 #: Debian's largest list has 50 MB; what unpacks to more than this was made to harm.
 _LIST_BYTES = 1 << 30
 #: The standard library has no lz4 and no zstd. ``apt-helper cat-file`` is how apt lets other programs read its
-#: lists (apt's "acquire-additional-files" manual); grep leaves a tenth of the text for Python.
-_CAT_FILE = (
-    "{ /usr/lib/apt/apt-helper cat-file \"$1\" || printf '\\n\\nUnreadable: yes\\n'; } "
-    "| LC_ALL=C grep -aE '^(Package|Version|Architecture|Unreadable): |^$'"
-)
+#: lists (apt's "acquire-additional-files" manual). awk leaves the paragraphs of the packages in $NAMES for Python,
+#: a fiftieth of the text; its memory is bounded, because a paragraph may have been made to harm.
+_CAT_FILE = r"""
+{ /usr/lib/apt/apt-helper cat-file "$1" || printf '\n\nUnreadable: yes\n'; } | {
+  ulimit -v 1048576
+  LC_ALL=C exec awk '
+    BEGIN { RS = ""; FS = "\n"; ORS = "\n\n"; n = split(ENVIRON["NAMES"], names); while (n) wanted[names[n--]] }
+    /^Package: / { if (substr($0, 10, index($0, "\n") - 10) in wanted) print; next }
+    { for (i = 1; i <= NF; i++) if ($i ~ /^Package: /) { if (substr($i, 10) in wanted) print; next } }
+    /^Unreadable: yes/'
+}
+"""
 
 
 def origins(host: Host, wanted: Set[Key]) -> Tuple[Dict[Key, str], List[str]]:
@@ -95,8 +102,10 @@ def _offered(host: Host, path: str, names: Set[bytes]) -> Iterator[Key]:
     match = _LIST.search(path)
     ending = match.group(1) if match else None
     if ending not in _OPENERS:
-        text = host.runner.run(["sh", "-c", _CAT_FILE, "sh", path], timeout_s=60, check=False).stdout
-        if not text or "\nUnreadable: yes" in text[-200:]:
+        wanted = {"NAMES": b"\n".join(sorted(names)).decode("utf-8", "replace")}
+        result = host.runner.run(["sh", "-c", _CAT_FILE, "sh", path], timeout_s=60, env=wanted, check=False)
+        text = result.stdout
+        if result.rc != 0 or "Unreadable: yes" in text[-200:]:
             raise ValueError("apt-helper cannot read it")
         yield from _scan(b"\n" + text.encode("utf-8"), names)
         return

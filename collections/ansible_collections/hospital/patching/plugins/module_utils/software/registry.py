@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All collectors of ``software_facts``. Each can fail alone: its part is null, or partial, and its error is told."""
 
+import threading
 from typing import Any, Callable, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import boot, competing_updaters, reboot_required
@@ -20,6 +21,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     snaps,
     units,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.software.constraints import registry as constraints
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import PartialError, whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.wanted import Call
 
@@ -66,27 +68,48 @@ COLLECTORS: Tuple[Tuple[str, Callable[[Call], Any]], ...] = (
     ("replaced_libraries", lambda call: running.replaced_libraries(call.host)),
     ("reboot_required", lambda call: running.reboot_owed(call.host)),
     ("competing_updaters", lambda call: competing_updaters.find(call.host.runner)),
+    ("constraints", lambda call: constraints.collect(call.host)),
     ("failed_units", lambda call: running.units_failed(call.host)),
     ("container", lambda call: reboot_required.in_container(call.host.root)),
 )
 
 
+#: Waits for other programs, where apt's lists are compressed: it runs beside the others.
+WAITING = "packages"
+
+
 def collect(call: Call, collectors: Any = COLLECTORS) -> Dict[str, Any]:
     """Return all parts, and ``errors`` by collector."""
-    facts: Dict[str, Any] = {}
-    errors: Dict[str, str] = {}
+    parts: Dict[str, Tuple[Any, str]] = {}
+
+    def run(name: str, collector: Callable[[Call], Any]) -> None:
+        parts[name] = _part(call, collector)
+
+    beside = [threading.Thread(target=run, args=each) for each in collectors if each[0] == WAITING]
+    for thread in beside:
+        thread.start()
     for name, collector in collectors:
-        try:
-            facts[name] = collector(call)
-        except PartialError as error:
-            facts[name], errors[name] = error.part, str(error)
-        except PatchingError as error:
-            facts[name], errors[name] = None, str(error)
-        except (OSError, ValueError, KeyError, IndexError, RecursionError, MemoryError) as error:
-            facts[name], errors[name] = None, "{}: {}".format(type(error).__name__, error)
+        if name != WAITING:
+            run(name, collector)
+    for thread in beside:
+        thread.join()
+    facts = {name: parts[name][0] for name, _collector in collectors}
+    errors = {name: parts[name][1] for name, _collector in collectors if parts[name][1]}
     started = facts.pop("boot", None) or {}
     facts.update(boot_id=started.get("boot_id"), booted=started.get("booted"), errors=errors)
     return facts
+
+
+def _part(call: Call, collector: Callable[[Call], Any]) -> Tuple[Any, str]:
+    """Return what a collector found, and what went wrong in words."""
+    try:
+        return collector(call), ""
+    except PartialError as error:
+        return error.part, str(error)
+    except PatchingError as error:
+        return None, str(error)
+    except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError, MemoryError) as error:
+        return None, "{}: {}".format(type(error).__name__, error)
 
 
 def names() -> List[str]:

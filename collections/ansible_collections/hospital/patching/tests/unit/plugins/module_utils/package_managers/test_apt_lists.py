@@ -99,15 +99,17 @@ def test_compressed_lists(lists, ending, opener):
 
 
 class Helper:
-    """A runner whose apt-helper gives this text, as grep leaves it."""
+    """A runner whose apt-helper gives this text, as awk leaves it."""
 
-    def __init__(self, text):
+    def __init__(self, text, rc=0):
         self.text = text
+        self.rc = rc
 
-    def run(self, args, timeout_s, check):
+    def run(self, args, timeout_s, env, check):
         assert args[:2] == ["sh", "-c"]
+        assert "openssl" in env["NAMES"].split("\n")
         assert args[-1].endswith(".lz4")
-        return Result(args, 0, self.text, "")
+        return Result(args, self.rc, self.text, "")
 
 
 def test_what_only_apt_can_unpack(lists):
@@ -115,10 +117,10 @@ def test_what_only_apt_can_unpack(lists):
     assert KEY in ask(lists, runner=Helper("\n".join(OPENSSL.split("\n")[:4]) + "\n\n"))[0]
 
 
-@pytest.mark.parametrize("text", ["", "Package: openssl\n\nUnreadable: yes\n"])
-def test_what_apt_cannot_unpack_is_told(lists, text):
+@pytest.mark.parametrize(("text", "rc"), [("", 2), ("Package: openssl\n\nUnreadable: yes\n\n", 0)])
+def test_what_apt_cannot_unpack_is_told(lists, text, rc):
     (lists / (MAIN + ".lz4")).write_bytes(b"")
-    found, problems = ask(lists, runner=Helper(text))
+    found, problems = ask(lists, runner=Helper(text, rc))
     assert found == {}
     assert problems == [MAIN + ".lz4: apt-helper cannot read it"]
 
