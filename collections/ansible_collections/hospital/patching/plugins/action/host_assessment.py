@@ -9,8 +9,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils import evidence
+from ansible_collections.hospital.patching.plugins.plugin_utils import assessments, evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
+
+KEPT = ("status", "reason", "software", "pending", "holder", "addresses", "answered")
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -18,20 +20,27 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     ARGUMENTS = {
         "evidence_dir": {"type": "path", "default": "evidence"},
-        "status": {"type": "str", "required": True, "choices": ["assessed", "not_contacted", "unreachable", "failed"]},
+        "status": {
+            "type": "str",
+            "required": True,
+            "choices": ["assessed", "not_contacted", "unreachable", "failed", "lost"],
+        },
         "reason": {"type": "str", "default": ""},
         "software": {"type": "dict"},
         "pending": {"type": "dict"},
         "holder": {"type": "dict"},
+        "addresses": {"type": "list", "elements": "str", "default": []},
+        "answered": {"type": "bool"},
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         host = task_vars["inventory_hostname"]
-        document = {key: arguments[key] for key in ("status", "reason", "software", "pending", "holder")}
-        document.update(host=host, time=Clock().stamp())
+        document = {key: arguments[key] for key in KEPT}
+        document.update(host=host, time=Clock().stamp(), problems=[])
         store = evidence.Evidence(Path(arguments["evidence_dir"]))
+        assessments.carry_over(document, store, host)
         if not self._task.check_mode:
-            store.save_assessment(host, document)
-        known = {key: document[key] for key in ("host", "time", "status", "reason", "pending", "holder")}
+            assessments.keep(document, store, host)
+        known = {key: value for key, value in document.items() if key != "software"}
         # The fact lets check mode plan without a file, and the plan of one night skip reading them back.
         return {"changed": False, "ansible_facts": {"patching_assessment": known}}

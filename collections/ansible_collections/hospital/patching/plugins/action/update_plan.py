@@ -10,7 +10,14 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import candidates, evidence, names, plan, plan_text
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    candidates,
+    evidence,
+    lost,
+    names,
+    plan,
+    plan_text,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
 
@@ -37,9 +44,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             )
         hostvars, asked_for = task_vars["hostvars"], set(arguments["hosts"])
         fleet = {
-            name: candidates.candidate(name, hostvars[name], store.assessment(name))
-            if name in asked_for
-            else candidates.bystander(name, hostvars[name], store.assessment(name))
+            name: (candidates.candidate if name in asked_for else candidates.bystander)(
+                name, hostvars[name], store.assessment(name), lost.mark(store.root, name)
+            )
             for name in task_vars["groups"]["all"]
         }
         planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]))

@@ -8,6 +8,8 @@ short_description: Keep what assess learned of a host
 version_added: 0.1.0
 description:
   - Writes one document a host into the evidence directory; the newest replaces the one before.
+  - Writes the host's SBOM too, C(sbom/HOST.cdx.json), as CycloneDX 1.6. Of a host that could not be assessed the last
+    one stays, and so does the software that was known of it.
   - Sets the fact C(patching_assessment), so that a plan of the same playbook needs no file.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -22,7 +24,7 @@ options:
     description: How the assessment ended.
     type: str
     required: true
-    choices: [assessed, not_contacted, unreachable, failed]
+    choices: [assessed, not_contacted, unreachable, failed, lost]
   reason:
     description: Why it ended so.
     type: str
@@ -36,6 +38,14 @@ options:
   pending:
     description: The host's pending updates, as M(hospital.patching.pending_updates_info) returns them.
     type: dict
+  addresses:
+    description: Addresses at which the host answers, as M(hospital.patching.host_contact) returns them.
+    type: list
+    elements: str
+    default: []
+  answered:
+    description: Whether a lost or stolen host answers, as M(hospital.patching.lost_host_info) returns it.
+    type: bool
 """
 
 EXAMPLES = r"""
@@ -48,7 +58,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The fact C(patching_assessment) with host, time, status, reason and pending updates.
+  description: >-
+    The fact C(patching_assessment) with host, time, status, reason and pending updates, C(seen), when it was
+    assessed last, and C(problems), which did not keep the assessment from being kept.
   type: dict
   returned: success
 """

@@ -14,6 +14,12 @@ author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
   - hospital.patching.controller.promises
+options:
+  evidence_dir:
+    description:
+      - Directory on the controller that keeps evidence. When it is given, a host that is marked lost or stolen there is
+        not to be contacted either.
+    type: path
 """
 
 EXAMPLES = r"""
@@ -25,6 +31,10 @@ EXAMPLES = r"""
 RETURN = r"""
 allowed:
   description: Whether a connection may be made.
+  type: bool
+  returned: success
+lost:
+  description: Whether it is marked as lost or stolen.
   type: bool
   returned: success
 reason:

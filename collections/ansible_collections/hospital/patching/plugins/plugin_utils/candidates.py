@@ -9,30 +9,37 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import fleet, settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
+from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
 
 #: Outcome of a host whose assessment says it could not be assessed.
 OUTCOME_OF = {"unreachable": "unreachable", "failed": "refused", "not_contacted": "excluded"}
 
 
-def bystander(host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None) -> fleet.Candidate:
+def bystander(
+    host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None, missing: Mark | None = None
+) -> fleet.Candidate:
     """Return a host that the plan was not asked for.
 
     It still counts in its service: as serving when assess found it well, which
     the run's look at the service's hosts has to confirm; else as out.
     """
-    found = candidate(host, variables, assessment)
+    found = candidate(host, variables, assessment, missing)
     why_not = fleet.Exclusion("excluded", "the plan was not asked for this host")
     return replace(found, why_not=why_not)
 
 
-def candidate(host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None) -> fleet.Candidate:
-    """Return the host as the planner takes it.
+def candidate(
+    host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None, missing: Mark | None = None
+) -> fleet.Candidate:
+    """Return the host as the planner takes it; one that is marked lost or stolen is in no plan.
 
     ``assessment`` is the newest document that assess kept of the host; a fact of
     the same play goes before it, so that check mode can plan without a file.
     """
     known = settings.effective(host, variables, also_known=RUN_VARIABLES)
     address = str(variables.get("ansible_host") or host)
+    if missing is not None:
+        return fleet.Candidate(known, address, None, fleet.Exclusion("excluded", missing.reason))
     document = variables.get("ansible_facts", {}).get("patching_assessment") or assessment
     if document is None:
         why_not = fleet.Exclusion("refused", "it was never assessed: run assess.yml first")
@@ -43,6 +50,9 @@ def candidate(host: str, variables: Mapping[str, Any], assessment: Mapping[str, 
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", held))
     if document["status"] == "assessed":
         return fleet.Candidate(known, address, document["pending"], None)
+    if document["status"] == "lost":
+        found_since = "it was marked as missing when assess ran last: run assess.yml again"
+        return fleet.Candidate(known, address, None, fleet.Exclusion("refused", found_since))
     outcome = OUTCOME_OF[document["status"]]
     if outcome == "excluded" and known.managed:
         # Somebody expects it to be patched, so that it may not be contacted is no quiet exclusion.

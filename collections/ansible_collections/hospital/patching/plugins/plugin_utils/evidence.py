@@ -3,7 +3,8 @@
 
 ::
 
-    <evidence dir>/assess/<host>.json
+    <evidence dir>/assess/<host>.json, sbom/<host>.cdx.json, lost/<host>.json
+    <evidence dir>/inventory/fleet.json, fleet.csv, pending.csv
     <evidence dir>/plans/<plan id>/plan.json, manifests/<hex>.json
     <evidence dir>/<run id>/plan.json, manifests/, stage/<host>.json, ledger.jsonl, report.json, report.html
 """
@@ -15,11 +16,12 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import sync_directory
@@ -45,7 +47,14 @@ def new_id(now: datetime, token: str | None = None) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, and make it durable.
+    """Write a file whole or not at all, and make it durable; raises as :func:`replacing`."""
+    with replacing(path) as handle:
+        handle.write(text)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """Yield a handle whose text becomes the file's, durably and as a whole, or is dropped with any exception.
 
     Raises:
         PatchingError: the directory is full, read-only or missing for good.
@@ -55,8 +64,9 @@ def write_text(path: Path, text: str) -> None:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                handle.write(text)
+            # A broken encoding that a host sent is kept as the JSON escape of what it was.
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
+                yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
             temporary.replace(path)
@@ -108,6 +118,16 @@ class Evidence:
 
     def assess_path(self, host: str) -> Path:
         return self.root / "assess" / f"{_file_name(host)}.json"
+
+    def sbom_path(self, host: str) -> Path:
+        return self.root / "sbom" / f"{_file_name(host)}.cdx.json"
+
+    def lost_path(self, host: str) -> Path:
+        return self.root / "lost" / f"{_file_name(host)}.json"
+
+    def inventory_path(self, name: str) -> Path:
+        """Return the path of a file about the whole fleet: ``fleet.json``, ``fleet.csv`` or ``pending.csv``."""
+        return self.root / "inventory" / name
 
     def plan_dir(self, plan_id: str) -> Path:
         return self.root / "plans" / _id(plan_id)

@@ -32,6 +32,8 @@ class Pager:
     #: A notification service as apprise writes it.
     url: str = ""
     limit_s: float = 30
+    #: The setting that holds ``url``, for messages.
+    setting: str = "watch_page_url"
 
     def __bool__(self) -> bool:
         return bool(self.command or self.url)
@@ -42,7 +44,7 @@ class Pager:
         if self.command:
             problems.append(_run(self.command, message, self.limit_s))
         if self.url:
-            problems.append(_notify(self.url, message, self.limit_s))
+            problems.append(_notify(self.url, message, self.limit_s, self.setting))
         return Sent(None in problems, [problem for problem in problems if problem])
 
 
@@ -73,15 +75,21 @@ def _run(command: Sequence[str], message: str, limit_s: float) -> str | None:
     return f"{failed} with exit code {process.returncode}: {' '.join(said.split())[-200:] or 'it said nothing'}"
 
 
-def _notify(url: str, message: str, limit_s: float) -> str | None:
+def _notify(url: str, message: str, limit_s: float, setting: str) -> str | None:
     """Return what went wrong, or None."""
     try:
         import apprise  # noqa: PLC0415 (only a site that pages this way needs it)
     except ImportError:
-        return "watch_page_url needs the Python library apprise on the controller: pip install apprise"
+        return f"{setting} needs the Python library apprise on the controller: pip install apprise"
     service = apprise.Apprise()
     if not service.add(url):
-        return "watch_page_url is no notification service that apprise knows"
+        return f"{setting} is no notification service that apprise knows"
     if service.notify(body=message, title=TITLE, notify_type=apprise.NotifyType.FAILURE, timeout=limit_s):
         return None
     return f"the notification service ({url.partition(':')[0]}) did not take the page"
+
+
+def page_all(urls: Sequence[str], message: str, setting: str) -> Sent:
+    """Send ``message`` to every service; one that fails must not hinder the others."""
+    answers = [Pager(url=url, setting=setting).page(message) for url in urls]
+    return Sent(any(sent.reached for sent in answers), [problem for sent in answers for problem in sent.problems])

@@ -30,8 +30,28 @@ def system_resolve(name: str) -> list[str]:
     return sorted({str(entry[4][0]) for entry in found})
 
 
-def read_segment(text: str) -> IPNetwork:
+def outside(addresses: Sequence[str], segments: Sequence[str]) -> list[str]:
+    """Return the addresses that lie in none of the segments; one that is unreadable lies in none.
+
+    Raises:
+        PatchingError: a segment is unreadable.
+    """
+    networks = [read_segment(segment, "patching_segment") for segment in segments]
+    return [address for address in addresses if not any(_lies_in(address, network) for network in networks)]
+
+
+def _lies_in(address: str, network: IPNetwork) -> bool:
+    try:
+        return _plain(address) in network
+    except (AddrFormatError, ValueError):
+        return False
+
+
+def read_segment(text: str, setting: str = "patching_device_segments") -> IPNetwork:
     """Return the network of one CIDR.
+
+    Args:
+        setting: which setting holds it, for the message.
 
     Raises:
         PatchingError: the text is no network, or its host bits are set.
@@ -39,17 +59,16 @@ def read_segment(text: str) -> IPNetwork:
     try:
         network = IPNetwork(text)
     except (AddrFormatError, ValueError, TypeError) as error:
-        raise _bad_segment(text, "a network like 10.9.0.0/16") from error
+        raise _bad_segment(setting, text, "a network like 10.9.0.0/16") from error
     if network.ip != network.network:
         # 10.9.1.7/16 may mean one host or the whole network: never guess about devices.
-        raise _bad_segment(text, f"{network.cidr} for the network, or {network.ip} for the one host")
+        raise _bad_segment(setting, text, f"{network.cidr} for the network, or {network.ip} for the one host")
     return network
 
 
-def _bad_segment(text: object, expected: str) -> PatchingError:
-    return PatchingError(
-        "patching_device_segments", repr(text), expected, "correct it; until then no host is contacted"
-    )
+def _bad_segment(setting: str, text: object, expected: str) -> PatchingError:
+    until = "; until then no host is contacted" if setting == "patching_device_segments" else ""
+    return PatchingError(setting, repr(text), expected, f"correct it{until}")
 
 
 def contact(

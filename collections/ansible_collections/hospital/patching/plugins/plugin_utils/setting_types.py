@@ -122,6 +122,22 @@ def segments(value: object) -> tuple[str, ...]:
     return tuple(str(read_segment(text(item)).cidr) for item in value)
 
 
+def own_segments(value: object) -> tuple[str, ...]:
+    """Read one CIDR or a list of at least one."""
+    given = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not given or not all(isinstance(item, str) for item in given):
+        raise ValueError("a network like 10.20.0.0/16, or a list of such")
+    return tuple(str(read_segment(text(item), "patching_segment").cidr) for item in given)
+
+
+def secrets(value: object) -> tuple[str, ...]:
+    """Read one text that holds a password, or a list of such; the message never repeats it."""
+    given = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(item, str) and item.strip() for item in given):
+        raise ValueError("text that is not empty, or a list of such")
+    return tuple(str(item) for item in given)
+
+
 def urls(value: object) -> tuple[str, ...]:
     """Read one URL or a list of them."""
     given = list(value) if isinstance(value, (list, tuple)) else [value]

@@ -22,6 +22,7 @@ PREFIX = "patching_"
 POLICIES = ("observed", "managed", "vendor_validated", "vendor_locked")
 KINDS = ("server", "endpoint")
 RINGS = ("canary", "early", "broad")
+HIDDEN = "(set, not shown)"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Setting:
     meaning: str
     read: Callable[[object], Any]
     derived: str = ""
+    #: Its value holds a password and is never shown.
+    secret: bool = False
 
     @property
     def field(self) -> str:
@@ -121,6 +124,46 @@ SETTINGS = (
     ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
+    Setting(
+        "patching_segment",
+        "CIDR or list of CIDR",
+        None,
+        "the networks in which the host belongs; one that answers from elsewhere is reported",
+        types.own_segments,
+    ),
+    Setting(
+        "patching_unseen_days",
+        "days",
+        30,
+        "after how many days without an assessment the host counts as missing",
+        types.whole(1),
+    ),
+    Setting(
+        "patching_eol_feed",
+        "path or URL",
+        None,
+        "end-of-life data in endoflife.date's format: PRODUCT.json below it, or {product} in it",
+        types.text,
+        "every end of life is unknown",
+    ),
+    Setting(
+        "patching_eol_near_days", "days", 180, "how long before its end of life software is reported", types.whole(0)
+    ),
+    Setting(
+        "patching_extended_support",
+        "list of products",
+        (),
+        "products of the end-of-life data for which the site has extended support",
+        types.names,
+    ),
+    Setting(
+        "patching_security_contact",
+        "apprise URL or list of them",
+        (),
+        "who is told of lost and stolen hosts, and when one answers; never shown",
+        types.secrets,
+        secret=True,
+    ),
     Setting("patching_estimate_s", "seconds", 1800, "the time to patch the host, at worst", types.whole(1)),
     Setting("patching_way_back_s", "seconds", 1800, "the time to put the host back, at worst", types.whole(1)),
     Setting("patching_evidence_dir", "path", "./evidence", "where evidence is kept", types.text),
@@ -185,6 +228,12 @@ class Settings:
     freeze_file: str | None
     security_only: bool
     package_manager: str
+    segment: tuple[str, ...] | None
+    unseen_days: int
+    eol_feed: str | None
+    eol_near_days: int
+    extended_support: tuple[str, ...]
+    security_contact: tuple[str, ...]
     estimate_s: int
     way_back_s: int
     evidence_dir: str
@@ -234,7 +283,10 @@ def _value(host: str, setting: Setting, variables: Mapping[str, object]) -> Any:
         raise PatchingError(f"{setting.name} of {host}", seen, error.expected, error.next_step) from error
     except ValueError as error:
         raise PatchingError(
-            f"{setting.name} of {host}", _shown(given), str(error), "correct it where the inventory sets it"
+            f"{setting.name} of {host}",
+            HIDDEN if setting.secret else _shown(given),
+            str(error),
+            "correct it where the inventory sets it",
         ) from error
 
 
@@ -275,5 +327,6 @@ def explain(host: str, variables: Mapping[str, object], also_known: Collection[s
         is_set = variables.get(setting.name) is not None
         origin = "set" if is_set else "derived" if setting.derived else "default"
         meaning = setting.meaning if is_set or not setting.derived else f"{setting.meaning} ({setting.derived})"
-        explained.append(Explained(setting.name, getattr(settings, setting.field), origin, meaning))
+        value = HIDDEN if setting.secret and is_set else getattr(settings, setting.field)
+        explained.append(Explained(setting.name, value, origin, meaning))
     return explained

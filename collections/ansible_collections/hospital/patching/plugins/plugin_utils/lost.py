@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that are reported lost or stolen.
+
+::
+
+    <evidence dir>/lost/<host>.json     {"host": ..., "records": [...]}, only ever added to
+
+Each record carries the digest of the one before. A file that cannot be read,
+or whose records do not follow each other, counts as a mark: nobody may patch
+a host because its report is damaged.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, setting_types
+from ansible_collections.hospital.patching.plugins.plugin_utils.installed import text
+from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Sent
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
+
+STATES = ("lost", "stolen")
+PATIENT_DATA = ("yes", "no", "unknown")
+#: A report from the future is a typing error; clocks of two machines may differ by this much.
+AHEAD = timedelta(minutes=5)
+#: The most characters of one answer.
+LONGEST = 1000
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report: that a host is ``lost`` or ``stolen``, or ``found`` again."""
+
+    host: str
+    state: str
+    reported_by: str
+    #: When it was lost or found, as a UTC stamp.
+    time: str
+    last_seen: str = ""
+    patient_data: str = "unknown"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """That a host is missing: ``lost``, ``stolen``, or ``unreadable`` when its file is damaged; and the report."""
+
+    state: str
+    reason: str
+    record: Mapping[str, Any]
+
+
+def check(report: Report, known: Collection[str], now: datetime) -> Report:
+    """Return the report with its texts on one line each.
+
+    Args:
+        known: the hosts of the inventory.
+
+    Raises:
+        PatchingError: the host is unknown, nobody reports it, the time is no
+            stamp or lies ahead, or the reason that ``found`` needs is missing.
+    """
+    subject = f"the report on {report.host or 'no host'}"
+    if report.host not in known:
+        raise PatchingError(
+            subject, f"the inventory does not know {report.host!r}", "the name of a host of the inventory",
+            "look the name up in the inventory; a host that is in none is no part of any plan",
+        )  # fmt: skip
+    by, why, where = (_line(value) for value in (report.reported_by, report.reason, report.last_seen))
+    if not by:
+        raise PatchingError(
+            subject, "nobody reports it", "the name of the person who reports it", "add -e \"lost_reported_by='…'\""
+        )
+    if report.state == "found" and not why:
+        raise PatchingError(
+            subject, "no reason to take the mark back", "who has it now and why it may be trusted",
+            'add -e "lost_reason=\'…\'"',
+        )  # fmt: skip
+    try:
+        moment = read_stamp(report.time)
+    except PatchingError as error:
+        raise PatchingError(
+            subject, f"the time {report.time!r}", error.expected, "write the time in UTC, with its Z"
+        ) from error
+    if moment > now + AHEAD:
+        raise PatchingError(
+            subject, f"the time {report.time}, which lies ahead", f"one before {stamp(now)}", "correct the time"
+        )
+    return Report(report.host, report.state, by, report.time, where, report.patient_data, why)
+
+
+def record(root: Path, report: Report, recorded_by: str, now: datetime, check_only: bool = False) -> bool:
+    """Add a checked report to the host's file; return whether that changed anything.
+
+    The same report again changes nothing, and neither does ``found`` for a
+    host that is not marked.
+
+    Raises:
+        PatchingError: the file is damaged (the report is not recorded over it), or cannot be written.
+    """
+    if check_only:
+        return _is_new(_read(root, report.host), report)
+    with _alone(root, report.host):
+        records = _read(root, report.host)
+        if not _is_new(records, report):
+            return False
+        added: dict[str, Any] = {
+            "state": report.state,
+            "reported_by": report.reported_by,
+            "time": report.time,
+            "last_seen": report.last_seen,
+            "patient_data": report.patient_data,
+            "reason": report.reason,
+            "recorded_by": recorded_by,
+            "recorded": stamp(now),
+            "previous": digest(records[-1]) if records else None,
+        }
+        evidence.write_json(path_of(root, report.host), {"host": report.host, "records": [*records, added]})
+    return True
+
+
+def mark(root: Path, host: str) -> Mark | None:
+    """Return the mark of a host, or None when it certainly has none."""
+    try:
+        records = _read(root, host)
+    except PatchingError as error:
+        return Mark("unreadable", f"its report of a lost host cannot be read, which counts as one: {error.seen}", {})
+    if not records or records[-1]["state"] not in STATES:
+        return None
+    last = records[-1]
+    where = f", last seen {last['last_seen']}" if last.get("last_seen") else ""
+    reason = f"reported {last['state']} by {last['reported_by']} at {last['time']}{where}"
+    return Mark(str(last["state"]), reason, last)
+
+
+def notice(report: Report) -> str:
+    """Return what the security contact is told."""
+    if report.state == "found":
+        return f"{report.host} is found, says {report.reported_by} ({report.time}): {report.reason}"
+    data = {"yes": "It held patient data.", "no": "It held no patient data."}.get(
+        report.patient_data, "Whether it held patient data is not known."
+    )
+    return (
+        f"{report.host} is {report.state}, says {report.reported_by} ({report.time}); last seen: "
+        f"{report.last_seen or 'not known'}. {data} It is out of every plan until found is reported."
+    )
+
+
+def alarm(host: str, mark_: Mark, address: str) -> str:
+    """Return what is paged when a lost or stolen host answers."""
+    return (
+        f"ALARM: {host}, {mark_.reason}, answers at {address}. Nobody logged in to it. Have the network team locate "
+        "and isolate it, or report it found."
+    )
+
+
+def tell(contact: object, message: str, page: Callable[[Sequence[str], str, str], Sent]) -> list[str]:
+    """Page the security contact; return what went wrong, one text a way.
+
+    Args:
+        contact: the value of ``patching_security_contact``, read here alone: a
+            mistake in another setting must not keep a report from being told.
+    """
+    if not contact:
+        return ["nobody is told: patching_security_contact is not set"]
+    try:
+        urls = setting_types.secrets(contact)
+    except ValueError as error:
+        return [f"patching_security_contact is not {error}"]
+    return page(urls, message, "patching_security_contact").problems
+
+
+def login_port(variables: Mapping[str, Any]) -> int:
+    """Return the port at which Ansible would log in to a host."""
+    given = str(variables.get("ansible_port") or variables.get("ansible_ssh_port") or "")
+    if given.isdecimal() and 0 < int(given) < 65536:
+        return int(given)
+    return {"winrm": 5986, "psrp": 5986}.get(str(variables.get("ansible_connection")), 22)
+
+
+def path_of(root: Path, host: str) -> Path:
+    """Return the host's file; a name that would leave its folder is refused."""
+    return evidence.Evidence(root).lost_path(host)
+
+
+def _is_new(records: list[dict[str, Any]], report: Report) -> bool:
+    last = records[-1] if records else None
+    if last is None or (last["state"] == "found" and report.state == "found"):
+        return report.state != "found"
+    told = ("state", "reported_by", "time", "last_seen", "patient_data", "reason")
+    return any(last.get(key) != getattr(report, key) for key in told)
+
+
+def _read(root: Path, host: str) -> list[dict[str, Any]]:
+    path = path_of(root, host)
+    if not path.exists() and not path.is_symlink():
+        return []
+    document = evidence.read_json(path)
+    records = document.get("records") if isinstance(document, dict) else None
+    if not isinstance(records, list) or not records or document.get("host") != host:
+        raise _damaged(path, "it is no report on this host")
+    before = None
+    for number, entry in enumerate(records, 1):
+        if not isinstance(entry, dict) or entry.get("state") not in (*STATES, "found"):
+            raise _damaged(path, f"record {number} is none")
+        if entry.get("previous") != before:
+            raise _damaged(path, f"record {number} does not follow the one before")
+        try:
+            before = digest(entry)
+        except (TypeError, ValueError) as error:
+            raise _damaged(path, f"record {number} is none: {error}") from error
+    return records
+
+
+def _damaged(path: Path, seen: str) -> PatchingError:
+    return PatchingError(
+        str(path), seen, "records that follow each other, as lost.yml writes them",
+        "restore the file from a copy; until then the host stays out of every plan",
+    )  # fmt: skip
+
+
+@contextmanager
+def _alone(root: Path, host: str) -> Iterator[None]:
+    """Keep two reports on one host from overwriting each other."""
+    path = path_of(root, host).with_suffix(".lock")
+    path = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise PatchingError(
+            str(path), str(error), "a directory that can be written", "make room, or correct patching_evidence_dir"
+        ) from error
+
+
+def _line(value: str) -> str:
+    return (text(value) or "")[:LONGEST]
