@@ -11,7 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, gate, outcomes, rollback
+from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, gate, lost, outcomes, rollback
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -31,6 +31,11 @@ class Case:
     @property
     def contact(self) -> Contact:
         return contacts.journey(self.host, self.plan["hosts"][self.host]["drain"].get("host"), self.hostvars)
+
+    @property
+    def missing(self) -> lost.Mark | None:
+        """A report that the host is lost or stolen, which may be younger than the plan."""
+        return lost.mark(self.run.evidence.root, self.host)
 
     @property
     def frozen(self) -> str | None:
@@ -73,6 +78,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         now, frozen = self.clock.now(), case.frozen
         if arguments["before"] == "reboot":
             return gate.decide_reboot(case.plan, case.host, now, case.contact, frozen)
+        if case.missing is not None:
+            return Gate("stop", case.missing.reason)
         if arguments["way_back"]:
             return self._ask_way_back(case, now, frozen, arguments["outside_window"])
         return gate.decide(

@@ -188,6 +188,7 @@ def _remote(url: str, limit_s: float) -> bytes:
         with urllib.request.urlopen(request, timeout=limit_s) as answer:  # noqa: S310 (http and https only, see above)
             return _limited(answer.read(LARGEST + 1), url)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code in (404, 410):
             raise _NotThere(f"{url}: {error}") from error
         raise

@@ -113,5 +113,7 @@ def lines(document: Mapping[str, Any], most: int = 20) -> list[str]:
     if len(missing) > most:
         found.append(f"and {len(missing) - most} more hosts that were not assessed: see inventory/fleet.json")
     summary = document["summary"]
-    states = ", ".join(f"{count} {state}" for state, count in summary["states"].items()) or "none"
+    states = (
+        ", ".join(f"{summary['states'][state]} {state}" for state in STATES if state in summary["states"]) or "none"
+    )
     return [*found, f"{summary['hosts']} hosts: {states}; {summary['up_to_date']} up to date"]

@@ -10,6 +10,7 @@ import pytest
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_gate
+from ansible_collections.hospital.patching.plugins.plugin_utils import lost
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALLOWED,
@@ -131,3 +132,15 @@ def test_check_mode_neither_waits_nor_fails_nor_records(run):
     assert "failed" not in result
     assert clock.seconds == 0
     assert recorded(run) == []
+
+
+def test_a_host_that_was_reported_stolen_after_the_plan_was_made_is_not_begun(run):
+    assert gate(run)["decision"] == "go"
+    report = lost.Report("portal1", "stolen", "Ada Nurse", "2026-11-22T07:00:00Z")
+    lost.record(run.evidence.root, report, "nightly@controller1", NOW)
+    answer = gate(run)
+    assert (answer["decision"], answer["failed"]) == ("stop", True)
+    assert "reported stolen by Ada Nurse" in answer["reason"]
+    found = lost.Report("portal1", "found", "Ben Guard", "2026-11-22T07:30:00Z", reason="a mix-up of names")
+    lost.record(run.evidence.root, found, "nightly@controller1", NOW)
+    assert gate(run, clock=FakeClock())["decision"] == "go"

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import candidates
+from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
 
 VARIABLES = {"patching_device_segments": [], "ansible_host": "10.1.0.1"}
 PENDING = {"updates": [], "manager": "apt"}
@@ -55,3 +56,20 @@ def test_a_managed_host_that_may_not_be_contacted_is_refused_not_quietly_exclude
     document = {"status": "not_contacted", "pending": None, "reason": "patching_device_segments is not set"}
     found = candidates.candidate("portal1", {**VARIABLES, "patching_service": "portal"}, document)
     assert found.why_not.outcome == "refused"
+
+
+def test_a_host_that_is_lost_or_stolen_is_in_no_plan_whatever_assess_saw():
+    missing = Mark("stolen", "reported stolen by Ada at 2026-11-22T07:00:00Z", {})
+    document = {"status": "assessed", "pending": PENDING, "reason": ""}
+    fresh = {**VARIABLES, "patching_service": "portal", "ansible_facts": {"patching_assessment": document}}
+    found = candidates.candidate("portal1", fresh, document, missing)
+    assert (found.why_not.outcome, found.why_not.reason) == ("excluded", missing.reason)
+    assert found.assessment is None
+    assert candidates.bystander("portal1", fresh, document, missing).assessment is None
+
+
+def test_a_host_that_was_found_since_is_assessed_again_first():
+    document = {"status": "lost", "pending": None, "reason": "reported lost by Ada"}
+    found = candidates.candidate("portal1", VARIABLES, document)
+    assert found.why_not.outcome == "refused"
+    assert "run assess.yml again" in found.why_not.reason

@@ -107,6 +107,15 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("service", "a b", "a name"),
         ("package_manager", "", "a name"),
         ("allowed_signers", "", "text"),
+        ("segment", "10.1.2.3/16", r"10\.1\.0\.0/16"),
+        ("segment", [], "a network like"),
+        ("segment", [5], "a network like"),
+        ("unseen_days", 0, "1 or more"),
+        ("eol_near_days", -1, "0 or more"),
+        ("eol_feed", "", "text"),
+        ("extended_support", "debian", "a list of names"),
+        ("security_contact", [""], "text that is not empty"),
+        ("security_contact", {"url": "x"}, "text that is not empty"),
     ],
 )
 def test_a_value_that_is_not_understood_is_refused_by_name(name, value, expected):
@@ -179,3 +188,20 @@ def test_explain_says_where_each_value_comes_from():
 
 def test_every_setting_says_its_type_and_meaning():
     assert all(setting.type and setting.meaning for setting in SETTINGS)
+
+
+def test_a_contact_holds_a_password_and_is_never_shown():
+    secret = "mailtos://user:hunter2@mail.example"
+    told = {row.name: row.value for row in explain("portal1", {"patching_security_contact": secret})}
+    assert "hunter2" not in str(told)
+    assert told["patching_security_contact"] == "(set, not shown)"
+    assert settings(security_contact=secret).security_contact == (secret,)
+    with pytest.raises(PatchingError) as refusal:
+        settings(security_contact=[secret, 5])
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_host_may_belong_in_one_segment_or_in_several():
+    assert settings(segment="10.20.0.0/16").segment == ("10.20.0.0/16",)
+    assert settings(segment=["10.20.0.0/16", "fd00::/64"]).segment == ("10.20.0.0/16", "fd00::/64")
+    assert settings().segment is None
