@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     evidence,
     fleet_inventory,
     lost,
+    lost_alarm,
     paging,
     settings,
 )
@@ -85,8 +86,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             found = lost.mark(store.root, host) if seen.get("answered") else None
             if found is None:
                 continue
-            message = lost.alarm(host, found, str(variables.get("ansible_host") or host))
-            problems += lost.tell(variables.get("patching_security_contact"), message, paging.page_all)
+            message = lost_alarm.alarm(host, found, str(variables.get("ansible_host") or host))
+            problems += lost_alarm.tell(variables.get("patching_security_contact"), message, paging.page_all)
         return problems
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils import lost, opening, paging
+from ansible_collections.hospital.patching.plugins.plugin_utils import lost, lost_alarm, opening, paging
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
 
@@ -33,9 +33,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         given = {key: arguments[key] for key in lost.Report.__dataclass_fields__}
         report = lost.check(lost.Report(**given), task_vars["groups"]["all"], now)
         changed = lost.record(root, report, opening.asker(), now, check_only=check)
-        message = lost.notice(report)
+        message = lost_alarm.notice(report)
         contact = (task_vars["hostvars"][report.host]).get("patching_security_contact")
-        problems = [] if check else lost.tell(contact, message, paging.page_all)
+        problems = [] if check else lost_alarm.tell(contact, message, paging.page_all)
         result = {
             "changed": changed,
             "path": str(lost.path_of(root, report.host).resolve()),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, lost
+from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, lost, lost_alarm
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
 
@@ -32,7 +32,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         contact = contacts.decide(host, str(variables.get("ansible_host") or host), variables)
         if not contact.allowed:
             return result | {"reason": f"{found.reason}; whether it answers is not known: {contact.reason}"}
-        port = lost.login_port(variables)
+        port = lost_alarm.login_port(variables)
         answering = [address for address in contact.addresses if _answers(address, port, arguments["timeout_s"])]
         return result | {"answered": bool(answering), "addresses": answering}
 

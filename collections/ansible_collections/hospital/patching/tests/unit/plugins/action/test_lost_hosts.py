@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.action import (
     lost_host,
     lost_host_info,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, lost
+from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, lost, lost_alarm
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW
 
 REPORT = {
@@ -161,7 +161,7 @@ def test_a_stolen_host_that_answered_raises_an_alarm_and_pages(tmp_path, pages):
     facts = {"ansible_facts": {"patching_assessment": document}}
     found = inventory(tmp_path, variables | facts)
     assert found["text"][0].startswith("ALARM  ws1")
-    assert pages.taken == [lost.alarm("ws1", lost.mark(tmp_path, "ws1"), "10.20.0.7")]
+    assert pages.taken == [lost_alarm.alarm("ws1", lost.mark(tmp_path, "ws1"), "10.20.0.7")]
     assert len(pages.taken) == 1
     inventory(tmp_path, variables | facts, check=True)
     assert len(pages.taken) == 1

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager, Sent
+from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager, Sent, page_all
 
 
 def test_the_command_gets_the_message_on_its_standard_input(tmp_path):
@@ -107,3 +107,13 @@ def test_a_missing_library_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
     (problem,) = Pager(url="json://127.0.0.1/").page("message").problems
     assert "pip install apprise" in problem
+
+
+def test_every_service_is_told_though_one_cannot_be_and_messages_name_the_setting(tmp_path):
+    sent = page_all(["nonsense", f"json://127.0.0.1:9/{tmp_path.name}"], "message", "patching_security_contact")
+    assert not sent.reached
+    assert sent.problems == [
+        "patching_security_contact is no notification service that apprise knows",
+        "the notification service (json) did not take the page",
+    ]
+    assert page_all([], "message", "patching_security_contact") == Sent(False, [])
