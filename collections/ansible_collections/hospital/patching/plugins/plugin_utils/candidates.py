@@ -39,7 +39,8 @@ def candidate(
     known = settings.effective(host, variables, also_known=RUN_VARIABLES)
     address = str(variables.get("ansible_host") or host)
     if missing is not None:
-        return fleet.Candidate(known, address, None, fleet.Exclusion("excluded", missing.reason))
+        why_not = fleet.Exclusion("excluded", missing.reason)
+        return fleet.Candidate(known, address, None, why_not, missing=why_not)
     document = variables.get("ansible_facts", {}).get("patching_assessment") or assessment
     if document is None:
         why_not = fleet.Exclusion("refused", "it was never assessed: run assess.yml first")

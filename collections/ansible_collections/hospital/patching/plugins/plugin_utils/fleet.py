@@ -30,3 +30,5 @@ class Candidate:
     address: str | None
     assessment: Mapping[str, Any] | None
     why_not: Exclusion | None
+    #: That it is reported lost or stolen, which goes before every other reason.
+    missing: Exclusion | None = None

@@ -54,6 +54,10 @@ def _refused(case: Case, seen: str, expected: str, next_step: str) -> Exclusion:
     return Exclusion("refused", str(PatchingError(f"host {case.host}", seen, expected, next_step)))
 
 
+def _missing(case: Case) -> Exclusion | None:
+    return case.candidate.missing
+
+
 def _not_asked_for(case: Case) -> Exclusion | None:
     return case.candidate.why_not if case.candidate.assessment is not None else None
 
@@ -136,7 +140,8 @@ def _drain_host(case: Case) -> Exclusion | None:
         seen = f"patching_drain names {balancer}, which the inventory does not know"
         return _refused(case, seen, "a host of the inventory", "correct the name, or add the host")
     # One that the plan was not asked for is left alone, so the gate's own checks are enough for it.
-    if known.assessment is None and (known.why_not is None or known.why_not.outcome != "excluded"):
+    left_alone = known.missing is None and known.why_not is not None and known.why_not.outcome == "excluded"
+    if known.assessment is None and not left_alone:
         seen = f"{balancer}, which drains it, could not be assessed"
         return _refused(case, seen, "a load balancer that answers", f"find out why {balancer} does not")
     return None
@@ -182,6 +187,7 @@ def _approval(case: Case) -> Exclusion | None:
 
 
 CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
+    _missing,
     _policy,
     _not_asked_for,
     _name,

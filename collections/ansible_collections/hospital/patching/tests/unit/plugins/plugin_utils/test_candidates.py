@@ -5,6 +5,12 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import candidates
 from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALL_HOSTS,
+    PORTAL,
+    planned,
+    portal_pair,
+)
 
 VARIABLES = {"patching_device_segments": [], "ansible_host": "10.1.0.1"}
 PENDING = {"updates": [], "manager": "apt"}
@@ -73,3 +79,21 @@ def test_a_host_that_was_found_since_is_assessed_again_first():
     found = candidates.candidate("portal1", VARIABLES, document)
     assert found.why_not.outcome == "refused"
     assert "run assess.yml again" in found.why_not.reason
+
+
+@pytest.mark.parametrize("of", [{"patching_service": "portal"}, {}, {"patching_policy": "vendor_locked"}])
+def test_a_plan_says_that_a_host_is_lost_before_anything_else_and_counts_it_as_out(of):
+    missing = Mark("lost", "reported lost by Ada at 2026-11-22T07:00:00Z", {})
+    hosts = portal_pair()
+    hosts["portal1"] = candidates.candidate("portal1", {**ALL_HOSTS, **PORTAL, **of}, None, missing)
+    plan = planned(hosts).plan
+    entry = plan["not_planned"]["portal1"]
+    assert (entry["outcome"], entry["reason"]) == ("excluded", missing.reason)
+    assert "portal1" not in plan["hosts"]
+
+
+def test_nobody_is_drained_through_a_lost_load_balancer():
+    hosts = portal_pair()
+    missing = Mark("stolen", "reported stolen by Ada", {})
+    hosts["lb1"] = candidates.candidate("lb1", ALL_HOSTS, None, missing)
+    assert planned(hosts).plan["hosts"] == {}
