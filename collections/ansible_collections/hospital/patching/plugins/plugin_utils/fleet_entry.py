@@ -34,6 +34,8 @@ def entry(member: Member, judge: end_of_life.Judge, now: datetime) -> Entry:
     pending = document.get("pending") if isinstance(document.get("pending"), Mapping) else None
     counts = _counts(software or {}, has, findings)
     errors = {str(key): str(value) for key, value in mapping((software or {}).get("errors")).items()}
+    if document.get("problems"):
+        errors["assessment"] = "; ".join(map(str, document["problems"]))
     against = _against(member, state, software, has, counts, pending)
     summary = {
         "state": state.name,

@@ -232,3 +232,9 @@ def test_many_missing_hosts_do_not_fill_the_screen(tmp_path, judge):
     told = fleet_inventory.lines(write(evidence.Evidence(tmp_path), members, judge, check=True).document)
     assert len(told) == 22
     assert told[20] == "and 30 more hosts that were not assessed: see inventory/fleet.json"
+
+
+def test_what_went_wrong_while_it_was_assessed_is_listed(judge):
+    document = assessed(software=software(errors={"snaps": "no snapd"}), problems=["no SBOM was written: it failed"])
+    found = entry(member(document), judge, NOW).summary
+    assert found["errors"] == {"snaps": "no snapd", "assessment": "no SBOM was written: it failed"}
