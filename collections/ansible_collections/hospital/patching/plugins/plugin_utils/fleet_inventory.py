@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,14 +93,10 @@ def _document(hosts: Mapping[str, Any], alarms: list[str], now: datetime) -> dic
     }
 
 
-@contextmanager
-def _sink(store: Evidence, name: str, check: bool) -> Iterator[TextIO]:
+def _sink(store: Evidence, name: str, check: bool) -> AbstractContextManager[TextIO]:
     if check:
-        with Path(os.devnull).open("w", encoding="utf-8", errors="replace") as handle:
-            yield handle
-    else:
-        with replacing(store.inventory_path(name)) as handle:
-            yield handle
+        return Path(os.devnull).open("w", encoding="utf-8", errors="replace")
+    return replacing(store.inventory_path(name))
 
 
 def lines(document: Mapping[str, Any], most: int = 20) -> list[str]:

@@ -45,8 +45,8 @@ def judge(feed, today=TODAY, **more):
     return Judge(feed, today, **more)
 
 
-def of_os(feed, identity=DEBIAN, today=TODAY, **more):
-    (found,) = judge(feed, today, **more).findings(identity, [])
+def of_os(feed, *identity, today=TODAY, **more):
+    (found,) = judge(feed, today, **more).findings(identity[0] if identity else DEBIAN, [])
     return found
 
 
