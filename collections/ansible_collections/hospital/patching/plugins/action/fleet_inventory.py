@@ -22,6 +22,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.eol_feed import Feed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet_state import Member
 
@@ -48,8 +49,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             feed = feeds.setdefault(known.eol_feed, Feed(known.eol_feed))
             return end_of_life.Judge(feed, now.date(), known.eol_near_days, known.extended_support)
 
-        members = (self._member(store, name, hostvars[name], check) for name in arguments["hosts"])
+        cves = CveFeed()
+        members = (self._member(store, name, hostvars[name], check, cves) for name in arguments["hosts"])
         written = fleet_inventory.write(store, members, judge_of, now, check)
+        problems += cves.problems
         return {
             "changed": not check,
             "path": str(store.inventory_path("fleet.json").resolve()),
@@ -60,7 +63,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         }
 
     @staticmethod
-    def _member(store: evidence.Evidence, host: str, variables: Mapping[str, Any], check: bool) -> Member:
+    def _member(
+        store: evidence.Evidence, host: str, variables: Mapping[str, Any], check: bool, cves: CveFeed
+    ) -> Member:
         problems = []
         known, document = None, None
         try:
@@ -73,6 +78,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             problems.append(str(error))
         if check:
             document = _unsaved(document, variables)
+        if known is not None and document and document.get("pending"):
+            document["pending"] = cves.named(document["pending"], known.debian_tracker)
         address = str(variables.get("ansible_host") or host)
         return Member(host, address, known, document, lost.mark(store.root, host), "; ".join(problems))
 

@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     plan_text,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -43,9 +44,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "correct the pattern, or use the inventory that has them",
             )
         hostvars, asked_for = task_vars["hostvars"], set(arguments["hosts"])
+        cves = CveFeed()
         fleet = {
             name: (candidates.candidate if name in asked_for else candidates.bystander)(
-                name, hostvars[name], store.assessment(name), lost.mark(store.root, name)
+                name, hostvars[name], store.assessment(name), lost.mark(store.root, name), cves
             )
             for name in task_vars["groups"]["all"]
         }
@@ -57,5 +59,5 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "plan": planned.plan,
             "plan_id": planned.plan["plan_id"],
             "digest": planned.plan["digest"],
-            "text": plan_text.plan_table(planned.plan).splitlines(),
+            "text": [*plan_text.plan_table(planned.plan).splitlines(), *cves.problems],
         }

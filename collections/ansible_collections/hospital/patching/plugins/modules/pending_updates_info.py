@@ -266,10 +266,10 @@ listed:
   returned: success
   sample: 25
 facts:
-  description: The operating system's C(id), C(version_id) and C(architecture).
+  description: The operating system's C(id), C(version_id), C(architecture), and C(codename) where it has one.
   type: dict
   returned: success
-  sample: {id: debian, version_id: "12", architecture: amd64}
+  sample: {id: debian, version_id: "12", codename: bookworm, architecture: amd64}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import fleet, settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
+from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
 
 #: Outcome of a host whose assessment says it could not be assessed.
@@ -16,20 +17,28 @@ OUTCOME_OF = {"unreachable": "unreachable", "failed": "refused", "not_contacted"
 
 
 def bystander(
-    host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None, missing: Mark | None = None
+    host: str,
+    variables: Mapping[str, Any],
+    assessment: Mapping[str, Any] | None,
+    missing: Mark | None = None,
+    cves: CveFeed | None = None,
 ) -> fleet.Candidate:
     """Return a host that the plan was not asked for.
 
     It still counts in its service: as serving when assess found it well, which
     the run's look at the service's hosts has to confirm; else as out.
     """
-    found = candidate(host, variables, assessment, missing)
+    found = candidate(host, variables, assessment, missing, cves)
     why_not = fleet.Exclusion("excluded", "the plan was not asked for this host")
     return replace(found, why_not=why_not)
 
 
 def candidate(
-    host: str, variables: Mapping[str, Any], assessment: Mapping[str, Any] | None, missing: Mark | None = None
+    host: str,
+    variables: Mapping[str, Any],
+    assessment: Mapping[str, Any] | None,
+    missing: Mark | None = None,
+    cves: CveFeed | None = None,
 ) -> fleet.Candidate:
     """Return the host as the planner takes it; one that is marked lost or stolen is in no plan.
 
@@ -50,7 +59,8 @@ def candidate(
         held = f"held by run {holder['run_id']} since {holder['time']}: finish that run, or return the host, first"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", held))
     if document["status"] == "assessed":
-        return fleet.Candidate(known, address, document["pending"], None)
+        pending = (cves or CveFeed()).named(document["pending"], known.debian_tracker)
+        return fleet.Candidate(known, address, pending, None)
     if document["status"] == "lost":
         found_since = "it was marked as missing when assess ran last: run assess.yml again"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", found_since))

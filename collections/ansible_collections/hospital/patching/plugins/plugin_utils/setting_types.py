@@ -39,6 +39,34 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(sorted({name(item) for item in value}))
 
 
+def texts(value: object) -> tuple[str, ...]:
+    """Read a list of texts that are not empty, such as shell patterns."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of texts")
+    return tuple(text(item) for item in value)
+
+
+def mappings(*required: str) -> Callable[[object], tuple[dict[str, Any], ...]]:
+    """Return a reader of lists of mappings that have these keys; what uses them checks the rest."""
+
+    def read(value: object) -> tuple[dict[str, Any], ...]:
+        if not isinstance(value, (list, tuple)) or not all(
+            isinstance(item, Mapping) and set(required) <= set(item) for item in value
+        ):
+            raise ValueError(f"a list of mappings with {', '.join(required)}")
+        return tuple(plain(item) for item in value)
+
+    return read
+
+
+def classes(value: object) -> tuple[str, ...]:
+    """Read a list of classes of updates."""
+    given = names(value)
+    if not set(given) <= {"os", "third_party"}:
+        raise ValueError("a list of os and third_party")
+    return given
+
+
 def boolean(value: object) -> bool:
     """Read a boolean; templates yield it as text."""
     if isinstance(value, bool):

@@ -124,6 +124,48 @@ SETTINGS = (
     ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
+    Setting("patching_update_classes", "list of os, third_party", (), "only updates of these classes", types.classes),
+    Setting("patching_update_include", "list of patterns", (), "only packages with these names", types.texts),
+    Setting("patching_update_exclude", "list of patterns", (), "packages that stay as they are", types.texts),
+    Setting("patching_update_allow", "list", (), "only these: NAME, NAME=VERSION or an advisory's id", types.texts),
+    Setting(
+        "patching_update_deny",
+        "list of {item, reason}",
+        (),
+        "updates that are blocked, by NAME, NAME=VERSION or an advisory's id",
+        types.mappings("item", "reason"),
+    ),
+    Setting(
+        "patching_min_age_days",
+        "days",
+        0,
+        "for how long a version waits once published or seen",
+        types.whole(0),
+    ),
+    Setting(
+        "patching_debian_tracker",
+        "path or URL",
+        None,
+        "the JSON of Debian's security tracker",
+        types.text,
+        "the CVEs of a Debian update are known once it is staged",
+    ),
+    Setting("patching_scan_jars", "boolean", False, "look for vulnerable libraries in Java archives", types.boolean),
+    Setting("patching_scan_images", "boolean", False, "ask container engines for their images", types.boolean),
+    Setting(
+        "patching_applications",
+        "list of {name, globs, …}",
+        (),
+        "more applications that are unpacked by hand; see software_facts",
+        types.mappings("name", "globs"),
+    ),
+    Setting(
+        "patching_vulnerable_libraries",
+        "list of {artifact, cve, affected}",
+        (),
+        "more libraries that are looked for; see software_facts",
+        types.mappings("artifact", "cve", "affected"),
+    ),
     Setting(
         "patching_segment",
         "CIDR or list of CIDR",
@@ -228,6 +270,17 @@ class Settings:
     freeze_file: str | None
     security_only: bool
     package_manager: str
+    update_classes: tuple[str, ...]
+    update_include: tuple[str, ...]
+    update_exclude: tuple[str, ...]
+    update_allow: tuple[str, ...]
+    update_deny: tuple[dict[str, Any], ...]
+    min_age_days: int
+    debian_tracker: str | None
+    scan_jars: bool
+    scan_images: bool
+    applications: tuple[dict[str, Any], ...]
+    vulnerable_libraries: tuple[dict[str, Any], ...]
     segment: tuple[str, ...] | None
     unseen_days: int
     eol_feed: str | None

@@ -81,6 +81,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
         "facts": {
             "id": release["id"],
             "version_id": release["version_id"],
+            "codename": release["codename"],
             "architecture": native_architecture(installed),
         },
     }
