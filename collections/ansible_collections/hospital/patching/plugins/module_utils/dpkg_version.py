@@ -2,16 +2,19 @@
 """dpkg's order of versions: Debian Policy 5.6.12 and deb-version(7)."""
 
 import functools
+import re
 from typing import Tuple
 
 _DIGITS = "0123456789"
+#: dpkg's epochs are of C's type int.
+_EPOCH = re.compile(r"[0-9]{1,10}\Z")
 
 
 def split(version: str) -> Tuple[int, str, str]:
     """Return ``(epoch, upstream version, revision)``; a missing revision is ``""``."""
     epoch = 0
     head, colon, rest = version.partition(":")
-    if colon and head.isdigit():
+    if colon and _EPOCH.match(head):
         epoch, version = int(head), rest
     upstream, _dash, revision = version.rpartition("-")
     return (epoch, upstream, revision) if _dash else (epoch, revision, "")
@@ -33,11 +36,15 @@ def _compare_text(left: str, right: str) -> int:
     return 0
 
 
-def _next_part(rest: str) -> Tuple[str, int, str]:
-    """Return the leading text, the number after it (0 for none), and what remains."""
+def _next_part(rest: str) -> Tuple[str, Tuple[int, str], str]:
+    """Return the leading text, the number after it (0 for none), and what remains.
+
+    The number is its count of digits and its digits, because it may have more digits than Python converts.
+    """
     start = next((place for place, character in enumerate(rest) if character in _DIGITS), len(rest))
     end = next((place for place in range(start, len(rest)) if rest[place] not in _DIGITS), len(rest))
-    return rest[:start], int(rest[start:end] or 0), rest[end:]
+    digits = rest[start:end].lstrip("0")
+    return rest[:start], (len(digits), digits), rest[end:]
 
 
 def _compare_part(left: str, right: str) -> int:

@@ -4,9 +4,11 @@
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PackageManager
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper
 
-#: In the order in which ``auto`` tries them.
-PACKAGE_MANAGERS = (Apt,)
+#: In the order in which ``auto`` tries them: a host of one family may have another's tool, but rarely its database.
+PACKAGE_MANAGERS = (Apt, Zypper, Dnf)
 
 
 def select(name: str, host: Host) -> PackageManager:

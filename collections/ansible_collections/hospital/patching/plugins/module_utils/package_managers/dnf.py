@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""dnf on Fedora, Red Hat Enterprise Linux and their relatives: assessed, not patched yet."""
+
+import os
+from typing import Any, Dict, List
+
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
+    InstallRequest,
+    PackageManager,
+    StageRequest,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import (
+    has_database,
+    not_patched,
+)
+
+#: dnf is a link to one of the others; a host may lack the link.
+COMMANDS = ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/dnf5")
+
+
+class Dnf(PackageManager):
+    """What dnf 4 would do is read from its library; everything that changes a host is refused."""
+
+    NAME = "dnf"
+
+    @staticmethod
+    def present(root: str) -> bool:
+        return has_database(root) and any(os.path.exists(os.path.join(root, command)) for command in COMMANDS)
+
+    def pending(self, security_only: bool) -> Dict[str, Any]:
+        return pending(self.host, security_only)
+
+    def stage(self, request: StageRequest) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
+
+    def install(self, request: InstallRequest) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
+
+    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
+
+    def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
+        raise not_patched(self.NAME)

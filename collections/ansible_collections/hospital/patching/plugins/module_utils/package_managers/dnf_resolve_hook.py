@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks dnf 4's own library what ``dnf upgrade`` would do, and writes it to a file as JSON.
+
+This file is copied to a private directory on the host and run alone there, on
+the Python that has dnf's bindings, so it imports the standard library and dnf
+only. ``sys.argv[1]`` is a JSON file with ``{"cachedir", "persistdir", "answer",
+"security_only"}``; the answer is ``{"updates", "listed", "held",
+"repositories", "vendor", "arch"}`` or ``{"error": {"repository", "seen", "step"}}``,
+where the step is ``bindings``, ``settings``, ``refresh``, ``database`` or ``resolve``.
+Nothing of the host is written: caches, history and locks lie in the private
+directories. Of dnf's plugins only versionlock is loaded, because others write
+(subscription-manager, for one, rewrites redhat.repo).
+"""
+
+import binascii
+import json
+import sys
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+Key = Tuple[str, str]
+
+PLUGINS = ["versionlock"]
+#: What the packages that carry /etc/os-release provide, on Fedora's and on SUSE's side.
+RELEASE_CAPABILITIES = ["system-release", "distribution-release"]
+
+
+class Failure(Exception):
+    """What could not be done, with the repository that is to blame where one is."""
+
+    def __init__(self, step: str, seen: str, repository: Optional[str] = None) -> None:
+        super().__init__(seen)
+        self.parts = {"step": step, "seen": seen, "repository": repository}
+
+
+def evr(package: Any) -> str:
+    """Return ``[epoch:]version-release``, the epoch only when it is not 0."""
+    text = "{}-{}".format(package.version, package.release)
+    return "{}:{}".format(package.epoch, text) if package.epoch else text
+
+
+def key(package: Any) -> Key:
+    """Return name and architecture."""
+    return package.name, package.arch
+
+
+def configured(dnf: Any, asked: Dict[str, Any]) -> Any:
+    """Return a base that reads the host's settings and writes only the private directories."""
+    base = dnf.Base()
+    base.conf.read()
+    base.conf.cachedir = asked["cachedir"]
+    base.conf.system_cachedir = asked["cachedir"]
+    base.conf.persistdir = asked["persistdir"]
+    base.conf.logdir = asked["persistdir"]
+    base.conf.substitutions.update_from_etc(base.conf.installroot)
+    if not base.conf.substitutions.get("releasever"):
+        base.conf.substitutions["releasever"] = dnf.rpm.detect_releasever(base.conf.installroot)
+    return base
+
+
+def load_repositories(dnf: Any, base: Any) -> None:
+    """Fetch the metadata of each repository by itself, so that the one that fails is named."""
+    base.read_all_repos()
+    for repo in base.repos.iter_enabled():
+        repo.skip_if_unavailable = False
+        repo.metadata_expire = 1
+        try:
+            repo.load()
+        except (dnf.exceptions.Error, RuntimeError, OSError) as error:
+            raise Failure("refresh", str(error), repo.id)
+        repo.metadata_expire = -1  # one state of the repository for all questions
+
+
+def visible(base: Any) -> Dict[Key, Set[str]]:
+    """Return which packages may be chosen, as nevra by name and architecture."""
+    found = {}  # type: Dict[Key, Set[str]]
+    for package in base.sack.query().available():
+        found.setdefault(key(package), set()).add(str(package))
+    return found
+
+
+def resolve(dnf: Any, base: Any, security_only: bool) -> List[Dict[str, Any]]:
+    """Return the transaction of ``dnf upgrade`` (``--security``)."""
+    base.reset(goal=True)
+    base.reset_security_filters()
+    if security_only:
+        base.add_security_filters("gte", types=["security"])
+    try:
+        base.upgrade_all()
+        base.resolve()
+    except dnf.exceptions.Error as error:
+        raise Failure("resolve", str(error))
+    return changes(dnf, base)
+
+
+def changes(dnf: Any, base: Any) -> List[Dict[str, Any]]:
+    """Return the resolved transaction, one item a package, sorted by name and architecture."""
+    incoming, outgoing = list(base.transaction.install_set), list(base.transaction.remove_set)
+    reasons = {}
+    for item in base.transaction:
+        reasons[str(item.pkg)] = item.reason
+    several = {str(package) for package in base.sack.query().filterm(provides=list(base.conf.installonlypkgs))}
+    found = []
+    for package in incoming:
+        old = None
+        if str(package) not in several:
+            same = [other for other in outgoing if other.name == package.name]
+            old = next((other for other in same if other.arch == package.arch), same[0] if len(same) == 1 else None)
+        if old is not None:
+            outgoing.remove(old)
+        found.append(item_of(dnf, base, package, old, reasons))
+    found += [item_of(dnf, base, None, package, reasons) for package in outgoing]
+    return sorted(found, key=lambda item: (item["name"], item["arch"], item["to"] or ""))
+
+
+def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) -> Dict[str, Any]:
+    """Return one item of the answer's ``updates``; ``new`` or ``old`` may be None."""
+    package = old if new is None else new
+    advisories = [] if new is None else advisories_of(base, new, old)
+    kind, digest = (None, b"") if new is None else (new.chksum or (None, b""))
+    hawkey = dnf.sack.hawkey
+    sha256 = None
+    if kind is not None and hawkey.chksum_name(kind) == "sha256":
+        sha256 = binascii.hexlify(digest).decode("ascii")
+    return {
+        "name": package.name,
+        "arch": package.arch,
+        "from": None if old is None else evr(old),
+        "to": None if new is None else evr(new),
+        "repository": None if new is None else new.reponame,
+        "vendor": None if new is None else new.vendor,
+        "advisories": sorted({advisory.id for advisory in advisories}),
+        "security": any(advisory.type == hawkey.ADVISORY_SECURITY for advisory in advisories),
+        "cves": sorted(
+            {
+                reference.id
+                for advisory in advisories
+                for reference in advisory.references
+                if reference.type == hawkey.REFERENCE_CVE and reference.id
+            }
+        ),
+        "download_bytes": 0 if new is None else new.downloadsize,
+        "installed_bytes": None if new is None else new.installsize,
+        "sha256": sha256,
+        "automatic": is_automatic(reasons.get(str(package))),
+    }
+
+
+def is_automatic(reason: Optional[int]) -> bool:
+    """Return whether dnf's record says that a package came as a dependency (weak ones included)."""
+    import libdnf.transaction as of  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - dnf's own
+
+    return reason in (of.TransactionItemReason_DEPENDENCY, of.TransactionItemReason_WEAK_DEPENDENCY)
+
+
+def advisories_of(base: Any, new: Any, old: Any) -> List[Any]:
+    """Return the advisories of versions after ``old`` and up to ``new``; without ``old``, of ``new`` itself."""
+    import hawkey  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - dnf's own
+
+    if old is None:
+        return list(new.get_advisories(hawkey.EQ))
+    found = []
+    for advisory in new.get_advisories(hawkey.EQ | hawkey.LT):
+        for package in advisory.packages:
+            if (package.name, package.arch) == key(new) and base.sack.evr_cmp(package.evr, old.evr) > 0:
+                found.append(advisory)
+                break
+    return found
+
+
+def held_back(base: Any, by_settings: Dict[Key, Set[str]]) -> List[Dict[str, Any]]:
+    """Return each installed package for which an exclusion hides a newer version, with the newest.
+
+    ``by_settings`` is what the settings left visible; what versionlock hid of it is locked.
+    """
+    import hawkey  # noqa: PLC0415 - dnf's own
+
+    shown = visible(base)
+    everything = base.sack.query(flags=hawkey.IGNORE_REGULAR_EXCLUDES)  # an exclusion hides installed packages too
+    hidden = {}  # type: Dict[Key, List[Any]]
+    for package in everything.available():
+        if str(package) not in shown.get(key(package), ()):
+            hidden.setdefault(key(package), []).append(package)
+    found = []
+    for package in everything.installed():
+        best = None
+        for other in hidden.get(key(package), ()):
+            if base.sack.evr_cmp(other.evr, (best or package).evr) > 0:
+                best = other
+        if best is not None:
+            locked = str(best) in by_settings.get(key(package), ())
+            found.append(
+                {
+                    "name": package.name,
+                    "arch": package.arch,
+                    "version": evr(package),
+                    "candidate": evr(best),
+                    "reason": "dnf versionlock" if locked else "dnf excludepkgs or includepkgs",
+                }
+            )
+    return sorted(found, key=lambda item: (item["name"], item["arch"], item["version"]))
+
+
+def repository(repo: Any) -> Dict[str, Any]:
+    """Return one item of the answer's ``repositories``; it counts as signed if packages or metadata are checked."""
+    where = list(repo.baseurl) or [repo.metalink or repo.mirrorlist or ""]
+    return {"id": repo.id, "name": repo.name, "uri": where[0], "signed": bool(repo.gpgcheck or repo.repo_gpgcheck)}
+
+
+def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what is pending on this host."""
+    try:
+        import dnf  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - its absence is an answer
+        import dnf.rpm  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+    except ImportError as error:
+        raise Failure("bindings", str(error))
+    try:
+        base = configured(dnf, asked)
+    except dnf.exceptions.Error as error:
+        raise Failure("settings", str(error))
+    load_repositories(dnf, base)
+    try:
+        base.fill_sack()
+        by_settings = visible(base)
+        base.init_plugins(["*"], PLUGINS)
+        base.pre_configure_plugins()
+        base.configure_plugins()
+        base.fill_sack()
+    except dnf.exceptions.Error as error:
+        raise Failure("database", str(error))
+    everything = resolve(dnf, base, False)
+    chosen = resolve(dnf, base, True) if asked["security_only"] else everything
+    release = base.sack.query().installed().filterm(provides=RELEASE_CAPABILITIES).run()
+    return {
+        "updates": chosen,
+        "listed": sum(1 for change in everything if change["to"] is not None),
+        "held": held_back(base, by_settings),
+        "repositories": [repository(repo) for repo in base.repos.iter_enabled()],
+        "vendor": release[0].vendor if release else None,
+        "arch": base.conf.substitutions.get("arch"),
+    }
+
+
+def main() -> int:
+    """Ask, write the answer, and return the exit status."""
+    with open(sys.argv[1], encoding="utf-8") as handle:
+        asked = json.load(handle)
+    try:
+        found = answer(asked)
+    except Failure as failure:
+        found = {"error": failure.parts}
+    with open(asked["answer"], "w", encoding="utf-8") as handle:
+        json.dump(found, handle)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""zypper on SUSE Linux Enterprise and openSUSE: assessed, not patched yet."""
+
+import os
+from typing import Any, Dict, List
+
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
+    InstallRequest,
+    PackageManager,
+    StageRequest,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import (
+    has_database,
+    not_patched,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_pending import pending
+
+
+class Zypper(PackageManager):
+    """What zypper would do is read from its XML; everything that changes a host is refused."""
+
+    NAME = "zypper"
+
+    @staticmethod
+    def present(root: str) -> bool:
+        # zypper may be installed on any rpm host; one that it runs has repositories of its own.
+        repositories = os.path.join(root, "etc/zypp/repos.d")
+        runs = os.path.isdir(repositories) and bool(os.listdir(repositories))
+        return runs and has_database(root) and os.path.exists(os.path.join(root, "usr/bin/zypper"))
+
+    def pending(self, security_only: bool) -> Dict[str, Any]:
+        return pending(self.host, security_only)
+
+    def stage(self, request: StageRequest) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
+
+    def install(self, request: InstallRequest) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
+
+    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
+
+    def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
+        raise not_patched(self.NAME)
