@@ -200,6 +200,31 @@ def held_back(base: Any, by_settings: Dict[Key, Set[str]]) -> List[Dict[str, Any
     return sorted(found, key=lambda item: (item["name"], item["arch"], item["version"]))
 
 
+def left_behind(base: Any, everything: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return each installed package with a newer version in sight that the transaction does not reach."""
+    reached = {(item["name"], item["arch"], item["to"]) for item in everything}
+    removed = {(item["name"], item["arch"]) for item in everything if item["to"] is None}
+    installed = {}  # type: Dict[Key, Any]
+    for package in base.sack.query().installed():
+        newest = installed.get(key(package))
+        if newest is None or base.sack.evr_cmp(package.evr, newest.evr) > 0:
+            installed[key(package)] = package
+    found = {}  # type: Dict[Key, Dict[str, Any]]
+    for package in base.sack.query().upgrades().latest():
+        old = installed.get(key(package))
+        if old is None or key(package) in removed or (package.name, package.arch, evr(package)) in reached:
+            continue
+        if base.sack.evr_cmp(package.evr, old.evr) > 0:
+            found[key(package)] = {
+                "name": package.name,
+                "arch": package.arch,
+                "version": evr(old),
+                "candidate": evr(package),
+                "reason": "dnf does not choose it: its dependencies are not met",
+            }
+    return [found[each] for each in sorted(found)]
+
+
 def repository(repo: Any) -> Dict[str, Any]:
     """Return one item of the answer's ``repositories``; it counts as signed if packages or metadata are checked."""
     where = list(repo.baseurl) or [repo.metalink or repo.mirrorlist or ""]
@@ -233,7 +258,7 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
     return {
         "updates": chosen,
         "listed": sum(1 for change in everything if change["to"] is not None),
-        "held": held_back(base, by_settings),
+        "held": held_back(base, by_settings) + left_behind(base, everything),
         "repositories": [repository(repo) for repo in base.repos.iter_enabled()],
         "vendor": release[0].vendor if release else None,
         "arch": base.conf.substitutions.get("arch"),

@@ -9,6 +9,7 @@ import bz2
 import gzip
 import lzma
 import os
+import zlib
 from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Set
 from xml.etree import ElementTree
 
@@ -102,7 +103,15 @@ class Repodata:
                     if event == "end" and _tag(element) == tag:
                         yield element
                         top.clear()
-        except (OSError, EOFError, ValueError, lzma.LZMAError, ElementTree.ParseError, StopIteration) as error:
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            lzma.LZMAError,
+            zlib.error,
+            ElementTree.ParseError,
+            StopIteration,
+        ) as error:
             raise self._unreadable(path, error)
 
     def _path(self, kind: str) -> Optional[str]:

@@ -37,6 +37,7 @@ SECURITY = ["patch", "--dry-run", "--details", "--auto-agree-with-licenses", "--
 
 def pending(host: Host, security_only: bool) -> Dict[str, Any]:
     """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
+    _require_database(host)
     with PrivateDirectory(host.root, PREFIX) as private:
         zypper = Zypper(host, private)
         repositories = zypper_xml.repositories(zypper.ask(["repos"]))
@@ -44,6 +45,9 @@ def pending(host: Host, security_only: bool) -> Dict[str, Any]:
         everything = zypper_xml.changes(zypper.ask(UPDATE))
         chosen = zypper_xml.changes(zypper.ask(SECURITY)) if security_only else everything
         held = zypper_xml.held(zypper.ask(["locks", "--solvables"]))
+        locked = {(item["name"], item["arch"]) for item in held}
+        behind = zypper_xml.left_behind(zypper.ask(["list-updates", "--all"]), everything)
+        held += [item for item in behind if (item["name"], item["arch"]) not in locked]
         found = zypper.describe(repositories, chosen)
     release = read_os_release(host.root)
     vendor, automatic = _os_vendor(host), _automatic(host.root)
@@ -188,6 +192,22 @@ def _automatic(root: str) -> Set[str]:
     except OSError:
         return set()
     return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def _require_database(host: Host) -> None:
+    """Ask rpm itself first, because zypper blames a repository for a database that it cannot read.
+
+    Raises:
+        PatchingError: the database cannot be read.
+    """
+    result = host.runner.run(["rpm", "--query", "--all", "--queryformat", "."], timeout_s=120, check=False)
+    if result.rc != 0:
+        raise PatchingError(
+            "rpm database",
+            " ".join(result.stderr.split())[:300] or "exit {}".format(result.rc),
+            "one that rpm can read",
+            "look at `rpm --query --all` on the host, and rebuild it (rpm --rebuilddb); nothing was changed",
+        )
 
 
 def _os_vendor(host: Host) -> Optional[str]:

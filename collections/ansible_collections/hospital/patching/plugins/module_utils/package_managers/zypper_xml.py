@@ -102,3 +102,24 @@ def held(document: ElementTree.Element) -> List[Dict[str, Any]]:
                 "reason": "zypper lock",
             }
     return [found[key] for key in sorted(found)]
+
+
+def left_behind(document: ElementTree.Element, changes_found: List[Change]) -> List[Dict[str, Any]]:
+    """Return what ``list-updates --all`` offers and the transaction does not reach, locked packages included."""
+    reached = {(change.name, change.arch, change.to) for change in changes_found}
+    gone = {(change.name, change.arch) for change in changes_found if change.to is None}
+    found = []
+    for update in document.iter("update"):
+        name, arch, edition = (update.get(key, "") for key in ("name", "arch", "edition"))
+        if update.get("kind") != "package" or (name, arch, edition) in reached or (name, arch) in gone:
+            continue
+        found.append(
+            {
+                "name": name,
+                "arch": arch,
+                "version": update.get("edition-old", ""),
+                "candidate": edition,
+                "reason": "zypper does not choose it: its dependencies, or another vendor or priority",
+            }
+        )
+    return sorted(found, key=lambda item: (item["name"], item["arch"]))

@@ -61,6 +61,11 @@ def test_a_version_has_three_parts(text, parts):
     assert dpkg_version.split(text) == parts
 
 
+def test_a_number_may_have_more_digits_than_python_converts():
+    assert dpkg_version.compare("1" + "0" * 9000, "9" * 9000) == 1
+    assert dpkg_version.split("\u00b2:1") == (0, "\u00b2:1", "")
+
+
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not here")
 @pytest.mark.parametrize(("left", "right"), list(itertools.combinations(ORDER[::2], 2)))
 def test_dpkg_agrees(left, right):

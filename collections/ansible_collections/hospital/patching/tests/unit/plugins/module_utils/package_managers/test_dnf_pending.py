@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a dnf host would update; the hook's answers were recorded with dnf 4.14 on a small repository."""
+
+import json
+import os
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
+
+
+class DnfDouble:
+    """A runner whose Pythons answer what was recorded, as the hook writes it."""
+
+    def __init__(self, root, recorded):
+        self.root, self.recorded = root, recorded
+        self.answers = {}
+        self.asked = []
+        self.seeded = []
+        for name in ("var/tmp", "usr/bin", "usr/libexec", "etc", "var/lib/dnf"):
+            (root / name).mkdir(parents=True)
+        (root / "etc/os-release").write_text('ID="rocky"\nVERSION_ID="9.4"\n')
+        self.python("usr/bin/python3")
+
+    def python(self, path, **answer):
+        (self.root / path).write_text("")
+        self.answers[str(self.root / path)] = answer or None
+
+    def run(self, args, **options):
+        python, isolated, script, question = args
+        assert isolated == "-I"
+        with open(script, encoding="utf-8") as handle:
+            compile(handle.read(), script, "exec")
+        with open(question, encoding="utf-8") as handle:
+            asked = json.load(handle)
+        self.asked.append((os.path.relpath(python, str(self.root)), asked["security_only"]))
+        self.seeded = sorted(os.listdir(asked["persistdir"]) + os.listdir(asked["cachedir"]))
+        answer = self.answers[python]
+        if answer is None:
+            answer = json.loads(
+                self.recorded("dnf_answer{}.json".format("_security" if asked["security_only"] else ""))
+            )
+        if "crash" in answer:
+            return Result(args, 1, "", answer["crash"])
+        with open(asked["answer"], "w", encoding="utf-8") as handle:
+            handle.write(answer.get("text") or json.dumps(answer))
+        return Result(args, 0, "", "")
+
+
+@pytest.fixture
+def dnf(tmp_path, recorded):
+    return DnfDouble(tmp_path, recorded)
+
+
+@pytest.fixture
+def host(dnf, tmp_path):
+    return Host(dnf, Clock(), str(tmp_path), str(tmp_path / "state"))
+
+
+def test_everything(host, tmp_path):
+    result = pending(host, security_only=False)
+    assert [(update["name"], update["from"], update["to"], update["kind"]) for update in result["updates"]] == [
+        ("alpha", "1:1.0-1", "1:1.1-1", "upgrade"),
+        ("beta", "2.0-1", "2.0^git1-1", "upgrade"),
+        ("firefox", "115.0-1", "128.0-1", "upgrade"),
+        ("gamma", "3.0-1", "3.0-2", "upgrade"),
+        ("libalpha", "1.0-1", "1.0-3", "upgrade"),
+        ("newdep", None, "1.0-1", "new_install"),
+        ("newname", None, "2.0-1", "new_install"),
+        ("oldname", "1.0-1", None, "removal"),
+        ("viewer", "1.0-1", "1.2-1", "upgrade"),
+    ]
+    assert result["listed"] == 8
+    assert result["facts"] == {"id": "rocky", "version_id": "9.4", "architecture": "x86_64"}
+    assert result["held"] == [
+        {
+            "name": "excludedpkg",
+            "arch": "noarch",
+            "version": "1.0-1",
+            "candidate": "1.1-1",
+            "reason": "dnf excludepkgs or includepkgs",
+        },
+        {
+            "name": "lockedpkg",
+            "arch": "noarch",
+            "version": "1.0-1",
+            "candidate": "1.1-1",
+            "reason": "dnf versionlock",
+        },
+    ]
+    assert os.listdir(str(tmp_path / "var/tmp")) == []
+
+
+def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
+    updates = {update["name"]: update for update in pending(host, security_only=False)["updates"]}
+    libalpha = updates["libalpha"]
+    # 1.0-3 has no advisory of its own: the fix is 1.0-2, between the installed version and it.
+    assert (libalpha["security"], libalpha["advisories"]) == (True, ["TEST-2026:0001"])
+    assert libalpha["cves"] == ["CVE-2026-1111", "CVE-2026-1112"]
+    assert (libalpha["origin"], libalpha["class"], libalpha["automatic"]) == ("baseos", "os", False)
+    assert (libalpha["download_bytes"] > 0, libalpha["installed_bytes"], len(libalpha["sha256"])) == (True, 4, 64)
+    assert (updates["gamma"]["security"], updates["gamma"]["advisories"]) == (False, ["TEST-2026:0002"])
+    assert updates["newdep"]["automatic"] is True
+    assert {name: update["class"] for name, update in updates.items() if update["class"] != "os"} == {
+        "firefox": "third_party",
+        "viewer": "third_party",
+    }
+    assert (updates["oldname"]["origin"], updates["oldname"]["download_bytes"]) == (None, 0)
+    assert not {"repository", "vendor"} & set(libalpha)
+
+
+def test_the_shape_is_that_of_apt(host, recorded):
+    result = pending(host, security_only=False)
+    assert sorted(result) == ["facts", "held", "listed", "manager", "refreshed", "repositories", "updates"]
+    assert sorted(result["updates"][0]) == [
+        *("advisories", "arch", "automatic", "class", "cves", "download_bytes", "from", "installed_bytes", "kind"),
+        *("name", "origin", "security", "sha256", "to"),
+    ]
+    assert result["repositories"][0] == {
+        "uri": "file:///srv/world/os",
+        "suite": "baseos",
+        "origin": None,
+        "label": "Test OS 9 - BaseOS",
+        "signed": False,
+    }
+
+
+def test_security_only_is_resolved_with_what_it_needs(host, dnf):
+    result = pending(host, security_only=True)
+    assert [update["name"] for update in result["updates"]] == ["alpha", "libalpha", "newdep"]
+    assert dnf.asked == [("usr/bin/python3", True)]
+    assert result["listed"] == 8
+
+
+def test_the_hosts_cache_and_history_are_copied(host, dnf, tmp_path):
+    (tmp_path / "var/lib/dnf/history.sqlite").write_text("h")
+    (tmp_path / "var/cache/dnf/baseos-0123/repodata").mkdir(parents=True)
+    (tmp_path / "var/cache/dnf/baseos-0123/packages").mkdir()
+    (tmp_path / "var/cache/dnf/baseos.solv").write_text("s")
+    pending(host, security_only=False)
+    assert dnf.seeded == ["baseos-0123", "baseos.solv", "history.sqlite"]
+
+
+def failed(step, seen, repository=None):
+    return {"error": {"step": step, "seen": seen, "repository": repository}}
+
+
+def test_the_systems_own_python_is_asked_first_and_the_next_one_if_it_lacks_the_bindings(host, dnf):
+    dnf.python("usr/libexec/platform-python", **failed("bindings", "No module named 'dnf'"))
+    assert pending(host, security_only=False)["listed"] == 8
+    assert [python for python, _security in dnf.asked] == ["usr/libexec/platform-python", "usr/bin/python3"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            failed("refresh", "Failed to download metadata for repo 'down':\n http://me:secret@x/ is down", "down"),
+            r"^repository down: .*http://\*\*\*@x/ is down",
+        ),
+        (failed("database", "rpmdb open failed"), "^rpm database: rpmdb open failed"),
+        (failed("settings", "Parsing file failed"), "^/etc/dnf/dnf.conf: Parsing"),
+        (failed("resolve", "Problem: nothing provides x"), "^dnf upgrade: Problem: nothing provides x"),
+        (failed("bindings", "No module named 'dnf'"), "no system Python has dnf's bindings"),
+        ({"crash": "Traceback\nMemoryError: no"}, r"gave no answer \(MemoryError: no\)"),
+        ({"text": '{"updates": ['}, "gave no answer"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_its_reason(host, dnf, tmp_path, answer, message):
+    dnf.python("usr/bin/python3", **answer)
+    with pytest.raises(PatchingError, match=message) as caught:
+        pending(host, security_only=False)
+    assert "secret" not in str(caught.value)
+    assert os.listdir(str(tmp_path / "var/tmp")) == []
+
+
+def test_dnf_5_is_named(host, dnf, tmp_path):
+    dnf.python("usr/bin/python3", **failed("bindings", "No module named 'dnf'"))
+    (tmp_path / "usr/bin/dnf5").write_text("")
+    with pytest.raises(PatchingError, match="dnf 5 runs this host"):
+        pending(host, security_only=False)
