@@ -20,10 +20,13 @@ def base(tmp_path):
 
 
 def test_it_is_closed_to_others_and_removed_also_after_an_error(tmp_path, base):
-    with pytest.raises(ValueError, match="x"), PrivateDirectory(str(tmp_path), "p-") as private:
+    private = PrivateDirectory(str(tmp_path), "p-")
+    with private:
         assert os.stat(private.path).st_mode & 0o077 == 0
         assert os.path.isdir(private.folder("cache"))
-        raise ValueError("x")
+    assert os.listdir(str(base)) == []
+    with pytest.raises(KeyError), private:
+        raise KeyError
     assert os.listdir(str(base)) == []
 
 

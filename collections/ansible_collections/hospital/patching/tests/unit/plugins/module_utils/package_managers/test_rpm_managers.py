@@ -46,7 +46,7 @@ def test_a_tool_without_a_database_runs_nothing(tmp_path, kind):
 def test_what_would_patch_is_refused(tmp_path, kind, call):
     manager = kind(this_host(str(tmp_path)))
     arguments = {"stage": [None], "install": [None], "verify": [{}, "to", []], "rollback": [None, []]}[call]
-    with pytest.raises(PatchingError, match="does not patch them yet.*patching_policy to observed"):
+    with pytest.raises(PatchingError, match=r"does not patch them yet.*patching_policy to observed"):
         getattr(manager, call)(*arguments)
 
 
