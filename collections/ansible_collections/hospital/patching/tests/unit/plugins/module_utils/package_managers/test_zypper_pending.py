@@ -179,7 +179,7 @@ def test_what_cannot_be_resolved_is_refused_with_its_reason(host, zypper, answer
 
 def test_a_database_that_cannot_be_read_is_not_blamed_on_a_repository(host, zypper):
     zypper.database = (1, "", "error: sqlite failure: file is not a database\n")
-    with pytest.raises(PatchingError, match="^rpm database: error: sqlite failure"):
+    with pytest.raises(PatchingError, match=r"^rpm database: error: sqlite failure"):
         pending(host, security_only=False)
     assert zypper.commands == []
 
