@@ -51,6 +51,7 @@ def pending(host: Host, security_only: bool) -> Dict[str, Any]:
         seed(os.path.join(host.root, "var/cache/dnf"), CACHED, cache)
         seed(os.path.join(host.root, "var/lib/dnf"), (HISTORY,), persist)
         answer = _ask(host, private.path, {"cachedir": cache, "persistdir": persist, "security_only": security_only})
+    rpm_pending.require_repositories(answer["repositories"], "/etc/yum.repos.d")
     release = read_os_release(host.root)
     return {
         "manager": "dnf",

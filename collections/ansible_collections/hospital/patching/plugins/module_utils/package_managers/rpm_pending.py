@@ -40,6 +40,21 @@ def repository(alias: str, name: str, uri: str, signed: bool) -> Dict[str, Any]:
     return {"uri": without_logins(uri), "suite": alias, "origin": None, "label": name or None, "signed": signed}
 
 
+def require_repositories(found: Any, folder: str) -> None:
+    """Refuse a host without repositories: it has nothing pending because nothing was asked.
+
+    Raises:
+        PatchingError: none is enabled, as after a subscription has ended.
+    """
+    if not found:
+        raise PatchingError(
+            "repositories of this host",
+            "none is enabled",
+            "at least one",
+            "look at the host's subscription and at {}, then run again; nothing was changed".format(folder),
+        )
+
+
 def not_patched(manager: str) -> PatchingError:
     """Return the refusal of everything that would change such a host."""
     return PatchingError(

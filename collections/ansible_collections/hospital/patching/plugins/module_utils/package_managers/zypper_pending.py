@@ -27,6 +27,7 @@ PREFIX = "hospital-patching-zypper-"
 CACHED = ("raw/*", "solv/*")
 #: zypper(8), EXIT CODES: 100 to 103 inform of what is or will be needed; anything else is no answer.
 ANSWERED = (0, 100, 101, 102, 103)
+NO_REPOSITORIES = 6
 #: Names of packages that came as a dependency, one a line (libzypp).
 AUTOMATIC = "var/lib/zypp/AutoInstalled"
 
@@ -40,7 +41,7 @@ def pending(host: Host, security_only: bool) -> Dict[str, Any]:
     _require_database(host)
     with PrivateDirectory(host.root, PREFIX) as private:
         zypper = Zypper(host, private)
-        repositories = zypper_xml.repositories(zypper.ask(["repos"]))
+        repositories = zypper.repositories()
         zypper.refresh(repositories)
         everything = zypper_xml.changes(zypper.ask(UPDATE))
         chosen = zypper_xml.changes(zypper.ask(SECURITY)) if security_only else everything
@@ -81,7 +82,10 @@ class Zypper:
 
     def ask(self, command: List[str]) -> ElementTree.Element:
         """Return zypper's document for one command; metadata is refreshed by :meth:`refresh` only."""
-        rc, out, err = self._run(["--no-refresh"], command)
+        return self._document(command, self._run(["--no-refresh"], command))
+
+    def _document(self, command: List[str], answer: Tuple[int, str, str]) -> ElementTree.Element:
+        rc, out, err = answer
         try:
             document = zypper_xml.parse(out)
         except ValueError as error:
@@ -89,6 +93,13 @@ class Zypper:
         if rc not in ANSWERED:
             raise self._refused(command, rc, zypper_xml.errors(out) or err.strip().splitlines()[-1:])
         return document
+
+    def repositories(self) -> List[Repository]:
+        """Return the enabled repositories, the preferred first; there is at least one."""
+        rc, _out, _err = answer = self._run(["--no-refresh"], ["repos"])
+        found = [] if rc == NO_REPOSITORIES else zypper_xml.repositories(self._document(["repos"], answer))
+        rpm_pending.require_repositories(found, "/etc/zypp/repos.d")
+        return found
 
     def refresh(self, repositories: List[Repository]) -> None:
         """Fetch what changed in the host's repositories.

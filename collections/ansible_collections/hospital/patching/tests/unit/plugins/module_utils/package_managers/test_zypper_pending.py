@@ -205,3 +205,11 @@ def test_the_preferred_repository_comes_first(recorded):
         )
     )
     assert [repo.alias for repo in zypper_xml.repositories(document)] == ["vendor-imaging", "baseos"]
+
+
+@pytest.mark.parametrize("defined", [True, False])
+def test_a_host_without_repositories_is_not_up_to_date(host, zypper, recorded, defined):
+    disabled = recorded("zypper_repos.xml").replace('enabled="1"', 'enabled="0"')
+    zypper.special["repos"] = (0, disabled, "") if defined else (6, "", "")
+    with pytest.raises(PatchingError, match="^repositories of this host: none is enabled"):
+        pending(host, security_only=False)
