@@ -188,5 +188,5 @@ def test_dnf_5_is_named(host, dnf, tmp_path):
 def test_a_host_without_repositories_is_not_up_to_date(host, dnf, recorded):
     answer = json.loads(recorded("dnf_answer.json"))
     dnf.python("usr/bin/python3", **dict(answer, repositories=[], updates=[]))
-    with pytest.raises(PatchingError, match="^repositories of this host: none is enabled"):
+    with pytest.raises(PatchingError, match=r"^repositories of this host: none is enabled"):
         pending(host, security_only=False)

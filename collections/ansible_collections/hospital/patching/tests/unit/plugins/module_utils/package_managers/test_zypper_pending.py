@@ -108,6 +108,25 @@ def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
     assert (updates["newdep"]["advisories"], updates["oldname"]["security"]) == ([], False)
 
 
+@pytest.mark.parametrize(
+    ("installed", "target", "advisories"),
+    [
+        ("1.0-1", "1.0-2", ["TEST-2026:0001"]),
+        ("1.0-1", "1.0-1.1", []),  # the fix is newer than the target
+        ("1.0-2", "1.0-3", []),  # the fix is installed
+    ],
+)
+def test_advisories_after_the_installed_version_and_up_to_the_target_count(
+    host, zypper, recorded, installed, target, advisories
+):
+    one = 'name="libalpha" edition="{}" arch="noarch" edition-old="{}"'
+    text = recorded("zypper_update.xml")
+    assert one.format("1.0-3", "1.0-1") in text
+    zypper.special["update"] = (0, text.replace(one.format("1.0-3", "1.0-1"), one.format(target, installed)), "")
+    updates = {update["name"]: update for update in pending(host, security_only=False)["updates"]}
+    assert (updates["libalpha"]["advisories"], updates["libalpha"]["security"]) == (advisories, bool(advisories))
+
+
 def test_locks_are_held_with_what_the_package_would_become(host):
     assert pending(host, security_only=False)["held"] == [
         {
@@ -211,5 +230,5 @@ def test_the_preferred_repository_comes_first(recorded):
 def test_a_host_without_repositories_is_not_up_to_date(host, zypper, recorded, defined):
     disabled = recorded("zypper_repos.xml").replace('enabled="1"', 'enabled="0"')
     zypper.special["repos"] = (0, disabled, "") if defined else (6, "", "")
-    with pytest.raises(PatchingError, match="^repositories of this host: none is enabled"):
+    with pytest.raises(PatchingError, match=r"^repositories of this host: none is enabled"):
         pending(host, security_only=False)
