@@ -108,13 +108,18 @@ def evr(package: RpmPackage) -> str:
 
 def source_of(package: RpmPackage) -> Tuple[str, str]:
     """Return the name and version-release in a source package's file name; the package's own where it has none."""
-    stem = package.source_rpm or ""
+    return source_parts(package.source_rpm) or (package.name, "{}-{}".format(package.version, package.release))
+
+
+def source_parts(source_rpm: Optional[str]) -> Optional[Tuple[str, str]]:
+    """Return the name and version-release in the file name of a source package, or None."""
+    stem = source_rpm or ""
     for ending in (".src.rpm", ".nosrc.rpm"):
         if stem.endswith(ending):
             parts = stem[: -len(ending)].rsplit("-", 2)
             if len(parts) == 3:
                 return parts[0], "{}-{}".format(parts[1], parts[2])
-    return package.name, "{}-{}".format(package.version, package.release)
+    return None
 
 
 def _number(text: Optional[str]) -> Optional[int]:

@@ -3,12 +3,13 @@
 
 import json
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
+from ansible_collections.hospital.patching.plugins.module_utils import pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf_resolve_hook, rpm_pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import source_of
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
     seed,
@@ -23,6 +24,8 @@ PYTHONS = ("usr/libexec/platform-python", "usr/bin/python3")
 #: knows why each package was installed, and the key rings which metadata signatures are trusted.
 CACHED = ("*.solv", "*.solvx", "*-*/repodata", "*-*/pubring", "*-*/mirrorlist", "*-*/metalink.xml")
 HISTORY = "history.sqlite*"
+#: Of a security update that ``dnf upgrade --security`` passes over.
+NOT_CHOSEN = pending_filters.Reason("not_security", "`dnf upgrade --security` does not choose it")
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 #: Subject, expectation and next step of what the hook could not do, by its step.
 REFUSALS = {
@@ -44,25 +47,51 @@ REFUSALS = {
 }
 
 
-def pending(host: Host, security_only: bool) -> Dict[str, Any]:
-    """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
+def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
+    """Return the shape of ``pending_updates_info``; the host keeps nothing of it.
+
+    With ``security_only`` the whole of which the other filters take is ``dnf upgrade --security``, by dnf's own
+    choice: alone, the two are the same.
+    """
+    now = host.clock.now()
     with PrivateDirectory(host.root, PREFIX) as private:
         cache, persist = private.folder("cache"), private.folder("persist")
         seed(os.path.join(host.root, "var/cache/dnf"), CACHED, cache)
         seed(os.path.join(host.root, "var/lib/dnf"), (HISTORY,), persist)
-        answer = _ask(host, private.path, {"cachedir": cache, "persistdir": persist, "security_only": security_only})
-    rpm_pending.require_repositories(answer["repositories"], "/etc/yum.repos.d")
+        asked = {"cachedir": cache, "persistdir": persist, "security": wanted.security_only}
+        answer = _ask(host, private.path, asked)
+        rpm_pending.require_repositories(answer["repositories"], "/etc/yum.repos.d")
+
+        def described(changes: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+            updates = [rpm_pending.update(change, answer["vendor"]) for change in changes]
+            return [pending_filters.dated(update, wanted.first_seen, now) for update in updates]
+
+        def resolve(updates: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+            targets = [[update["name"], update["arch"], update["to"], update["origin"]] for update in updates]
+            return described(_ask(host, private.path, dict(asked, targets=targets))["updates"])
+
+        def without(updates: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+            keep = [[update["name"], update["arch"]] for update in updates]
+            return described(_ask(host, private.path, dict(asked, without=keep))["updates"])
+
+        limits = wanted._replace(security_only=False)
+        updates, held = pending_filters.choose(described(answer["updates"]), limits, now, resolve, without)
+    everything = described(answer["everything"])
+    for update in rpm_pending.left_out(everything, updates + held):
+        reason = pending_filters.limit(update, wanted, now) or pending_filters.unwanted(update, wanted) or NOT_CHOSEN
+        held.append(pending_filters.held_item(update, reason))
     release = read_os_release(host.root)
     return {
         "manager": "dnf",
-        "updates": [rpm_pending.update(change, answer["vendor"]) for change in answer["updates"]],
-        "held": answer["held"],
+        "updates": [rpm_pending.finished(update) for update in updates],
+        "held": [rpm_pending.held(item) for item in answer["held"]] + held,
+        "problems": [],
         "refreshed": host.clock.stamp(),
         "repositories": [
             rpm_pending.repository(repo["id"], repo["name"], repo["uri"], repo["signed"])
             for repo in answer["repositories"]
         ],
-        "listed": answer["listed"],
+        "listed": sum(1 for update in everything if update["to"] is not None),
         "facts": {"id": release["id"], "version_id": release["version_id"], "architecture": answer["arch"]},
     }
 

@@ -4,15 +4,26 @@
 This file is copied to a private directory on the host and run alone there, on
 the Python that has dnf's bindings, so it imports the standard library and dnf
 only. ``sys.argv[1]`` is a JSON file with ``{"cachedir", "persistdir", "answer",
-"security_only"}``; the answer is ``{"updates", "listed", "held",
-"repositories", "vendor", "arch"}`` or ``{"error": {"repository", "seen", "step"}}``,
-where the step is ``bindings``, ``settings``, ``refresh``, ``database`` or ``resolve``.
+"security", "targets", "without"}``.
+
+Without ``targets`` and ``without`` (null) the metadata is refreshed, and the
+answer is ``{"updates", "everything", "held", "repositories", "vendor", "arch"}``:
+``everything`` is what ``dnf upgrade`` would do, ``updates`` the same or, with
+``security``, what ``dnf upgrade --security`` would do. A further question is
+asked in the same directories and fetches nothing; its answer is ``{"updates"}``:
+of ``targets``, ``[[name, arch, evr, repository], ...]``, the transaction that
+upgrades just these and what they need; of ``without``, ``[[name, arch], ...]``,
+the upgrade while these packages stay as they are. Instead of an answer there may be
+``{"error": {"repository", "seen", "step"}}``, where the step is ``bindings``,
+``settings``, ``refresh``, ``database`` or ``resolve``.
+
 Nothing of the host is written: caches, history and locks lie in the private
 directories. Of dnf's plugins only versionlock is loaded, because others write
 (subscription-manager, for one, rewrites redhat.repo).
 """
 
 import binascii
+import calendar
 import json
 import sys
 from typing import Any, Dict, List, Optional, Set, Tuple
@@ -57,17 +68,20 @@ def configured(dnf: Any, asked: Dict[str, Any]) -> Any:
     return base
 
 
-def load_repositories(dnf: Any, base: Any) -> None:
-    """Fetch the metadata of each repository by itself, so that the one that fails is named."""
+def load_repositories(dnf: Any, base: Any, refresh: bool) -> None:
+    """Fetch the metadata of each repository by itself, so that the one that fails is named.
+
+    Without ``refresh`` it is taken from the private directory: one state of the repository for all questions.
+    """
     base.read_all_repos()
     for repo in base.repos.iter_enabled():
         repo.skip_if_unavailable = False
-        repo.metadata_expire = 1
+        repo.metadata_expire = 1 if refresh else -1
         try:
             repo.load()
         except (dnf.exceptions.Error, RuntimeError, OSError) as error:
             raise Failure("refresh", str(error), repo.id)
-        repo.metadata_expire = -1  # one state of the repository for all questions
+        repo.metadata_expire = -1
 
 
 def visible(base: Any) -> Dict[Key, Set[str]]:
@@ -78,11 +92,11 @@ def visible(base: Any) -> Dict[Key, Set[str]]:
     return found
 
 
-def resolve(dnf: Any, base: Any, security_only: bool) -> List[Dict[str, Any]]:
+def resolve(dnf: Any, base: Any, security: bool) -> List[Dict[str, Any]]:
     """Return the transaction of ``dnf upgrade`` (``--security``)."""
     base.reset(goal=True)
     base.reset_security_filters()
-    if security_only:
+    if security:
         base.add_security_filters("gte", types=["security"])
     try:
         base.upgrade_all()
@@ -90,6 +104,47 @@ def resolve(dnf: Any, base: Any, security_only: bool) -> List[Dict[str, Any]]:
     except dnf.exceptions.Error as error:
         raise Failure("resolve", str(error))
     return changes(dnf, base)
+
+
+def resolve_targets(dnf: Any, base: Any, targets: List[List[str]]) -> List[Dict[str, Any]]:
+    """Return the transaction that upgrades exactly ``targets`` and what they need."""
+    base.reset(goal=True)
+    try:
+        for name, arch, version, repository_id in targets:
+            offered = base.sack.query().available().filterm(name=name, arch=arch, reponame=repository_id)
+            same = [package for package in offered if evr(package) == version]
+            if not same:
+                raise Failure("resolve", "{} {} is not offered by {}".format(name, version, repository_id))
+            base.package_upgrade(same[0])
+        base.resolve()
+    except dnf.exceptions.Error as error:
+        raise Failure("resolve", str(error))
+    found = changes(dnf, base)
+    reached = {(item["name"], item["arch"], item["to"]) for item in found}
+    # Without the setting ``best`` dnf passes over what it cannot upgrade.
+    missed = [name for name, arch, version, _id in targets if (name, arch, version) not in reached]
+    if missed:
+        raise Failure("resolve", "dnf does not upgrade {}".format(", ".join(missed[:5])))
+    return found
+
+
+def resolve_without(dnf: Any, base: Any, keep: Set[Key], security: bool) -> List[Dict[str, Any]]:
+    """Return the upgrade while ``keep`` stays: its packages, and those that replace it, are as if not offered."""
+    for name, arch in keep:
+        stays = base.sack.query().installed().filterm(name=name, arch=arch)
+        base.sack.add_excludes(base.sack.query().available().filterm(name=name, arch=arch))
+        if len(stays):
+            base.sack.add_excludes(base.sack.query().available().filterm(obsoletes=stays))
+    found = resolve(dnf, base, security)
+    changed = sorted(item["name"] for item in found if key_of(item) in keep)
+    if changed:
+        raise Failure("resolve", "dnf cannot leave {} as it is".format(", ".join(changed[:5])))
+    return found
+
+
+def key_of(item: Dict[str, Any]) -> Key:
+    """Return name and architecture of an item of the answer."""
+    return item["name"], item["arch"]
 
 
 def changes(dnf: Any, base: Any) -> List[Dict[str, Any]]:
@@ -101,15 +156,32 @@ def changes(dnf: Any, base: Any) -> List[Dict[str, Any]]:
     several = {str(package) for package in base.sack.query().filterm(provides=list(base.conf.installonlypkgs))}
     found = []
     for package in incoming:
-        old = None
-        if str(package) not in several:
-            same = [other for other in outgoing if other.name == package.name]
-            old = next((other for other in same if other.arch == package.arch), same[0] if len(same) == 1 else None)
+        if str(package) in several:
+            found.append(item_of(dnf, base, package, newest_before(base, package), reasons))
+            continue
+        same = [other for other in outgoing if other.name == package.name]
+        old = next((other for other in same if other.arch == package.arch), same[0] if len(same) == 1 else None)
         if old is not None:
             outgoing.remove(old)
         found.append(item_of(dnf, base, package, old, reasons))
+        found[-1]["replaces"] = old is None and any(replaces(base, package, other) for other in outgoing)
     found += [item_of(dnf, base, None, package, reasons) for package in outgoing]
     return sorted(found, key=lambda item: (item["name"], item["arch"], item["to"] or ""))
+
+
+def newest_before(base: Any, package: Any) -> Any:
+    """Return the newest installed version before ``package``, which is installed beside it (a kernel), or None."""
+    best = None
+    for other in base.sack.query().installed():
+        if key(other) == key(package) and base.sack.evr_cmp(other.evr, package.evr) < 0:
+            if best is None or base.sack.evr_cmp(other.evr, best.evr) > 0:
+                best = other
+    return best
+
+
+def replaces(base: Any, new: Any, old: Any) -> bool:
+    """Return whether ``new`` obsoletes ``old``, which has another name."""
+    return len(base.sack.query().filterm(pkg=[new]).filterm(obsoletes=[old])) > 0
 
 
 def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) -> Dict[str, Any]:
@@ -128,6 +200,11 @@ def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) ->
         "to": None if new is None else evr(new),
         "repository": None if new is None else new.reponame,
         "vendor": None if new is None else new.vendor,
+        "source_rpm": None if new is None else new.sourcerpm,
+        "source_rpm_from": None if old is None else old.sourcerpm,
+        "replaces": False,
+        "issued_s": None if new is None else issued(advisories, new),
+        "built_s": None if new is None else new.buildtime or None,
         "advisories": sorted({advisory.id for advisory in advisories}),
         "security": any(advisory.type == hawkey.ADVISORY_SECURITY for advisory in advisories),
         "cves": sorted(
@@ -143,6 +220,20 @@ def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) ->
         "sha256": sha256,
         "automatic": is_automatic(reasons.get(str(package))),
     }
+
+
+def issued(advisories: List[Any], new: Any) -> Optional[int]:
+    """Return when the newest advisory of exactly this version was issued, in seconds since 1970.
+
+    libdnf keeps one date of an advisory, the later of ``issued`` and ``updated``, as naive UTC.
+    """
+    times = [
+        calendar.timegm(advisory.updated.timetuple())
+        for advisory in advisories
+        for package in advisory.packages
+        if key(package) == key(new) and package.evr == new.evr and advisory.updated is not None
+    ]
+    return max(times, default=0) or None
 
 
 def is_automatic(reason: Optional[int]) -> bool:
@@ -161,7 +252,7 @@ def advisories_of(base: Any, new: Any, old: Any) -> List[Any]:
     found = []
     for advisory in new.get_advisories(hawkey.EQ | hawkey.LT):
         for package in advisory.packages:
-            if (package.name, package.arch) == key(new) and base.sack.evr_cmp(package.evr, old.evr) > 0:
+            if key(package) == key(new) and base.sack.evr_cmp(package.evr, old.evr) > 0:
                 found.append(advisory)
                 break
     return found
@@ -194,6 +285,7 @@ def held_back(base: Any, by_settings: Dict[Key, Set[str]]) -> List[Dict[str, Any
                     "arch": package.arch,
                     "version": evr(package),
                     "candidate": evr(best),
+                    "kind": "hold" if locked else "excluded",
                     "reason": "dnf versionlock" if locked else "dnf excludepkgs or includepkgs",
                 }
             )
@@ -220,6 +312,7 @@ def left_behind(base: Any, everything: List[Dict[str, Any]]) -> List[Dict[str, A
                 "arch": package.arch,
                 "version": evr(old),
                 "candidate": evr(package),
+                "kind": "kept_back",
                 "reason": "dnf does not choose it: its dependencies are not met",
             }
     return [found[each] for each in sorted(found)]
@@ -242,7 +335,8 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
         base = configured(dnf, asked)
     except dnf.exceptions.Error as error:
         raise Failure("settings", str(error))
-    load_repositories(dnf, base)
+    targets, without = asked.get("targets"), asked.get("without")
+    load_repositories(dnf, base, targets is None and without is None)
     try:
         base.fill_sack()
         by_settings = visible(base)
@@ -252,13 +346,16 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
         base.fill_sack()
     except dnf.exceptions.Error as error:
         raise Failure("database", str(error))
+    if targets is not None:
+        return {"updates": resolve_targets(dnf, base, targets)}
+    if without is not None:
+        return {"updates": resolve_without(dnf, base, {(name, arch) for name, arch in without}, asked["security"])}
     everything = resolve(dnf, base, False)
-    chosen = resolve(dnf, base, True) if asked["security_only"] else everything
     release = base.sack.query().installed().filterm(provides=RELEASE_CAPABILITIES).run()
     return {
-        "updates": chosen,
-        "listed": sum(1 for change in everything if change["to"] is not None),
         "held": held_back(base, by_settings) + left_behind(base, everything),
+        "updates": resolve(dnf, base, True) if asked["security"] else everything,
+        "everything": everything,
         "repositories": [repository(repo) for repo in base.repos.iter_enabled()],
         "vendor": release[0].vendor if release else None,
         "arch": base.conf.substitutions.get("arch"),

@@ -7,6 +7,7 @@ from typing import Any, Dict, List
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     InstallRequest,
     PackageManager,
+    PendingRequest,
     StageRequest,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import (
@@ -28,8 +29,8 @@ class Zypper(PackageManager):
         runs = os.path.isdir(repositories) and bool(os.listdir(repositories))
         return runs and has_database(root) and os.path.exists(os.path.join(root, "usr/bin/zypper"))
 
-    def pending(self, security_only: bool) -> Dict[str, Any]:
-        return pending(self.host, security_only)
+    def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
+        return pending(self.host, wanted)
 
     def stage(self, request: StageRequest) -> Dict[str, Any]:
         raise not_patched(self.NAME)
