@@ -67,8 +67,8 @@ SUITES = (
     Suite(
         "unit",
         120,
-        [f"pytest {COLLECTION}/tests/unit tests/tools -m 'not slow'"],
-        full_commands=[f"pytest {COLLECTION}/tests/unit tests/tools"],
+        [f"pytest {COLLECTION}/tests/unit tests/tools tests/versions -m 'not slow'"],
+        full_commands=[f"pytest {COLLECTION}/tests/unit tests/tools tests/versions"],
     ),
     Suite("unit36", 60, ["tools/python36.sh"]),
     Suite("sanity", 240, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),

@@ -13,7 +13,12 @@ description:
   - O(security_only) and O(include) say what is wanted; what that needs comes along. O(classes), O(exclude),
     O(min_age_days), O(allow) and O(deny) are limits. What needs something beyond a limit is held with it, and the rest
     is resolved again, so that RV(updates) is always one exact transaction.
-  - A repository that cannot be fetched, or that is not signed, is an error that names it.
+  - A repository that cannot be fetched, or that is not signed, is an error that names it. An rpm repository has to be
+    signed where the package manager of the host is set to check it.
+  - With dnf, O(security_only) alone is what C(dnf upgrade --security) does.
+  - With zypper, a transaction within the options is that of C(zypper update) with the names of the upgrades, also for
+    O(security_only). C(zypper patch --category security) differs, because it refuses all as soon as one patch wants
+    a locked package. What replaces a package of another name comes with a whole update only, and is held otherwise.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -47,7 +52,8 @@ options:
   min_age_days:
     description:
       - Versions younger than this number of days wait.
-      - The age is known exactly where the repository tells when the advisory was issued or the package built (rpm). The
+      - The age is known exactly where the repository tells when the advisory of the version was issued, or the package
+        built (rpm). The
         index of an apt archive has one date for all; it is renewed with every change, so a version may be older.
         Where only that date, or none, is known and O(first_seen) is not given, an update waits unless it fixes a
         security flaw. Such a fix does not wait, because nothing would say when its wait ends.
@@ -122,7 +128,9 @@ updates:
       type: str
       sample: amd64
     source:
-      description: The source package that it is built from; null if the repository does not say.
+      description:
+        - The source package that it is built from; null if the repository does not say.
+        - With rpm from the file name of the source package, so that the two versions have no epoch.
       type: str
       sample: openssl
     source_from:
@@ -142,19 +150,25 @@ updates:
       type: str
       sample: 3.0.17-1~deb12u2
     kind:
-      description: V(upgrade), V(new_install) or V(removal).
+      description:
+        - V(upgrade), V(new_install) or V(removal).
+        - A kernel of the rpm family is installed beside the older ones, and is an upgrade of the newest of them.
       type: str
       sample: upgrade
     origin:
-      description: Label, version and suite of the archive.
+      description: Label, version and suite of the archive; of an rpm repository its id. Null for a removal.
       type: str
       sample: Debian-Security:12/oldstable-security
     class:
-      description: V(os) or V(third_party); browsers and Java count as third party, whoever distributes them.
+      description:
+        - V(os) or V(third_party); browsers and Java count as third party, whoever distributes them.
+        - In the rpm family, a package is the system's if its vendor is that of the package of the system's release.
       type: str
       sample: os
     security:
-      description: Whether a security archive publishes this version, or one between it and the installed one.
+      description:
+        - Whether a security archive publishes this version, or one between it and the installed one.
+        - In the rpm family, whether a security advisory names such a version.
       type: bool
       sample: true
     advisories:
@@ -163,7 +177,9 @@ updates:
       elements: str
       sample: []
     cves:
-      description: CVEs that it fixes; null until the package is staged and its changelog can be read.
+      description:
+        - CVEs that it fixes. From the advisories (updateinfo) of rpm repositories, empty if they name none.
+        - Of a Debian package null until it is staged and its changelog can be read.
       type: list
       elements: str
       sample: null
@@ -186,7 +202,9 @@ updates:
     published_by:
       description:
         - How RV(updates[].published) is known.
-        - V(advisory) or V(build) from an rpm repository; V(archive) for the date of the archive's Release file; V(seen)
+        - In the rpm family V(advisory), when the newest advisory of exactly this version was issued, else V(build). dnf
+          knows only when the advisory was last updated.
+        - V(archive) for the date of the archive's Release file; V(seen)
           by an earlier call (O(first_seen)).
       type: str
       sample: archive
@@ -219,8 +237,9 @@ held:
     kind:
       description:
         - Why, as a word.
-        - By the host V(hold) (the package manager's own hold), V(pinned), V(phased) (Ubuntu offers it to a part of all
-          machines), V(kept_back) (by dependencies).
+        - By the host V(hold) (the package manager's own hold, dnf's versionlock, a lock of zypper), V(pinned),
+          V(phased) (Ubuntu offers it to a part of all machines), V(kept_back) (by dependencies), V(excluded) (by
+          dnf's C(excludepkgs) or C(includepkgs)).
         - By an option V(denied), V(not_allowed), V(excluded), V(class), V(deferred), V(not_included), V(not_security),
           or V(needs_held) (what it needs is held by one of the limits).
       type: str
@@ -238,7 +257,7 @@ held:
       type: str
       sample: null
 problems:
-  description: What could not be found out of the held packages; the updates stand.
+  description: What could not be found out, as of the held packages; the updates stand.
   type: list
   elements: str
   returned: success
@@ -249,7 +268,9 @@ refreshed:
   returned: success
   sample: "2026-11-22T01:00:03Z"
 repositories:
-  description: The host's repositories, with C(uri), C(suite), C(origin), C(label), C(signed) and C(released).
+  description:
+    - The host's repositories, with C(uri), C(suite), C(origin), C(label), C(signed) and C(released).
+    - Of an rpm repository C(suite) is the id and C(label) the name; C(origin) is null, and there is no C(released).
   type: list
   elements: dict
   returned: success

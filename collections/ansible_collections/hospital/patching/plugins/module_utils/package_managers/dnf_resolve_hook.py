@@ -173,9 +173,9 @@ def newest_before(base: Any, package: Any) -> Any:
     """Return the newest installed version before ``package``, which is installed beside it (a kernel), or None."""
     best = None
     for other in base.sack.query().installed():
-        if key(other) == key(package) and base.sack.evr_cmp(other.evr, package.evr) < 0:
-            if best is None or base.sack.evr_cmp(other.evr, best.evr) > 0:
-                best = other
+        older = key(other) == key(package) and base.sack.evr_cmp(other.evr, package.evr) < 0
+        if older and (best is None or base.sack.evr_cmp(other.evr, best.evr) > 0):
+            best = other
     return best
 
 
@@ -203,7 +203,7 @@ def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) ->
         "source_rpm": None if new is None else new.sourcerpm,
         "source_rpm_from": None if old is None else old.sourcerpm,
         "replaces": False,
-        "issued_s": None if new is None else issued(advisories, new),
+        "issued_s": None if new is None else issued(base, advisories, new),
         "built_s": None if new is None else new.buildtime or None,
         "advisories": sorted({advisory.id for advisory in advisories}),
         "security": any(advisory.type == hawkey.ADVISORY_SECURITY for advisory in advisories),
@@ -222,7 +222,7 @@ def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) ->
     }
 
 
-def issued(advisories: List[Any], new: Any) -> Optional[int]:
+def issued(base: Any, advisories: List[Any], new: Any) -> Optional[int]:
     """Return when the newest advisory of exactly this version was issued, in seconds since 1970.
 
     libdnf keeps one date of an advisory, the later of ``issued`` and ``updated``, as naive UTC.
@@ -231,7 +231,7 @@ def issued(advisories: List[Any], new: Any) -> Optional[int]:
         calendar.timegm(advisory.updated.timetuple())
         for advisory in advisories
         for package in advisory.packages
-        if key(package) == key(new) and package.evr == new.evr and advisory.updated is not None
+        if key(package) == key(new) and base.sack.evr_cmp(package.evr, new.evr) == 0 and advisory.updated
     ]
     return max(times, default=0) or None
 

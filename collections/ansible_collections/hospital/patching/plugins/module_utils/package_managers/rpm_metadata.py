@@ -6,9 +6,11 @@ of MB; an element is dropped as soon as it was read.
 """
 
 import bz2
+import calendar
 import gzip
 import lzma
 import os
+import time
 import zlib
 from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Set
 from xml.etree import ElementTree
@@ -17,7 +19,8 @@ from ansible_collections.hospital.patching.plugins.module_utils import rpm_versi
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
-#: A package of primary.xml; sizes in bytes, ``sha256`` None if the repository uses another checksum.
+#: A package of primary.xml; sizes in bytes, ``sha256`` None if the repository uses another checksum, ``built_s`` in
+#: seconds since 1970, ``obsoletes`` the names of the packages that it replaces.
 Offered = NamedTuple(
     "Offered",
     [
@@ -28,11 +31,23 @@ Offered = NamedTuple(
         ("download_bytes", int),
         ("installed_bytes", Optional[int]),
         ("sha256", Optional[str]),
+        ("source_rpm", Optional[str]),
+        ("built_s", Optional[int]),
+        ("obsoletes", List[str]),
     ],
 )
-#: One package of one advisory of updateinfo.xml.
+#: One package of one advisory of updateinfo.xml; ``issued_s`` in seconds since 1970.
 Advised = NamedTuple(
-    "Advised", [("name", str), ("arch", str), ("evr", str), ("id", str), ("security", bool), ("cves", List[str])]
+    "Advised",
+    [
+        ("name", str),
+        ("arch", str),
+        ("evr", str),
+        ("id", str),
+        ("security", bool),
+        ("cves", List[str]),
+        ("issued_s", Optional[int]),
+    ],
 )
 
 _OPENERS: Dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".xml": open}
@@ -73,6 +88,7 @@ class Repodata:
         """Give the packages of advisories whose name is in ``names``; nothing without an updateinfo.xml."""
         for element in self._elements("updateinfo", "update"):
             identity = _text(element, "id")
+            issued = _children(element).get("issued")
             cves = sorted(
                 {
                     reference.get("id", "")
@@ -89,6 +105,7 @@ class Repodata:
                         identity,
                         element.get("type") == "security",
                         cves,
+                        None if issued is None else _seconds(issued.get("date", "")),
                     )
 
     def _elements(self, kind: str, tag: str) -> Iterator[ElementTree.Element]:
@@ -167,16 +184,32 @@ def _number(text: Optional[str]) -> Optional[int]:
     return int(text) if text and len(text) < 20 and text.isdecimal() else None
 
 
+def _seconds(date: str) -> Optional[int]:
+    """Return an advisory's date: seconds since 1970 (SUSE), else ``YYYY-MM-DD [HH:MM[:SS]]`` in UTC (Red Hat)."""
+    if date.isdecimal():
+        return _number(date)
+    for length, form in ((19, "%Y-%m-%d %H:%M:%S"), (16, "%Y-%m-%d %H:%M"), (10, "%Y-%m-%d")):
+        try:
+            return calendar.timegm(time.strptime(date[:length], form))
+        except ValueError:
+            continue
+    return None
+
+
 def _offered(element: ElementTree.Element) -> Offered:
     parts = _children(element)
     empty = ElementTree.Element("none")
-    version, size, checksum = (parts.get(tag, empty) for tag in ("version", "size", "checksum"))
+    version, size, checksum, times = (parts.get(tag, empty) for tag in ("version", "size", "checksum", "time"))
+    form = parts.get("format", empty)
     return Offered(
         _text(element, "name"),
         _text(element, "arch"),
         _evr(version.get("epoch"), version.get("ver", ""), version.get("rel", "")),
-        _text(parts.get("format", empty), "vendor") or None,
+        _text(form, "vendor") or None,
         _number(size.get("package")) or 0,
         _number(size.get("installed")),
         (checksum.text or "").strip() if checksum.get("type") == "sha256" else None,
+        _text(form, "sourcerpm") or None,
+        _number(times.get("build")) or None,
+        [entry.get("name", "") for entry in _children(form).get("obsoletes", empty)],
     )

@@ -2,7 +2,7 @@
 """The shape of pending updates that dnf and zypper share."""
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters, rpm_database
@@ -67,7 +67,7 @@ def _published(issued_s: Optional[int], built_s: Optional[int]) -> Tuple[Optiona
     for seconds, by in ((issued_s, "advisory"), (built_s, "build")):
         if seconds is not None:
             try:
-                moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+                moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
             except OverflowError:
                 continue  # no date that a calendar has
             return moment.strftime(pending_filters.FORMAT), by

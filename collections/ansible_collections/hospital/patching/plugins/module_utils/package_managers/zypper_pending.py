@@ -1,194 +1,181 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a zypper host would update: the transaction from zypper's XML, its packages from the repositories' files."""
+"""What a zypper host would update: the transaction from zypper's XML, its packages from the repositories' files.
+
+With a filter the transaction is that of ``zypper update NAMES`` for the names of the upgrades within it. So is
+``security_only``: an update counts as one that fixes a security flaw if updateinfo says so of a version after the
+installed and up to the target. It is not ``zypper patch --category security``, which refuses everything as soon
+as one patch wants a locked package.
+"""
 
 import os
 from typing import Any, Dict, List, Optional, Set, Tuple
-from xml.etree import ElementTree
 
-from ansible_collections.hospital.patching.plugins.module_utils import rpm_version
+from ansible_collections.hospital.patching.plugins.module_utils import pending_filters, rpm_database, rpm_version
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_pending, zypper_xml
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
-    seed,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_metadata import (
     Advised,
     Offered,
     Repodata,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_command import Zypper
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_xml import Change, Repository
-from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
+from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
 PREFIX = "hospital-patching-zypper-"
-#: The host's own cache, copied so that only what changed is fetched.
-CACHED = ("raw/*", "solv/*")
-#: zypper(8), EXIT CODES: 100 to 103 inform of what is or will be needed; anything else is no answer.
-ANSWERED = (0, 100, 101, 102, 103)
-NO_REPOSITORIES = 6
 #: Names of packages that came as a dependency, one a line (libzypp).
 AUTOMATIC = "var/lib/zypp/AutoInstalled"
-
-#: ``update`` as an administrator calls it. Nothing is installed, so a license is not agreed to by asking.
-UPDATE = ["update", "--dry-run", "--details", "--auto-agree-with-licenses"]
-SECURITY = ["patch", "--dry-run", "--details", "--auto-agree-with-licenses", "--category", "security"]
+#: Of a package that obsoletes an installed one: ``zypper update NAMES`` takes names of installed packages only.
+WHOLE_ONLY = pending_filters.Reason("needs_held", "replaces another package, which zypper does in a whole update only")
 
 
-def pending(host: Host, security_only: bool) -> Dict[str, Any]:
+def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
-    _require_database(host)
+    now = host.clock.now()
+    # rpm is asked first, because zypper blames a repository for a database that it cannot read.
+    installed, problems = rpm_database.query(host.runner, host.root)
+    vendor, automatic = _os_vendor(host), _automatic(host.root)
     with PrivateDirectory(host.root, PREFIX) as private:
         zypper = Zypper(host, private)
         repositories = zypper.repositories()
         zypper.refresh(repositories)
-        everything = zypper_xml.changes(zypper.ask(UPDATE))
-        chosen = zypper_xml.changes(zypper.ask(SECURITY)) if security_only else everything
+        known = _Known(zypper, repositories, installed)
+
+        def described(changes: List[Change]) -> List[Dict[str, Any]]:
+            updates = [rpm_pending.update(change, vendor) for change in known.describe(changes, automatic)]
+            return [pending_filters.dated(update, wanted.first_seen, now) for update in updates]
+
+        def resolve(updates: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+            # What replaces another package has no name that could be asked for; it is listed as held below.
+            return described(_update_of(zypper, [update for update in updates if update["from"] is not None]))
+
+        def without(updates: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+            return described(zypper.update(locked=[update["name"] for update in updates]))
+
+        changes = zypper.update()
+        everything = described(changes)
+        updates, filtered = pending_filters.choose(everything, wanted, now, resolve, without)
+        for update in rpm_pending.left_out(everything, updates + filtered):
+            reason = pending_filters.unwanted(update, wanted) or WHOLE_ONLY
+            filtered.append(pending_filters.held_item(update, reason))
         held = zypper_xml.held(zypper.ask(["locks", "--solvables"]))
         locked = {(item["name"], item["arch"]) for item in held}
-        behind = zypper_xml.left_behind(zypper.ask(["list-updates", "--all"]), everything)
+        behind = zypper_xml.left_behind(zypper.ask(["list-updates", "--all"]), changes)
         held += [item for item in behind if (item["name"], item["arch"]) not in locked]
-        found = zypper.describe(repositories, chosen)
     release = read_os_release(host.root)
-    vendor, automatic = _os_vendor(host), _automatic(host.root)
     return {
         "manager": "zypper",
-        "updates": [rpm_pending.update(_described(change, found, automatic), vendor) for change in chosen],
-        "held": held,
+        "updates": [rpm_pending.finished(update) for update in updates],
+        "held": [rpm_pending.held(item) for item in held] + filtered,
+        "problems": problems + known.problems,
         "refreshed": host.clock.stamp(),
         "repositories": [rpm_pending.repository(repo.alias, repo.name, repo.uri, repo.signed) for repo in repositories],
-        "listed": sum(1 for change in everything if change.to is not None),
+        "listed": sum(1 for change in changes if change.to is not None),
         "facts": {"id": release["id"], "version_id": release["version_id"], "architecture": os.uname().machine},
     }
 
 
-class _Found:
-    """What the repositories say of packages."""
+def _update_of(zypper: Zypper, updates: List[Dict[str, Any]]) -> List[Change]:
+    """Return the transaction of ``zypper update NAMES``, which reaches every one of ``updates``."""
+    if not updates:
+        raise _not_reached(WHOLE_ONLY.text)
+    changes = zypper.update(names=[update["name"] for update in updates])
+    reached = {(change.name, change.arch, change.to) for change in changes}
+    missed = [update["name"] for update in updates if (update["name"], update["arch"], update["to"]) not in reached]
+    if missed:
+        raise _not_reached("zypper does not upgrade {}".format(", ".join(missed[:5])))
+    return changes
 
-    def __init__(self) -> None:
+
+def _not_reached(seen: str) -> PatchingError:
+    return PatchingError(
+        "zypper update", seen, "the same versions as in a whole update", "look at `zypper update --dry-run` on the host"
+    )
+
+
+class _Known:
+    """What the repositories' files and rpm's database say of packages; read when it is asked for, once a name."""
+
+    def __init__(self, zypper: Zypper, repositories: List[Repository], installed: List[RpmPackage]) -> None:
+        self.zypper = zypper
+        self.repositories = repositories
+        self.installed: Dict[str, List[RpmPackage]] = {}
+        for package in installed:
+            self.installed.setdefault(package.name, []).append(package)
+        self.names: Set[str] = set()
         self.offered: Dict[Tuple[str, str, str], Tuple[str, Offered]] = {}
-        self.advised: List[Advised] = []
+        self.advised: Dict[Tuple[str, str], List[Advised]] = {}
+        self.problems: List[str] = []
 
+    def describe(self, changes: List[Change], automatic: Set[str]) -> List[Dict[str, Any]]:
+        """Return changes in the shape that :func:`rpm_pending.update` takes; the preferred repository answers."""
+        self._learn({change.name for change in changes if change.to is not None} - self.names)
+        gone = {change.name for change in changes if change.to is None}
+        return [self._described(self._paired(change), gone, automatic) for change in changes]
 
-class Zypper:
-    """Runs zypper on caches of its own."""
-
-    def __init__(self, host: Host, private: PrivateDirectory) -> None:
-        self.host = host
-        self.cache = private.folder("cache")
-        self.log = os.path.join(private.path, "zypper.log")
-        seed(os.path.join(host.root, "var/cache/zypp"), CACHED, self.cache)
-
-    def ask(self, command: List[str]) -> ElementTree.Element:
-        """Return zypper's document for one command; metadata is refreshed by :meth:`refresh` only."""
-        return self._document(command, self._run(["--no-refresh"], command))
-
-    def _document(self, command: List[str], answer: Tuple[int, str, str]) -> ElementTree.Element:
-        rc, out, err = answer
-        try:
-            document = zypper_xml.parse(out)
-        except ValueError as error:
-            raise self._refused(command, rc, [str(error)] + err.strip().splitlines()[-1:])
-        if rc not in ANSWERED:
-            raise self._refused(command, rc, zypper_xml.errors(out) or err.strip().splitlines()[-1:])
-        return document
-
-    def repositories(self) -> List[Repository]:
-        """Return the enabled repositories, the preferred first; there is at least one."""
-        rc, _out, _err = answer = self._run(["--no-refresh"], ["repos"])
-        found = [] if rc == NO_REPOSITORIES else zypper_xml.repositories(self._document(["repos"], answer))
-        rpm_pending.require_repositories(found, "/etc/zypp/repos.d")
-        return found
-
-    def refresh(self, repositories: List[Repository]) -> None:
-        """Fetch what changed in the host's repositories.
-
-        Raises:
-            PatchingError: naming the repository that cannot be fetched, or whose signature is not trusted.
-        """
-        rc, out, err = self._run([], ["refresh"])
-        if rc == 0:
-            return
-        for repo in repositories:
-            rc, out, err = self._run([], ["refresh", repo.alias])
-            if rc != 0:
-                raise PatchingError(
-                    "repository {}".format(repo.alias),
-                    _line(zypper_xml.errors(out) or err.strip().splitlines()[-1:], rc),
-                    "metadata that can be fetched, and is signed by a trusted key where zypper is set to check it",
-                    "repair or disable this repository in /etc/zypp/repos.d, then run again; nothing was changed",
-                )
-
-    def describe(self, repositories: List[Repository], changes: List[Change]) -> _Found:
-        """Return what the preferred repository that has a package says of it, and all advisories of the packages."""
-        names: Set[str] = {change.name for change in changes if change.to is not None}
-        found = _Found()
-        for repo in repositories if names else []:
-            folder = os.path.join(self.cache, "raw", repo.alias.replace("/", "_"))
-            if not os.path.exists(os.path.join(folder, "repodata/repomd.xml")):
-                continue  # a plain directory of packages, or YaST's old format
-            data = Repodata(self.host.runner, folder, repo.alias)
+    def _learn(self, names: Set[str]) -> None:
+        first = not self.names
+        self.names |= names
+        for repo in self.repositories if names else []:
+            folder = self.zypper.metadata(repo)
+            if folder is None:
+                if first:
+                    text = "repository {} has no metadata that tells of origin, size and advisories"
+                    self.problems.append(text.format(repo.alias))
+                continue
+            data = Repodata(self.zypper.host.runner, folder, repo.alias)
             for package in data.offered(names):
-                found.offered.setdefault((package.name, package.arch, package.evr), (repo.alias, package))
-            found.advised += data.advised(names)
-        return found
+                self.offered.setdefault((package.name, package.arch, package.evr), (repo.alias, package))
+            for advice in data.advised(names):
+                self.advised.setdefault((advice.name, advice.arch), []).append(advice)
 
-    def _run(self, options: List[str], command: List[str]) -> Tuple[int, str, str]:
-        result = self.host.runner.run(
-            ["zypper", "--xmlout", "--non-interactive", "--non-interactive-include-reboot-patches"]
-            + options
-            + ["--cache-dir", self.cache]
-            + command,
-            timeout_s=900,
-            # libzypp waits so long for another zypper, and keeps its log to the private directory.
-            env={"ZYPP_LOCK_TIMEOUT": "120", "ZYPP_LOGFILE": self.log},
-            check=False,
-        )
-        return result.rc, result.stdout, result.stderr
+    def _paired(self, change: Change) -> Change:
+        """Return ``change`` from the newest version that is installed, if it comes beside it (a kernel)."""
+        if change.current is not None or change.to is None:
+            return change
+        versions = [rpm_database.evr(each) for each in self.installed.get(change.name, []) if each.arch == change.arch]
+        older = [version for version in versions if rpm_version.compare(version, change.to) < 0]
+        return change._replace(current=max(older, key=rpm_version.key)) if older else change
 
-    def _refused(self, command: List[str], rc: int, seen: List[str]) -> PatchingError:
-        return PatchingError(
-            "zypper {}".format(command[0]),
-            _line(seen, rc),
-            "a transaction that zypper can resolve",
-            "look at `zypper update --dry-run` on the host; lock the package that is named, or repair its state",
-        )
-
-
-def _line(messages: List[str], rc: int) -> str:
-    return without_logins("; ".join(messages))[:600] or "exit {}".format(rc)
-
-
-def _described(change: Change, found: _Found, automatic: Set[str]) -> Dict[str, Any]:
-    """Return a change in the shape that :func:`rpm_pending.update` takes."""
-    alias: Optional[str] = None
-    package: Optional[Offered] = None
-    advised: List[Advised] = []
-    if change.to is not None:
-        alias, package = found.offered.get((change.name, change.arch, change.to), (None, None))
-        advised = [advice for advice in found.advised if _fixed(change, advice)]
-    return {
-        "name": change.name,
-        "arch": change.arch,
-        "from": change.current,
-        "to": change.to,
-        "repository": alias,
-        "vendor": package.vendor if package else None,
-        "advisories": sorted({advice.id for advice in advised}),
-        "security": any(advice.security for advice in advised),
-        "cves": sorted({cve for advice in advised for cve in advice.cves}),
-        "download_bytes": package.download_bytes if package else 0,
-        "installed_bytes": package.installed_bytes if package else None,
-        "sha256": package.sha256 if package else None,
-        # What an update brings in is the resolver's choice, and libzypp records it so.
-        "automatic": change.name in automatic or (change.current is None and change.to is not None),
-    }
+    def _described(self, change: Change, gone: Set[str], automatic: Set[str]) -> Dict[str, Any]:
+        alias: Optional[str] = None
+        package: Optional[Offered] = None
+        if change.to is not None:
+            alias, package = self.offered.get((change.name, change.arch, change.to), (None, None))
+        advised = [advice for advice in self.advised.get((change.name, change.arch), []) if _fixed(change, advice)]
+        old = [each for each in self.installed.get(change.name, []) if rpm_database.evr(each) == change.current]
+        issued = [advice.issued_s for advice in advised if advice.evr == change.to and advice.issued_s is not None]
+        return {
+            "name": change.name,
+            "arch": change.arch,
+            "from": change.current,
+            "to": change.to,
+            "repository": alias,
+            "vendor": package.vendor if package else None,
+            "source_rpm": package.source_rpm if package else None,
+            "source_rpm_from": old[0].source_rpm if old else None,
+            "replaces": change.current is None and package is not None and bool(gone & set(package.obsoletes)),
+            "issued_s": max(issued) if issued else None,
+            "built_s": package.built_s if package else None,
+            "advisories": sorted({advice.id for advice in advised}),
+            "security": any(advice.security for advice in advised),
+            "cves": sorted({cve for advice in advised for cve in advice.cves}),
+            "download_bytes": package.download_bytes if package else 0,
+            "installed_bytes": package.installed_bytes if package else None,
+            "sha256": package.sha256 if package else None,
+            # What an update brings in is the resolver's choice, and libzypp records it so.
+            "automatic": change.name in automatic or (change.current is None and change.to is not None),
+        }
 
 
 def _fixed(change: Change, advice: Advised) -> bool:
     """Return whether an advisory's version lies after the installed one and not after the target."""
-    if (advice.name, advice.arch) != (change.name, change.arch) or change.to is None:
+    if change.to is None:
         return False
     if change.current is None:
         return advice.evr == change.to
@@ -203,22 +190,6 @@ def _automatic(root: str) -> Set[str]:
     except OSError:
         return set()
     return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
-
-
-def _require_database(host: Host) -> None:
-    """Ask rpm itself first, because zypper blames a repository for a database that it cannot read.
-
-    Raises:
-        PatchingError: the database cannot be read.
-    """
-    result = host.runner.run(["rpm", "--query", "--all", "--queryformat", "."], timeout_s=120, check=False)
-    if result.rc != 0:
-        raise PatchingError(
-            "rpm database",
-            " ".join(result.stderr.split())[:300] or "exit {}".format(result.rc),
-            "one that rpm can read",
-            "look at `rpm --query --all` on the host, and rebuild it (rpm --rebuilddb); nothing was changed",
-        )
 
 
 def _os_vendor(host: Host) -> Optional[str]:

@@ -40,6 +40,9 @@ def errors(text: str) -> List[str]:
     except ValueError:
         return []
     found = [message.text or "" for message in document.iter("message") if message.get("type") == "error"]
+    for prompt in document.iter("prompt"):
+        # What the resolver cannot solve is the description of a question, its first line before the solutions.
+        found += (prompt.findtext("description") or "").strip().splitlines()[:1]
     return [" ".join(message.split()) for message in found]
 
 
@@ -99,6 +102,7 @@ def held(document: ElementTree.Element) -> List[Dict[str, Any]]:
                 "arch": arch,
                 "version": version,
                 "candidate": max(newer, key=rpm_version.key) if newer else None,
+                "kind": "hold",
                 "reason": "zypper lock",
             }
     return [found[key] for key in sorted(found)]
@@ -119,6 +123,7 @@ def left_behind(document: ElementTree.Element, changes_found: List[Change]) -> L
                 "arch": arch,
                 "version": update.get("edition-old", ""),
                 "candidate": edition,
+                "kind": "kept_back",
                 "reason": "zypper does not choose it: its dependencies, or another vendor or priority",
             }
         )

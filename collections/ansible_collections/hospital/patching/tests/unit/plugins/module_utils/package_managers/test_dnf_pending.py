@@ -8,9 +8,12 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING, Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
+
+SCHEMA = os.path.join(os.path.dirname(__file__), *[os.pardir] * 5, "plugins", "plugin_utils", "schemas", "update.json")
+REST = ("refreshed", "repositories", "updates")
 
 
 class DnfDouble:
@@ -19,7 +22,7 @@ class DnfDouble:
     def __init__(self, root, recorded):
         self.root, self.recorded = root, recorded
         self.answers = {}
-        self.asked = []
+        self.asked, self.targets, self.kept, self.directories = [], [], [], []
         self.seeded = []
         for name in ("var/tmp", "usr/bin", "usr/libexec", "etc", "var/lib/dnf"):
             (root / name).mkdir(parents=True)
@@ -37,13 +40,16 @@ class DnfDouble:
             compile(handle.read(), script, "exec")
         with open(question, encoding="utf-8") as handle:
             asked = json.load(handle)
-        self.asked.append((os.path.relpath(python, str(self.root)), asked["security_only"]))
+        self.asked.append((os.path.relpath(python, str(self.root)), asked["security"]))
+        self.targets.append(asked.get("targets"))
+        self.kept.append(asked.get("without"))
+        self.directories.append((asked["cachedir"], asked["persistdir"]))
         self.seeded = sorted(os.listdir(asked["persistdir"]) + os.listdir(asked["cachedir"]))
         answer = self.answers[python]
         if answer is None:
-            answer = json.loads(
-                self.recorded("dnf_answer{}.json".format("_security" if asked["security_only"] else ""))
-            )
+            kind = "_security" if asked["security"] else ""
+            kind = next(("_" + key for key in ("targets", "without") if key in asked), kind)
+            answer = json.loads(self.recorded("dnf_answer{}.json".format(kind)))
         if "crash" in answer:
             return Result(args, 1, "", answer["crash"])
         with open(asked["answer"], "w", encoding="utf-8") as handle:
@@ -62,41 +68,32 @@ def host(dnf, tmp_path):
 
 
 def test_everything(host, tmp_path):
-    result = pending(host, security_only=False)
+    result = pending(host, EVERYTHING)
     assert [(update["name"], update["from"], update["to"], update["kind"]) for update in result["updates"]] == [
         ("alpha", "1:1.0-1", "1:1.1-1", "upgrade"),
         ("beta", "2.0-1", "2.0^git1-1", "upgrade"),
         ("firefox", "115.0-1", "128.0-1", "upgrade"),
         ("gamma", "3.0-1", "3.0-2", "upgrade"),
+        ("kernel-demo", "6.1-1", "6.1-2", "upgrade"),
         ("libalpha", "1.0-1", "1.0-3", "upgrade"),
         ("newdep", None, "1.0-1", "new_install"),
         ("newname", None, "2.0-1", "new_install"),
         ("oldname", "1.0-1", None, "removal"),
         ("viewer", "1.0-1", "1.2-1", "upgrade"),
     ]
-    assert result["listed"] == 8
+    assert result["listed"] == 9
     assert result["facts"] == {"id": "rocky", "version_id": "9.4", "architecture": "x86_64"}
-    assert result["held"] == [
-        {
-            "name": "excludedpkg",
-            "arch": "noarch",
-            "version": "1.0-1",
-            "candidate": "1.1-1",
-            "reason": "dnf excludepkgs or includepkgs",
-        },
-        {
-            "name": "lockedpkg",
-            "arch": "noarch",
-            "version": "1.0-1",
-            "candidate": "1.1-1",
-            "reason": "dnf versionlock",
-        },
+    assert [(item["name"], item["version"], item["candidate"], item["kind"]) for item in result["held"]] == [
+        ("excludedpkg", "1.0-1", "1.1-1", "excluded"),
+        ("lockedpkg", "1.0-1", "1.1-1", "hold"),
+        ("epsilon", "1.0-1", "2.0-1", "kept_back"),
     ]
+    assert [item["reason"] for item in result["held"][:2]] == ["dnf excludepkgs or includepkgs", "dnf versionlock"]
     assert os.listdir(str(tmp_path / "var/tmp")) == []
 
 
 def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
-    updates = {update["name"]: update for update in pending(host, security_only=False)["updates"]}
+    updates = {update["name"]: update for update in pending(host, EVERYTHING)["updates"]}
     libalpha = updates["libalpha"]
     # 1.0-3 has no advisory of its own: the fix is 1.0-2, between the installed version and it.
     assert (libalpha["security"], libalpha["advisories"]) == (True, ["TEST-2026:0001"])
@@ -110,15 +107,30 @@ def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
         "viewer": "third_party",
     }
     assert (updates["oldname"]["origin"], updates["oldname"]["download_bytes"]) == (None, 0)
-    assert not {"repository", "vendor"} & set(libalpha)
+    assert (libalpha["source"], libalpha["source_from"], libalpha["source_to"]) == ("libalpha", "1.0-1", "1.0-3")
+    assert (updates["newdep"]["source_from"], updates["newdep"]["source_to"]) == (None, "1.0-1")
+    assert (updates["oldname"]["source"], updates["oldname"]["source_to"]) == ("oldname", None)
+
+
+def test_an_update_says_since_when_it_exists(host):
+    updates = {update["name"]: update for update in pending(host, EVERYTHING)["updates"]}
+    assert {name: (updates[name]["published"], updates[name]["published_by"]) for name in ("alpha", "gamma")} == {
+        "alpha": ("2026-10-05T12:00:00Z", "advisory"),  # issued on the third, updated on the fifth
+        "gamma": ("2026-10-02T00:00:00Z", "advisory"),
+    }
+    # Its advisory is of an earlier version.
+    assert (updates["libalpha"]["published"], updates["libalpha"]["published_by"]) == ("2026-09-21T14:13:20Z", "build")
+    assert (updates["oldname"]["published"], updates["oldname"]["published_by"]) == (None, None)
 
 
 def test_the_shape_is_that_of_apt(host, recorded):
-    result = pending(host, security_only=False)
-    assert sorted(result) == ["facts", "held", "listed", "manager", "refreshed", "repositories", "updates"]
-    assert sorted(result["updates"][0]) == [
-        *("advisories", "arch", "automatic", "class", "cves", "download_bytes", "from", "installed_bytes", "kind"),
-        *("name", "origin", "security", "sha256", "to"),
+    result = pending(host, EVERYTHING)
+    assert sorted(result) == ["facts", "held", "listed", "manager", "problems", *REST]
+    with open(SCHEMA, encoding="utf-8") as handle:
+        required = sorted(json.load(handle)["required"])
+    assert [sorted(update) for update in result["updates"]] == [required] * 10
+    assert sorted(result["held"][0]) == [
+        *("arch", "candidate", "kind", "name", "published", "published_by", "reason", "version")
     ]
     assert result["repositories"][0] == {
         "uri": "file:///srv/world/os",
@@ -129,11 +141,61 @@ def test_the_shape_is_that_of_apt(host, recorded):
     }
 
 
-def test_security_only_is_resolved_with_what_it_needs(host, dnf):
-    result = pending(host, security_only=True)
+def test_security_only_is_dnfs_own_choice(host, dnf):
+    result = pending(host, EVERYTHING._replace(security_only=True))
+    left = [(item["name"], item["candidate"]) for item in result["held"] if item["kind"] == "not_security"]
+    assert left == [
+        ("beta", "2.0^git1-1"),
+        ("firefox", "128.0-1"),
+        ("gamma", "3.0-2"),
+        ("kernel-demo", "6.1-2"),
+        ("newname", "2.0-1"),
+        ("viewer", "1.2-1"),
+    ]
     assert [update["name"] for update in result["updates"]] == ["alpha", "libalpha", "newdep"]
     assert dnf.asked == [("usr/bin/python3", True)]
-    assert result["listed"] == 8
+    assert result["listed"] == 9
+
+
+def test_a_security_fix_that_dnf_passes_over_is_held_with_another_reason(host, dnf, recorded):
+    answer = json.loads(recorded("dnf_answer_security.json"))
+    answer["updates"] = [item for item in answer["updates"] if item["name"] != "libalpha"]
+    dnf.python("usr/bin/python3", **answer)
+    held = {item["name"]: item for item in pending(host, EVERYTHING._replace(security_only=True))["held"]}
+    assert held["libalpha"]["kind"] == "not_security"
+    assert "does not choose it" in held["libalpha"]["reason"]
+    assert held["beta"]["reason"] == "fixes no security flaw"
+
+
+def test_a_limit_is_resolved_again_in_the_same_directories(host, dnf):
+    deny = [{"item": "newdep", "reason": "breaks the viewer"}]
+    result = pending(host, EVERYTHING._replace(deny=deny))
+    assert [update["name"] for update in result["updates"]] == [
+        *("beta", "firefox", "gamma", "kernel-demo", "libalpha", "newname", "oldname", "viewer")
+    ]
+    assert [(item["name"], item["version"], item["kind"]) for item in result["held"][3:]] == [
+        ("newdep", None, "denied"),
+        ("alpha", "1:1.0-1", "needs_held"),
+    ]
+    assert dnf.kept == [None, [["newdep", "noarch"]], None]
+    # What is newly installed in another package's place is asked for by itself, what is only needed is not.
+    assert dnf.targets == [
+        None,
+        None,
+        [
+            ["beta", "noarch", "2.0^git1-1", "baseos"],
+            ["firefox", "noarch", "128.0-1", "baseos"],
+            ["gamma", "noarch", "3.0-2", "baseos"],
+            ["kernel-demo", "noarch", "6.1-2", "baseos"],
+            ["libalpha", "noarch", "1.0-3", "baseos"],
+            ["newname", "noarch", "2.0-1", "baseos"],
+            ["viewer", "noarch", "1.2-1", "vendor-imaging"],
+        ],
+    ]
+    assert result["listed"] == 9
+    kinds = {update["name"]: update["kind"] for update in result["updates"]}
+    assert (kinds["newname"], kinds["oldname"]) == ("new_install", "removal")
+    assert len(set(dnf.directories)) == 1
 
 
 def test_the_hosts_cache_and_history_are_copied(host, dnf, tmp_path):
@@ -141,7 +203,7 @@ def test_the_hosts_cache_and_history_are_copied(host, dnf, tmp_path):
     (tmp_path / "var/cache/dnf/baseos-0123/repodata").mkdir(parents=True)
     (tmp_path / "var/cache/dnf/baseos-0123/packages").mkdir()
     (tmp_path / "var/cache/dnf/baseos.solv").write_text("s")
-    pending(host, security_only=False)
+    pending(host, EVERYTHING)
     assert dnf.seeded == ["baseos-0123", "baseos.solv", "history.sqlite"]
 
 
@@ -151,7 +213,7 @@ def failed(step, seen, repository=None):
 
 def test_the_systems_own_python_is_asked_first_and_the_next_one_if_it_lacks_the_bindings(host, dnf):
     dnf.python("usr/libexec/platform-python", **failed("bindings", "No module named 'dnf'"))
-    assert pending(host, security_only=False)["listed"] == 8
+    assert pending(host, EVERYTHING)["listed"] == 9
     assert [python for python, _security in dnf.asked] == ["usr/libexec/platform-python", "usr/bin/python3"]
 
 
@@ -173,7 +235,7 @@ def test_the_systems_own_python_is_asked_first_and_the_next_one_if_it_lacks_the_
 def test_what_cannot_be_asked_is_refused_with_its_reason(host, dnf, tmp_path, answer, message):
     dnf.python("usr/bin/python3", **answer)
     with pytest.raises(PatchingError, match=message) as caught:
-        pending(host, security_only=False)
+        pending(host, EVERYTHING)
     assert "secret" not in str(caught.value)
     assert os.listdir(str(tmp_path / "var/tmp")) == []
 
@@ -182,11 +244,11 @@ def test_dnf_5_is_named(host, dnf, tmp_path):
     dnf.python("usr/bin/python3", **failed("bindings", "No module named 'dnf'"))
     (tmp_path / "usr/bin/dnf5").write_text("")
     with pytest.raises(PatchingError, match="dnf 5 runs this host"):
-        pending(host, security_only=False)
+        pending(host, EVERYTHING)
 
 
 def test_a_host_without_repositories_is_not_up_to_date(host, dnf, recorded):
     answer = json.loads(recorded("dnf_answer.json"))
     dnf.python("usr/bin/python3", **dict(answer, repositories=[], updates=[]))
     with pytest.raises(PatchingError, match=r"^repositories of this host: none is enabled"):
-        pending(host, security_only=False)
+        pending(host, EVERYTHING)
