@@ -71,3 +71,44 @@ def test_the_vendor_of_the_release_decides(name, vendor, os_vendor, repository, 
 
 def test_a_login_in_an_address_is_left_out():
     assert rpm_pending.repository("a", "", "https://me:secret@x/y", True)["uri"] == "https://***@x/y"
+
+
+CHANGE = {
+    **{"name": "a", "arch": "noarch", "from": "1-1", "to": "2-1", "repository": "baseos", "vendor": "X"},
+    **{"source_rpm": None, "source_rpm_from": None, "issued_s": None, "built_s": None, "replaces": False},
+}
+
+
+@pytest.mark.parametrize(
+    ("issued", "built", "expected"),
+    [
+        (86400, 0, ("1970-01-02T00:00:00Z", "advisory")),
+        (None, 951782400, ("2000-02-29T00:00:00Z", "build")),
+        (10**18, 86400, ("1970-01-02T00:00:00Z", "build")),  # no date of a calendar
+        (None, 10**18, (None, None)),
+        (None, None, (None, None)),
+    ],
+)
+def test_the_advisory_goes_before_the_build(issued, built, expected):
+    update = rpm_pending.update(dict(CHANGE, issued_s=issued, built_s=built), "X")
+    assert (update["published"], update["published_by"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "expected"),
+    [
+        ("openssl-3.0.7-2.el9.src.rpm", "openssl-3.0.1-1.el9.src.rpm", ("openssl", "3.0.1-1.el9", "3.0.7-2.el9")),
+        ("java-1-1.nosrc.rpm", None, ("java", None, "1-1")),
+        (None, "old-name-1-1.src.rpm", ("old-name", "1-1", None)),
+        ("(none)", "odd.src.rpm", (None, None, None)),
+        (None, None, (None, None, None)),
+    ],
+)
+def test_the_source_is_read_from_its_file_name(new, old, expected):
+    update = rpm_pending.update(dict(CHANGE, source_rpm=new, source_rpm_from=old), "X")
+    assert (update["source"], update["source_from"], update["source_to"]) == expected
+
+
+def test_what_replaces_another_package_is_asked_for_as_an_upgrade_and_shown_as_new():
+    update = rpm_pending.update(dict(CHANGE, **{"from": None, "replaces": True}), "X")
+    assert (update["kind"], rpm_pending.finished(update)["kind"]) == ("upgrade", "new_install")

@@ -17,6 +17,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.runner import Re
 RECORDED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "recorded", "rpm_repository")
 
 
+#: 2026-10-01.
+ISSUED = 1790812800
+
+
 class Zstd:
     """Plays ``zstd --decompress -o TO FROM`` by copying, and keeps what it was asked."""
 
@@ -53,13 +57,15 @@ def test_packages_of_the_names_that_are_asked_for(repository):
         ("beta", "noarch", "2.0^git1-1"),
     ]
     assert (found[4].vendor, found[4].download_bytes, found[4].installed_bytes) == ("Test OS", 6250, 9)
-    assert found[4].sha256 == "eccececa4c2bd441b61d984b41ef96217de34add6cc3c25f073685129c385df8"
+    assert found[4].sha256 == "1808756672b21760b23beca9b960e379ec32feb097915c9752f0035df5b812e6"
+    assert (found[4].source_rpm, found[4].built_s) == ("beta-2.0^git1-1.src.rpm", 1790000000)
+    assert [package.obsoletes for package in data(repository).offered({"beta", "newname"})] == [[], [], ["oldname"]]
 
 
 def test_advisories_of_the_names_that_are_asked_for(repository):
     assert [tuple(advice) for advice in data(repository).advised({"alpha", "libalpha"})] == [
-        ("libalpha", "noarch", "1.0-2", "TEST-2026:0001", True, ["CVE-2026-1111", "CVE-2026-1112"]),
-        ("alpha", "noarch", "1:1.1-1", "TEST-2026:0003", True, ["CVE-2026-2222"]),
+        ("libalpha", "noarch", "1.0-2", "TEST-2026:0001", True, ["CVE-2026-1111", "CVE-2026-1112"], ISSUED),
+        ("alpha", "noarch", "1:1.1-1", "TEST-2026:0003", True, ["CVE-2026-2222"], ISSUED + 2 * 86400),
     ]
     assert [advice.security for advice in data(repository).advised({"gamma"})] == [False]
 
@@ -77,6 +83,29 @@ def test_every_compression_is_read(repository, ending, compress):
     runner = Zstd()
     assert len(list(data(repository, runner).advised({"alpha"}))) == 1
     assert runner.calls == (["zstd"] if ending == ".zst" else [])
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ("2026-10-01 12:34:56", ISSUED + 45296),
+        ("2026-10-01 12:34:56 UTC", ISSUED + 45296),
+        ("2026-10-01 12:34", ISSUED + 45240),
+        ("2026-10-01", ISSUED),
+        (str(ISSUED), ISSUED),  # as SUSE writes it
+        ("1" * 30, None),
+        ("2026-13-01", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_when_an_advisory_was_issued(repository, date, seconds):
+    path = part(repository, "updateinfo")
+    content = gzip.decompress(path.read_bytes())
+    given = b'<issued date="2026-10-03 00:00:00"/>'
+    assert given in content
+    path.write_bytes(gzip.compress(content.replace(given, '<issued date="{}"/>'.format(date).encode())))
+    assert [advice.issued_s for advice in data(repository).advised({"alpha"})] == [seconds]
 
 
 def test_a_repository_without_advisories_has_none(repository):
