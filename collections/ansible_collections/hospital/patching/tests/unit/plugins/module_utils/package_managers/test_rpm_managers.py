@@ -74,8 +74,17 @@ def test_a_login_in_an_address_is_left_out():
 
 
 CHANGE = {
-    **{"name": "a", "arch": "noarch", "from": "1-1", "to": "2-1", "repository": "baseos", "vendor": "X"},
-    **{"source_rpm": None, "source_rpm_from": None, "issued_s": None, "built_s": None, "replaces": False},
+    "name": "a",
+    "arch": "noarch",
+    "from": "1-1",
+    "to": "2-1",
+    "repository": "baseos",
+    "vendor": "X",
+    "source_rpm": None,
+    "source_rpm_from": None,
+    "issued_s": None,
+    "built_s": None,
+    "replaces": False,
 }
 
 
