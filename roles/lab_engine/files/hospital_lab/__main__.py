@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hospital_lab import hosts, images, keys, packages, repository
+from hospital_lab import hosts, images, keys, packages, repository, rpm_repository
 from hospital_lab.engine import Engine
 from hospital_lab.errors import LabError
 from hospital_lab.places import Places, from_environment
@@ -38,6 +38,7 @@ def publish_packages(places: Places, options: dict[str, Any]) -> dict[str, Any]:
     source = Path(options["source"])
     installed = packages.build(source, places.packages, repository.INITIAL[0])
     changed = repository.publish_initially(places, source, anew=options["anew"])
+    changed |= rpm_repository.publish(places)
     return {"changed": changed, "installed": str(installed)}
 
 

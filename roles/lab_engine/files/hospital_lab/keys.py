@@ -3,12 +3,14 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from hospital_lab.commands import run
 from hospital_lab.places import Places
 
 DAYS = "3650"
+USER = "Demonstration hospital packages <packages@hospital.example>"
 
 
 def prepare(places: Places) -> bool:
@@ -96,8 +98,7 @@ def _make_certificate(places: Places, folder: Path, host: str, address: str) -> 
 
 def _make_signing_key(places: Places) -> None:
     with GnupgHome() as home:
-        user = "Demonstration hospital packages <packages@hospital.example>"
-        home.gpg("--passphrase", "", "--quick-generate-key", user, "rsa3072", "sign", "never")
+        home.gpg("--passphrase", "", "--quick-generate-key", USER, "rsa3072", "sign", "never")
         places.signing_key.touch(mode=0o600)
         home.gpg("--yes", "--output", str(places.signing_key), "--export-secret-keys")
         places.signing_key.chmod(0o600)
@@ -113,17 +114,42 @@ def sign(places: Places, release: Path) -> None:
             home.gpg("--yes", "--digest-algo", "SHA512", "--armor", "--output", str(output), kind, str(release))
 
 
+def sign_detached(places: Places, path: Path) -> None:
+    """Write an armoured signature beside a file, as rpm repositories have it: repomd.xml.asc."""
+    with GnupgHome() as home:
+        home.gpg("--import", str(places.signing_key))
+        output = path.with_name(path.name + ".asc")
+        home.gpg("--yes", "--digest-algo", "SHA512", "--armor", "--output", str(output), "--detach-sign", str(path))
+
+
+def sign_rpms(places: Places, packages: Iterable[Path]) -> None:
+    """Sign package files in place."""
+    with GnupgHome() as home:
+        home.gpg("--import", str(places.signing_key))
+        # rpm starts gpg without looking at PATH.
+        macros = {"__gpg": shutil.which("gpg") or "/usr/bin/gpg", "_gpg_path": home.folder, "_gpg_name": USER}
+        defines = [word for item in macros.items() for word in ("--define", " ".join(item))]
+        run(["rpmsign", *defines, "--addsign", *packages])
+
+
+def write_public(places: Places, target: Path) -> None:
+    """Write the armoured public key, the only form that rpm imports."""
+    with GnupgHome() as home:
+        home.gpg("--import", str(places.signing_key))
+        home.gpg("--yes", "--armor", "--output", str(target), "--export")
+
+
 class GnupgHome:
     """A key ring for one use: its agent dies with it, and its socket's path is always short enough."""
 
     def __enter__(self) -> "GnupgHome":
-        self._folder = tempfile.mkdtemp(prefix="hplab-")
+        self.folder = tempfile.mkdtemp(prefix="hplab-")
         return self
 
     def gpg(self, *args: str) -> None:
         """Run gpg on this key ring."""
-        run(["gpg", "--homedir", self._folder, "--batch", "--quiet", "--pinentry-mode", "loopback", *args])
+        run(["gpg", "--homedir", self.folder, "--batch", "--quiet", "--pinentry-mode", "loopback", *args])
 
     def __exit__(self, *_: object) -> None:
-        run(["gpgconf", "--homedir", self._folder, "--kill", "all"], check=False)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        run(["gpgconf", "--homedir", self.folder, "--kill", "all"], check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -29,6 +29,9 @@ class Places:
         self.build = lab_dir / "build"
         self.packages = lab_dir / "packages"
         self.repository = lab_dir / "repository"
+        self.rpm = lab_dir / "rpm"
+        self.rpm_installed = self.rpm / "installed.tar"
+        self.rpm_public_key = self.rpm / "RPM-GPG-KEY-hospital"
 
     def identity(self, host: str) -> Path:
         """The folder a host sees as /etc/hospital-lab: its keys and certificates."""
