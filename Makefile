@@ -61,7 +61,7 @@ molecule: lab ## One scenario a role
 	@.venv/bin/python tools/run_suites.py molecule
 
 system-tests: lab ## The whole system, driven through ansible-runner
-	@.venv/bin/python tools/run_suites.py night way_back killed
+	@.venv/bin/python tools/run_suites.py inventory night way_back killed
 
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: env ## Benchmarks
@@ -77,4 +77,4 @@ lock: env ## Newest dependencies into requirements.lock
 	    --custom-compile-command 'make lock' --group dev --output-file requirements.lock pyproject.toml
 
 clean: ## Remove environments and caches
-	rm -rf .venv .venv36 .cache .ansible .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv36 .venv216 .cache .ansible .pytest_cache .ruff_cache .hypothesis

@@ -97,9 +97,9 @@ def folder() -> Path:
 
 
 @contextmanager
-def extra_host(name: str, mounts: Iterable[str]) -> Iterator[None]:
-    """Start one more host for a while, with folders of this machine: "folder:folder" or "folder:folder:ro"."""
-    with hosts.another(_engine(), "mirror1", name, "10.77.10.91", list(mounts)):
+def extra_host(name: str, mounts: Iterable[str], like: str = "mirror1") -> Iterator[None]:
+    """Start one more host like another for a while, with folders of this machine: "folder:folder[:ro]"."""
+    with hosts.another(_engine(), like, name, "10.77.10.91", list(mounts)):
         yield
 
 
