@@ -25,10 +25,11 @@ HOSTS = ("portal1", "ws1", *RPM_HOSTS)
 ARCHIVE = "/opt/imaging/viewer.ear"
 LOG4J = "log4j-core-2.14.1.jar"
 
-#: What a read of the rpm database itself rewrites, logs, and where an account's session leaves its traces.
+#: What a read of the rpm database itself rewrites, logs, where an account's session leaves its traces, mount points.
 TOUCHED_ANYWAY = (
     *("/var/lib/rpm/rpmdb.sqlite-shm", "/var/lib/rpm/rpmdb.sqlite-wal"),
     *("/var/log", "/var/log/*", "/home/patch", "/home/patch/*", "/tmp", "/tmp/*", "/var/tmp", "/var/lib/systemd/*"),
+    *("/run", "/proc", "/sys", "/dev"),
 )
 MARK = "/run/before-assess"
 
