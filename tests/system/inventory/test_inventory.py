@@ -25,9 +25,10 @@ HOSTS = ("portal1", "ws1", *RPM_HOSTS)
 ARCHIVE = "/opt/imaging/viewer.ear"
 LOG4J = "log4j-core-2.14.1.jar"
 
-#: What a read of the rpm database itself rewrites, logs, where an account's session leaves its traces, mount points.
+#: What a mere read of a SQLite database in WAL mode rewrites (https://www.sqlite.org/wal.html, "Read-Only Databases"),
+#: logs, where an account's session leaves its traces, and mount points.
 TOUCHED_ANYWAY = (
-    *("/var/lib/rpm/rpmdb.sqlite-shm", "/var/lib/rpm/rpmdb.sqlite-wal"),
+    *("*.sqlite-shm", "*.sqlite-wal", "/var/lib", "/var/lib/rpm", "/var/lib/dnf"),
     *("/var/log", "/var/log/*", "/home/patch", "/home/patch/*", "/tmp", "/tmp/*", "/var/tmp", "/var/lib/systemd/*"),
     *("/run", "/proc", "/sys", "/dev"),
 )
@@ -44,9 +45,10 @@ HARM = {
 
 
 class Assessed(NamedTuple):
-    """One pass over the lab: the night, and per host what changed on its disk meanwhile."""
+    """One pass over the lab: the night, and per host its databases before and after, and what changed on its disk."""
 
     night: Night
+    databases: dict[str, tuple[str, str]]
     touched: dict[str, list[str]]
 
     def document(self, host: str) -> dict[str, Any]:
@@ -85,6 +87,13 @@ def touched_since_the_mark(host: str) -> list[str]:
     return found.splitlines()
 
 
+def databases(host: str) -> str:
+    """Return digests of the package databases; an empty log beside one is none."""
+    folders = "/var/lib/dpkg /var/lib/rpm /var/lib/dnf /var/lib/zypp"
+    files = "\\( -name 'status*' -o -name '*.sqlite' -o -name '*.sqlite-wal' -o -name AutoInstalled \\)"
+    return lab.exec(host, f"find {folders} -type f -size +0c {files} -exec sha256sum {{}} + 2>/dev/null | sort")
+
+
 @pytest.fixture(scope="module")
 def assessed(tmp_path_factory) -> Iterator[Assessed]:
     """Assess the hosts as they were built, with a held package and a vulnerable application on top."""
@@ -96,17 +105,21 @@ def assessed(tmp_path_factory) -> Iterator[Assessed]:
         # A timer of the host's own may not do its work meanwhile.
         lab.exec(host, f"systemctl stop '*.timer'; touch {MARK}; sleep 1.1")
     lab.clear_pump_connections()
+    before = {host: databases(host) for host in HOSTS}
     night = Night(tmp_path_factory.mktemp("inventory") / "evidence", hosts=",".join((*HOSTS, "pump1")))
     played = night.play("assess", patching_scan_jars=True)
     assert played.rc == 0, played.stdout
     assert played.changed() == []
-    yield Assessed(night, {host: touched_since_the_mark(host) for host in HOSTS})
+    compared = {host: (before[host], databases(host)) for host in HOSTS}
+    yield Assessed(night, compared, {host: touched_since_the_mark(host) for host in HOSTS})
     lab.reset(("portal1", "ws1"))
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_nothing_on_the_host_changed(assessed, host):
     assert assessed.touched[host] == []
+    before, after = assessed.databases[host]
+    assert before == after != ""
 
 
 def test_the_locked_device_was_not_contacted(assessed):
