@@ -109,7 +109,7 @@ def assessed(tmp_path_factory) -> Iterator[Assessed]:
     night = Night(tmp_path_factory.mktemp("inventory") / "evidence", hosts=",".join((*HOSTS, "pump1")))
     played = night.play("assess", patching_scan_jars=True)
     assert played.rc == 0, played.stdout
-    assert played.changed() == []
+    assert {task.split(" : ")[-1] for _, task in played.changed()} <= {"Write the fleet's inventory"}
     compared = {host: (before[host], databases(host)) for host in HOSTS}
     yield Assessed(night, compared, {host: touched_since_the_mark(host) for host in HOSTS})
     lab.reset(("portal1", "ws1"))
