@@ -204,7 +204,7 @@ def _host(
         "manager": str(assessment["manager"]),
         "group": manifest["group"],
         "manifest": manifest["digest"],
-        "updates": plain(assessment["updates"]),
+        "updates": [_planned(update) for update in plain(assessment["updates"])],
         "security_only": settings.security_only,
         "restart_by_reload": list(settings.restart_by_reload),
         "limits": {name: getattr(settings, name) for name in LIMITS},
@@ -214,6 +214,11 @@ def _host(
         "way_back_s": settings.way_back_s,
         "downtime_s": settings.downtime_s,
     }
+
+
+def _planned(update: dict[str, Any]) -> dict[str, Any]:
+    """Return an update without its date: an archive renews that, and the plan's digest must not change with it."""
+    return {key: value for key, value in update.items() if key not in ("published", "published_by")}
 
 
 def _service(service: Service, candidates: Mapping[str, Candidate]) -> dict[str, Any]:

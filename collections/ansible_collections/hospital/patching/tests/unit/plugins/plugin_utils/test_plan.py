@@ -85,6 +85,14 @@ def test_the_digest_leaves_out_names_times_of_making_and_estimates():
     assert plan_digest(other) == plan["digest"]
 
 
+def test_an_archive_that_only_renews_its_date_leaves_the_digest():
+    plans = [
+        planned({"a": server("a", "s", pending(update(published=day, published_by="archive")), downtime_s=60)}).plan
+        for day in ("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z")
+    ]
+    assert plans[0]["digest"] == plans[1]["digest"]
+
+
 @pytest.mark.parametrize(
     "edit",
     [
