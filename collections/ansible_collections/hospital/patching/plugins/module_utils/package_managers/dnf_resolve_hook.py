@@ -349,7 +349,7 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
     if targets is not None:
         return {"updates": resolve_targets(dnf, base, targets)}
     if without is not None:
-        return {"updates": resolve_without(dnf, base, {(name, arch) for name, arch in without}, asked["security"])}
+        return {"updates": resolve_without(dnf, base, set(map(tuple, without)), asked["security"])}
     everything = resolve(dnf, base, False)
     release = base.sack.query().installed().filterm(provides=RELEASE_CAPABILITIES).run()
     return {

@@ -38,7 +38,7 @@ def _image(engine: str, identity: Any, names: Any, created: Any, size: Any) -> D
     known = names if isinstance(names, list) else []
     return {
         "engine": engine,
-        "id": str(identity or "").split(":")[-1],
+        "id": str(identity or "").rsplit(":", 1)[-1],
         "names": sorted(str(name) for name in known if name != "<none>:<none>"),
         "created": _stamp(created),
         "size_bytes": _size(size),

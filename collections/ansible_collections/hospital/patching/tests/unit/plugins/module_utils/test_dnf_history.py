@@ -38,7 +38,7 @@ def test_origins_and_reasons_are_those_that_dnf_shows(root):
     assert len(shown) == 7
     packages = {
         (package.name, rpm_database.evr(package)): package
-        for package in rpm_database.parse(recorded("rpm_qa_query_format.txt"))[0]
+        for package in rpm_database.parse(recorded("rpm_qa_query_format.bin"))[0]
     }
     for name, evr, arch, repository, reason in shown:
         package = packages[(name, evr)]

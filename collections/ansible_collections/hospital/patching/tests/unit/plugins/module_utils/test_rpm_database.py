@@ -18,7 +18,7 @@ def recorded(name):
         return handle.read().decode("utf-8", "replace")
 
 
-OUTPUT = recorded("rpm_qa_query_format.txt")
+OUTPUT = recorded("rpm_qa_query_format.bin")
 
 
 class Answers:

@@ -41,7 +41,7 @@ def tracker(tmp_path) -> str:
 def test_cves_are_named_and_the_feed_is_read_once(tracker):
     feed = CveFeed()
     with mock.patch.object(cve_feed, "read_tracker", wraps=cve_feed.read_tracker) as read:
-        found = [feed.named(pending(), tracker)["updates"][0]["cves"] for _ in range(3)]
+        found = [feed.named(pending(), tracker)["updates"][0]["cves"] for _number in range(3)]
     assert found == [["CVE-2026-10001"]] * 3
     assert read.call_count == 1
     assert feed.problems == []
@@ -62,7 +62,7 @@ def test_a_feed_that_cannot_be_read_is_told_once_and_blocks_nothing(tmp_path, co
     if content is not None:
         path.write_text(content)
     feed = CveFeed()
-    assert [feed.named(pending(), str(path)) for _ in range(2)] == [pending()] * 2
+    assert [feed.named(pending(), str(path)) for _number in range(2)] == [pending()] * 2
     (problem,) = feed.problems
     assert str(path) in problem
 

@@ -25,7 +25,7 @@ def test_everything(patched, host, tmp_path):
         ("tzdata", "2026b", "2026f"),
     ]
     assert result["listed"] == 3
-    assert result["facts"] == {"id": "debian", "version_id": "12", "architecture": "amd64"}
+    assert result["facts"] == {"id": "debian", "version_id": "12", "codename": "bookworm", "architecture": "amd64"}
     assert result["held"] == []
     first = result["updates"][0]
     assert (first["kind"], first["class"], first["security"], first["automatic"]) == ("upgrade", "os", True, True)

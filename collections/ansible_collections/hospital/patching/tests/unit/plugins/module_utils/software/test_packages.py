@@ -66,7 +66,7 @@ def host(tmp_path):
     return make
 
 
-RPM = recorded("rpm_qa_query_format.txt")
+RPM = recorded("rpm_qa_query_format.bin")
 DPKG = recorded("dpkg_status_removed.txt")
 
 
