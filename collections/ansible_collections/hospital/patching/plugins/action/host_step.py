@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -19,7 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.hold_check import MIRROR_KEY
-from ansible_collections.hospital.patching.plugins.plugin_utils import contacts
+from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, lost
 from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import ANNOUNCED
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import STEP_KEYS, Run
 
@@ -61,10 +62,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     # --- before the connection -------------------------------------------------
 
     def _check_address(self, task_vars: dict[str, Any]) -> None:
-        """Refuse the task unless the address it would reach may be contacted."""
+        """Refuse the task unless the address it would reach may be contacted, and the host is no lost one."""
         target = self._target(task_vars)
         if self._connection.transport != "local":
-            contacts.require(target, self._address(), self._settings(target, task_vars))
+            variables = self._settings(target, task_vars)
+            contacts.require(target, self._address(), variables)
+            evidence_dir = self._task.args.get("evidence_dir") or variables.get("patching_evidence_dir")
+            if evidence_dir:
+                lost.require_not_missing(Path(str(evidence_dir)), target)
 
     def _target(self, task_vars: dict[str, Any]) -> str:
         return str(self._task.delegate_to or task_vars["inventory_hostname"])

@@ -36,12 +36,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         message = lost_alarm.notice(report)
         contact = (task_vars["hostvars"][report.host]).get("patching_security_contact")
         problems = [] if check else lost_alarm.tell(contact, message, paging.page_all)
+        path = str(lost.path_of(root, report.host).resolve())
         result = {
             "changed": changed,
-            "path": str(lost.path_of(root, report.host).resolve()),
+            "path": path,
             "notified": bool(contact) and not check and not problems,
             "problems": problems,
-            "text": [message, *problems],
+            "text": [message, f"Recorded in {path}", *problems],
         }
         if problems and contact:
             # The report stands; but nobody may believe that somebody was told.

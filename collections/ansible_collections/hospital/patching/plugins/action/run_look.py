@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from ansible import constants
@@ -12,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import lost
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
@@ -34,13 +36,18 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         # All variables are templated here, in one thread.
         self._own = frozenset(task_vars)
-        asked = [(peer, self._prepare(peer, task_vars["hostvars"])) for peer in arguments["peers"]]
+        asked = [
+            (peer, self._prepare(peer, task_vars["hostvars"], arguments["evidence_dir"])) for peer in arguments["peers"]
+        ]
         alive = Run(arguments["evidence_dir"], arguments["run_id"]).heartbeat(check=bool(self._task.check_mode))
         with alive, ThreadPoolExecutor(AT_ONCE) as pool:  # a peer that does not answer takes its time
             return {"changed": False, "looks": list(pool.map(lambda one: _look(*one), asked))}
 
-    def _prepare(self, peer: str, hostvars: Mapping[str, Mapping[str, Any]]) -> Any:
+    def _prepare(self, peer: str, hostvars: Mapping[str, Mapping[str, Any]], evidence_dir: str) -> Any:
         """Return the action that looks at a peer with its variables, or the look itself where no connection is made."""
+        missing = lost.mark(Path(evidence_dir), peer)
+        if missing is not None:
+            return {"peer": peer, "msg": f"{missing.reason}: it is not connected to"}
         try:
             variables = hostvars.get(peer) or {}
             if variables.get("patching_policy") == "vendor_locked":

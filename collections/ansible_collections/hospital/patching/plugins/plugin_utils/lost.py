@@ -140,6 +140,22 @@ def mark(root: Path, host: str) -> Mark | None:
     return Mark(str(last["state"]), reason, last)
 
 
+def require_not_missing(root: Path, host: str) -> None:
+    """Refuse a connection to a host that is marked: a stolen machine is handed no password.
+
+    Raises:
+        PatchingError: it is marked.
+    """
+    missing = mark(root, host)
+    if missing is not None:
+        raise PatchingError(
+            f"host {host}",
+            missing.reason,
+            "a host that nobody misses",
+            "it is not connected to; once it is back and looked at, report it found with lost.yml",
+        )
+
+
 def path_of(root: Path, host: str) -> Path:
     """Return the host's file; a name that would leave its folder is refused."""
     return evidence.Evidence(root).lost_path(host)

@@ -250,14 +250,19 @@ def _probes(candidate: Candidate) -> list[dict[str, Any]]:
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:
-    """Return the digest that approval binds to: over everything but names, times of making and estimates.
+    """Return the digest that approval binds to: over everything but names, times of making, estimates and CVEs.
+
+    Which CVEs an update fixes is a feed's knowledge of the day; the update stays the same.
 
     Raises:
         PatchingError: a value has no canonical form, such as a number with a fraction.
     """
     body = {key: value for key, value in plan.items() if key not in OUTSIDE_DIGEST}
     body["hosts"] = {
-        host: {key: value for key, value in entry.items() if key not in ESTIMATES}
+        host: {
+            **{key: value for key, value in entry.items() if key not in ESTIMATES},
+            "updates": [{**update, "cves": None} for update in entry["updates"]],
+        }
         for host, entry in plan["hosts"].items()
     }
     try:

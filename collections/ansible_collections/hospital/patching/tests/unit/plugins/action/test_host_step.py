@@ -12,7 +12,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action.host_step import ActionModule
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID
+from ansible_collections.hospital.patching.plugins.plugin_utils import lost
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW, PLAN_ID
 
 HOSTVARS = {
     "portal1": {"patching_device_segments": ["10.9.0.0/16"]},
@@ -63,6 +64,27 @@ def test_the_result_is_mirrored_in_the_ledger(step):
     execute.assert_called_once()
     assert record.call_args.args == ("portal1", "install", "done")
     assert record.call_args.kwargs["on"] == "portal1"
+
+
+def test_a_lost_host_is_never_connected_to(step, tmp_path):
+    report = lost.Report("portal1", "stolen", "Ada", "2026-11-22T07:00:00Z")
+    lost.record(tmp_path, report, "ada", NOW)
+    result, execute, _record = step()
+    assert result["failed"] is True
+    assert "reported stolen by Ada" in result["msg"]
+    execute.assert_not_called()
+    found = lost.Report("portal1", "found", "Ada", "2026-11-22T07:30:00Z", reason="in the cupboard")
+    lost.record(tmp_path, found, "ada", NOW)
+    result, execute, _record = step()
+    assert result["changed"] is True
+
+
+def test_a_host_that_drains_another_is_not_connected_to_when_it_is_lost(step, tmp_path):
+    lost.record(tmp_path, lost.Report("lb1", "lost", "Ada", "2026-11-22T07:00:00Z"), "ada", NOW)
+    with mock.patch.dict(HOSTVARS, lb1=HOSTVARS["portal1"]):
+        result, execute, _record = step(delegate_to="lb1")
+    assert "host lb1: reported lost" in result["msg"]
+    execute.assert_not_called()
 
 
 def test_an_address_in_a_device_segment_is_never_connected_to(step):

@@ -12,7 +12,8 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action.run_look import ActionModule
-from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID
+from ansible_collections.hospital.patching.plugins.plugin_utils import lost
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW, PLAN_ID
 
 HOSTVARS = {
     "portal1": {"ansible_become": True, "ansible_host": "10.1.0.1", "patching_device_segments": []},
@@ -29,7 +30,7 @@ class Undefined(dict):
 
 
 @pytest.fixture
-def look():
+def look(tmp_path):
     """Return a function that looks at hosts whose answers are given by name."""
 
     def run(answers, hostvars=None):
@@ -59,7 +60,7 @@ def look():
         loaders.action_loader.get.side_effect = lambda name, **_parts: mock.Mock(run=act, name=name)
         plugin.validate_argument_spec = lambda spec: (
             None,
-            {"peers": list(answers), "run_id": PLAN_ID, "evidence_dir": "/nonexistent"},
+            {"peers": list(answers), "run_id": PLAN_ID, "evidence_dir": str(tmp_path)},
         )
         with mock.patch.object(ActionBase, "run", return_value={}):
             return plugin.run(task_vars={"hostvars": hostvars or HOSTVARS})["looks"], loaders
@@ -97,6 +98,14 @@ def test_one_that_fails_spoils_no_other(look):
 def test_a_locked_device_is_not_connected_to(look):
     looks, loaders = look({"pump1": AssertionError("it was contacted")})
     assert looks == [{"peer": "pump1", "no_journal": "vendor_locked: it is never contacted"}]
+    loaders.connection_loader.get.assert_not_called()
+
+
+def test_a_stolen_host_is_not_connected_to_and_counts_as_not_read(look, tmp_path):
+    lost.record(tmp_path, lost.Report("portal2", "stolen", "Ada", "2026-11-22T07:00:00Z"), "ada", NOW)
+    looks, loaders = look({"portal2": AssertionError("it was contacted")})
+    (one,) = looks
+    assert one["msg"].startswith("reported stolen by Ada")
     loaders.connection_loader.get.assert_not_called()
 
 

@@ -93,6 +93,20 @@ def test_an_archive_that_only_renews_its_date_leaves_the_digest():
     assert plans[0]["digest"] == plans[1]["digest"]
 
 
+def test_what_a_feed_says_of_the_same_updates_leaves_the_digest():
+    plans = [
+        planned({"a": server("a", "s", pending(update(cves=cves)), downtime_s=60)}).plan
+        for cves in (None, ["CVE-2026-10001"])
+    ]
+    assert plans[1]["hosts"]["a"]["updates"][0]["cves"] == ["CVE-2026-10001"]
+    assert plans[0]["digest"] == plans[1]["digest"]
+
+
+def test_a_plan_of_before_updates_named_their_source_is_still_read():
+    old = {key: value for key, value in update().items() if not key.startswith(("source", "published"))}
+    verify_plan(planned({"a": server("a", "s", pending(old), downtime_s=60)}).plan)
+
+
 @pytest.mark.parametrize(
     "edit",
     [
