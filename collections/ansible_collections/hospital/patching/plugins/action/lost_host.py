@@ -34,6 +34,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         report = lost.check(lost.Report(**given), task_vars["groups"]["all"], now)
         changed = lost.record(root, report, opening.asker(), now, check_only=check)
         message = lost_alarm.notice(report)
+        needless = report.state == "found" and not changed
+        said = f"{report.host} was not reported lost: nothing changed" if needless else message
         contact = (task_vars["hostvars"][report.host]).get("patching_security_contact")
         problems = [] if check else lost_alarm.tell(contact, message, paging.page_all)
         path = str(lost.path_of(root, report.host).resolve())
@@ -42,7 +44,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "path": path,
             "notified": bool(contact) and not check and not problems,
             "problems": problems,
-            "text": [message, f"Recorded in {path}", *problems],
+            "text": [said, f"{'It would be' if check else 'Reports are'} recorded in {path}", *problems],
         }
         if problems and contact:
             # The report stands; but nobody may believe that somebody was told.

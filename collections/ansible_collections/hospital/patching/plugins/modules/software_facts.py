@@ -180,8 +180,8 @@ ansible_facts:
               type: str
             origin:
               description:
-                - Of dpkg the repository that offers exactly this version, as C(label:version/suite), from the lists
-                  that apt keeps.
+                - Of dpkg the repository that offers this version, or where none does any more another version, as
+                  C(label:version/suite), from the lists that apt keeps.
                 - Of rpm the repository that dnf or zypper installed it from, else C(vendor:) and the vendor's name.
                 - Null where none is known.
               type: str

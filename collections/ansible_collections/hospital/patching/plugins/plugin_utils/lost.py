@@ -103,7 +103,8 @@ def record(root: Path, report: Report, recorded_by: str, now: datetime, check_on
     host that is not marked.
 
     Raises:
-        PatchingError: the file is damaged (the report is not recorded over it), or cannot be written.
+        PatchingError: the file is damaged (the report is not recorded over it), it cannot be written, or the
+            host would be found before it was lost.
     """
     if check_only:
         return _is_new(_read(root, report.host), report)
@@ -163,6 +164,13 @@ def path_of(root: Path, host: str) -> Path:
 
 def _is_new(records: list[dict[str, Any]], report: Report) -> bool:
     last = records[-1] if records else None
+    if report.state == "found" and last is not None and last["state"] in STATES and report.time < last["time"]:
+        raise PatchingError(
+            f"the report on {report.host}",
+            f"found at {report.time}, before it was reported {last['state']} at {last['time']}",
+            "a time after that report",
+            "correct the time; until then the host stays out of every plan",
+        )
     if last is None or (last["state"] == "found" and report.state == "found"):
         return report.state != "found"
     told = ("state", "reported_by", "time", "last_seen", "patient_data", "reason")

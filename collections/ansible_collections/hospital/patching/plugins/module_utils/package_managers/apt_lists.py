@@ -47,8 +47,9 @@ _CAT_FILE = r"""
 def origins(host: Host, wanted: Set[Key]) -> Tuple[Dict[Key, str], List[str]]:
     """Return the origin of those ``wanted`` that a list offers, as ``apt_origins.text`` words it, and the problems.
 
-    Of several repositories that offer the same version a security archive is
-    named first, as in ``pending_updates_info``.
+    A version that no list offers any more has the origin of those that offer others
+    of the package. Of several repositories that offer the same version a security
+    archive is named first, as in ``pending_updates_info``.
     """
     directory = os.path.join(host.root, "var/lib/apt/lists")
     try:
@@ -57,14 +58,19 @@ def origins(host: Host, wanted: Set[Key]) -> Tuple[Dict[Key, str], List[str]]:
         return {}, []
     names_wanted = {name.encode("utf-8", "replace") for name, _arch, _version in wanted}
     found: Dict[Key, List[Dict[str, str]]] = {}
+    others: Dict[Tuple[str, str], List[Dict[str, str]]] = {}
     problems = []
     for name, origin in _lists(directory, names):
         try:
             for key in _offered(host, os.path.join(directory, name), names_wanted):
                 if key in wanted:
                     found.setdefault(key, []).append(origin)
+                others.setdefault(key[:2], []).append(origin)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, PatchingError) as error:
             problems.append("{}: {}".format(name, error))
+    for key in wanted:
+        if key not in found and key[:2] in others:
+            found[key] = others[key[:2]]
     return {key: apt_origins.text(apt_origins.preferred(offers)) or "" for key, offers in found.items()}, problems
 
 

@@ -166,3 +166,11 @@ def test_a_host_name_that_would_leave_the_folder_is_refused(tmp_path):
     with pytest.raises(PatchingError, match="cannot name a file"):
         record(tmp_path / "evidence", replace(REPORT, host="../ws1"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_is_not_found_before_it_was_lost(tmp_path):
+    lost.record(tmp_path, lost.Report("ws1", "stolen", "Ada", "2026-11-22T08:00:00Z"), "ada", NOW)
+    early = lost.Report("ws1", "found", "Ben", "2026-11-22T07:00:00Z", reason="in the cupboard")
+    with pytest.raises(PatchingError, match="before it was reported stolen at 2026-11-22T08:00:00Z"):
+        lost.record(tmp_path, early, "ben", NOW)
+    assert lost.mark(tmp_path, "ws1") is not None

@@ -64,12 +64,15 @@ def test_a_security_archive_is_named_first(lists):
     assert ask(lists)[0] == {KEY: "Debian-Security:12/oldstable-security"}
 
 
-def test_only_exactly_this_version_and_architecture(lists):
+def test_only_this_package_and_architecture(lists):
     (lists / MAIN).write_text(OPENSSL)
-    assert ask(lists, ("openssl", "i386", KEY[2]), ("openssl", "amd64", "3.0.20-1"), ("other", "amd64", KEY[2])) == (
-        {},
-        [],
-    )
+    assert ask(lists, ("openssl", "i386", KEY[2]), ("other", "amd64", KEY[2])) == ({}, [])
+
+
+def test_a_version_that_nobody_offers_any_more_comes_from_where_newer_ones_do(lists):
+    (lists / MAIN).write_text(OPENSSL)
+    old = ("openssl", "amd64", "3.0.20-1~deb12u1")
+    assert ask(lists, old) == ({old: "Debian:12.15/oldstable"}, [])
 
 
 def test_a_repository_without_release_is_named_after_its_address(lists):
