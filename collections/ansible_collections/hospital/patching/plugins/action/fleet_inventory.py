@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the fleet's inventory from what assess kept, and pages when a lost or stolen host answers."""
+"""Writes the fleet's inventory from what assess kept."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     evidence,
     fleet_inventory,
     lost,
-    lost_alarm,
-    paging,
     settings,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
@@ -39,7 +37,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store, now = evidence.Evidence(Path(arguments["evidence_dir"])), self.clock.now()
         hostvars, check = task_vars["hostvars"], bool(self._task.check_mode)
-        problems = [] if check else self._page(store, arguments["hosts"], hostvars)
         feeds: dict[str, Feed] = {}
 
         def judge_of(member: Member) -> end_of_life.Judge:
@@ -52,14 +49,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         cves = CveFeed()
         members = (self._member(store, name, hostvars[name], check, cves) for name in arguments["hosts"])
         written = fleet_inventory.write(store, members, judge_of, now, check)
-        problems += cves.problems
         return {
             "changed": not check,
             "path": str(store.inventory_path("fleet.json").resolve()),
             "alarms": written.document["alarms"],
             "summary": written.document["summary"],
-            "problems": problems,
-            "text": [*fleet_inventory.lines(written.document), *problems],
+            "problems": cves.problems,
+            "text": [*fleet_inventory.lines(written.document), *cves.problems],
         }
 
     @staticmethod
@@ -82,20 +78,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             document["pending"] = cves.named(document["pending"], known.debian_tracker)
         address = str(variables.get("ansible_host") or host)
         return Member(host, address, known, document, lost.mark(store.root, host), "; ".join(problems))
-
-    @staticmethod
-    def _page(store: evidence.Evidence, hosts: list[str], hostvars: Mapping[str, Any]) -> list[str]:
-        """Tell the security contact of every lost host that answered in this playbook, before anything is written."""
-        problems: list[str] = []
-        for host in hosts:
-            variables = hostvars[host]
-            seen = (variables.get("ansible_facts") or {}).get("patching_assessment") or {}
-            found = lost.mark(store.root, host) if seen.get("answered") else None
-            if found is None:
-                continue
-            message = lost_alarm.alarm(host, found, str(variables.get("ansible_host") or host))
-            problems += lost_alarm.tell(variables.get("patching_security_contact"), message, paging.page_all)
-        return problems
 
 
 def _unsaved(document: dict[str, Any] | None, variables: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -13,8 +13,6 @@ description:
   - A host is V(stolen), V(lost), V(outside_segment), V(unseen), V(unreachable), V(failed), V(never_assessed),
     V(not_contacted) or V(assessed). Only the last can be C(up_to_date), and only when nothing about it is unknown.
   - Of a host that is away, the software that was known last is listed, with the time it was collected.
-  - Pages the security contact, the host's C(patching_security_contact), when a lost or stolen host answered in this
-    playbook.
   - Contacts no host.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -56,7 +54,7 @@ summary:
   returned: success
   sample: {hosts: 3, up_to_date: 2, states: {unreachable: 1, assessed: 2}}
 problems:
-  description: Why the security contact was not told of an alarm.
+  description: What a feed could not tell.
   type: list
   elements: str
   returned: success

@@ -17,6 +17,7 @@ from ansible_collections.hospital.patching.plugins.action import (
     fleet_inventory,
     host_contact,
     lost_host,
+    lost_host_alarm,
     lost_host_info,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils import evidence, lost, lost_alarm
@@ -151,27 +152,49 @@ def inventory(folder, variables, check=False):
     return act(fleet_inventory, {"evidence_dir": str(folder), "hosts": ["ws1"]}, variables, check)
 
 
-def test_a_stolen_host_that_answered_raises_an_alarm_and_pages(tmp_path, pages):
+ANSWERED = {"status": "lost", "answered": True, "time": "2026-11-22T08:00:00Z"}
+
+
+def alarm(folder, check=False, **variables):
+    known = {"ansible_host": "10.20.0.7", "ansible_facts": {"patching_assessment": ANSWERED}, **variables}
+    return act(lost_host_alarm, {"evidence_dir": str(folder)}, known, check)
+
+
+def test_a_stolen_host_that_answered_is_an_alarm_of_the_inventory(tmp_path):
     report(tmp_path, {})
-    document = {"status": "lost", "answered": True, "time": "2026-11-22T08:00:00Z"}
-    evidence.Evidence(tmp_path).save_assessment("ws1", document)
-    variables = {"ansible_host": "10.20.0.7", "patching_security_contact": pages.url}
-    assert inventory(tmp_path, variables)["alarms"][0]["host"] == "ws1"
-    assert pages.taken == []  # an answer of an earlier playbook was paged then
-    facts = {"ansible_facts": {"patching_assessment": document}}
-    found = inventory(tmp_path, variables | facts)
+    evidence.Evidence(tmp_path).save_assessment("ws1", ANSWERED)
+    found = inventory(tmp_path, {"ansible_host": "10.20.0.7"})
+    assert found["alarms"][0]["host"] == "ws1"
     assert found["text"][0].startswith("ALARM  ws1")
-    assert pages.taken == [lost_alarm.alarm("ws1", lost.mark(tmp_path, "ws1"), "10.20.0.7")]
-    assert len(pages.taken) == 1
-    inventory(tmp_path, variables | facts, check=True)
-    assert len(pages.taken) == 1
 
 
-def test_an_alarm_that_reached_nobody_is_said(tmp_path):
+def test_a_stolen_host_that_answered_pages_once(tmp_path, pages):
     report(tmp_path, {})
-    document = {"status": "lost", "answered": True, "time": "2026-11-22T08:00:00Z"}
-    found = inventory(tmp_path, {"ansible_facts": {"patching_assessment": document}})
-    assert found["problems"] == ["nobody is told: patching_security_contact is not set"]
+    assert alarm(tmp_path, patching_security_contact=pages.url, ansible_facts={})["alarm"] is None, (
+        "it did not answer now"
+    )
+    assert not alarm(tmp_path, patching_security_contact=pages.url, check=True)["notified"]
+    assert pages.taken == []
+    assert alarm(tmp_path, patching_security_contact=pages.url)["notified"]
+    assert pages.taken == [lost_alarm.alarm("ws1", lost.mark(tmp_path, "ws1"), "10.20.0.7")]
+
+
+@pytest.mark.parametrize(
+    ("contact", "why"),
+    [({}, "patching_security_contact is not set"), ({"patching_security_contact": "json://127.0.0.1:9/"}, "page")],
+)
+def test_an_alarm_that_reached_nobody_fails(tmp_path, contact, why):
+    report(tmp_path, {})
+    found = alarm(tmp_path, **contact)
+    assert found["failed"]
+    assert "answers at 10.20.0.7" in found["msg"]
+    assert why in found["msg"]
+    assert found["msg"].endswith("Call them now.")
+
+
+def test_there_is_no_alarm_for_a_host_that_nobody_misses(tmp_path, pages):
+    assert alarm(tmp_path, patching_security_contact=pages.url)["alarm"] is None
+    assert pages.taken == []
 
 
 def test_a_host_with_a_refused_setting_or_a_damaged_document_is_listed_with_its_problem(tmp_path):
