@@ -7,9 +7,7 @@ The feed names what an update fixes; it decides nothing. Where it cannot be read
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -18,9 +16,11 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.debian_tracker i
     read_tracker,
     with_cves,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import Unavailable, fetch, without_credentials
 
 #: Today's document has 70 MB.
 LARGEST = 500_000_000
+#: How long a plan or inventory waits for it.
 LIMIT_S = 60.0
 
 
@@ -49,21 +49,8 @@ class CveFeed:
         if location not in self._trackers:
             self._trackers[location] = None
             try:
-                self._trackers[location] = read_tracker(_bytes(location))
-            except PatchingError as error:
-                self.problems.append(f"patching_debian_tracker {location}: {error}")
-            except (OSError, ValueError) as error:
-                self.problems.append(f"patching_debian_tracker {location}: {error}; the CVEs of updates stay unknown")
+                self._trackers[location] = read_tracker(fetch(location, LARGEST, LIMIT_S))
+            except (PatchingError, Unavailable) as error:
+                place = without_credentials(location)
+                self.problems.append(f"patching_debian_tracker {place}: {error}; the CVEs of updates stay unknown")
         return self._trackers[location]
-
-
-def _bytes(location: str) -> bytes:
-    if location.startswith(("http://", "https://")):
-        with urllib.request.build_opener().open(location, timeout=LIMIT_S) as answer:
-            content: bytes = answer.read(LARGEST + 1)
-    else:
-        with Path(location).open("rb") as handle:
-            content = handle.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise ValueError(f"larger than {LARGEST} bytes")
-    return content

@@ -79,7 +79,7 @@ class Judge:
         except Unavailable as error:
             return Finding(product, None, version, None, None, "unknown", where, str(error))
         cycle = cycle_of(version, cycles)
-        source = self.feed.place(product)
+        source = self.feed.shown(product)
         if cycle is None:
             source = f"{source} has no cycle of {version}"
             return Finding(product, None, version, None, None, "unknown", where, source)

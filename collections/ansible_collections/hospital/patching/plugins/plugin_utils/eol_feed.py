@@ -9,20 +9,26 @@ repository.
 from __future__ import annotations
 
 import json
-import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import (
+    NotThis,
+    Unavailable,
+    fetch,
+    without_credentials,
+)
 
 #: The most bytes of one product's document; the largest today has about 200,000.
 LARGEST = 10_000_000
 #: How long one document of a remote feed may take.
 LIMIT_S = 20.0
+#: What endoflife.date names products by. Ours may come from a host's os-release, and become part of a path or URL.
+PRODUCT = re.compile(r"[a-z0-9][a-z0-9.+_-]*")
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,6 @@ class Cycle:
     eol: date | bool | None
     extended: date | bool | None = None
     codename: str | None = None
-
-
-class Unavailable(Exception):
-    """The feed or this product of it cannot be read; the text says why."""
 
 
 @dataclass
@@ -69,41 +71,41 @@ class Feed:
             raise found
         return found
 
-    def place(self, product: str) -> str:
-        """Return where the product's document is."""
+    def shown(self, product: str) -> str:
+        """Return where the product's document is, without the feed's credentials."""
+        return without_credentials(self._place(product))
+
+    def _place(self, product: str) -> str:
         if "{product}" in self.location:
             return self.location.replace("{product}", product)
-        if self.location.endswith(".json"):
+        base, mark, query = self.location.partition("?") if "://" in self.location else (self.location, "", "")
+        if base.endswith(".json"):
             return self.location
-        return f"{self.location.rstrip('/')}/{product}.json"
+        return f"{base.rstrip('/')}/{product}.json{mark}{query}"
 
     def _read(self, product: str) -> dict[str, Cycle]:
+        if not PRODUCT.fullmatch(product) or ".." in product:
+            raise Unavailable(f"{product[:80]!r} cannot be the name of a product")
         if self._down:
             raise Unavailable(self._down)
-        place = self.place(product)
-        document = _document(self._bytes(place), place)
+        place, shown = self._place(product), self.shown(product)
+        document = _document(self._bytes(place), shown)
         if place == self.location and not _is_product(document):
             if not isinstance(document, Mapping) or product not in document:
-                raise Unavailable(f"{place} does not know {product}")
+                raise Unavailable(f"{shown} does not know {product}")
             document = document[product]
-        elif place == self.location and Path(place).stem != product:
-            raise Unavailable(f"{place} does not know {product}")
-        return parse(document, place)
+        elif place == self.location and PurePosixPath(shown).stem != product:
+            raise Unavailable(f"{shown} does not know {product}")
+        return parse(document, shown)
 
     def _bytes(self, place: str) -> bytes:
-        if "://" not in place:
-            return _local(Path(place))
         try:
-            return _bounded(lambda: _remote(place, self.limit_s), self.limit_s, place)
-        except _NotThere as error:
-            raise Unavailable(str(error)) from error
+            return fetch(place, LARGEST, self.limit_s)
+        except NotThis:
+            raise
         except Unavailable as error:
             self._down = str(error)
             raise
-
-
-class _NotThere(Exception):
-    """The feed answers, but has no such document."""
 
 
 def parse(document: Any, place: str) -> dict[str, Cycle]:
@@ -160,61 +162,3 @@ def _document(content: bytes, place: str) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise Unavailable(f"{place} is no JSON: {error}") from error
-
-
-def _local(path: Path) -> bytes:
-    try:
-        with path.open("rb") as handle:
-            content = handle.read(LARGEST + 1)
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read: {error.strerror or error}") from error
-    return _limited(content, str(path))
-
-
-def _limited(content: bytes, place: str) -> bytes:
-    if len(content) > LARGEST:
-        raise Unavailable(f"{place} is larger than {LARGEST} bytes")
-    return content
-
-
-def _remote(url: str, limit_s: float) -> bytes:
-    if not url.startswith(("http://", "https://")):
-        import fsspec  # noqa: PLC0415 (only a site with such a feed needs it)
-
-        with fsspec.open(url, "rb") as handle:
-            return _limited(handle.read(LARGEST + 1), url)
-    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "hospital.patching"})  # noqa: S310
-    try:
-        with urllib.request.build_opener().open(request, timeout=limit_s) as answer:
-            return _limited(answer.read(LARGEST + 1), url)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in (404, 410):
-            raise _NotThere(f"{url}: {error}") from error
-        raise
-
-
-def _bounded(work: Callable[[], bytes], limit_s: float, place: str) -> bytes:
-    """Return what ``work`` returns within the limit: a socket's own limit holds only between two bytes."""
-    answers: list[bytes | Exception] = []
-
-    def run() -> None:
-        try:
-            answers.append(work())
-        except Exception as error:  # noqa: BLE001 (libraries behind fsspec raise anything; it is answered as data)
-            answers.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    began = time.monotonic()
-    thread.start()
-    thread.join(limit_s)
-    if not answers:
-        raise Unavailable(f"{place} gave no answer within {time.monotonic() - began:.0f} s")
-    answer = answers[0]
-    if isinstance(answer, FileNotFoundError):
-        raise _NotThere(f"{place} is not there")
-    if isinstance(answer, Unavailable | _NotThere):
-        raise answer
-    if isinstance(answer, Exception):
-        raise Unavailable(f"{place} cannot be read: {type(answer).__name__}: {answer}"[:300])
-    return answer

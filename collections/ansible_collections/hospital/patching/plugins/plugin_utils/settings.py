@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
+from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
 
 PREFIX = "patching_"
@@ -37,6 +38,8 @@ class Setting:
     derived: str = ""
     #: Its value holds a password and is never shown.
     secret: bool = False
+    #: It may be a URL that holds a login or token: shown without.
+    is_place: bool = False
 
     @property
     def field(self) -> str:
@@ -149,6 +152,7 @@ SETTINGS = (
         "the JSON of Debian's security tracker",
         types.text,
         "the CVEs of a Debian update are known once it is staged",
+        is_place=True,
     ),
     Setting("patching_scan_jars", "boolean", False, "look for vulnerable libraries in Java archives", types.boolean),
     Setting("patching_scan_images", "boolean", False, "ask container engines for their images", types.boolean),
@@ -187,6 +191,7 @@ SETTINGS = (
         "end-of-life data in endoflife.date's format: PRODUCT.json below it, or {product} in it",
         types.text,
         "every end of life is unknown",
+        is_place=True,
     ),
     Setting(
         "patching_eol_near_days", "days", 180, "how long before its end of life software is reported", types.whole(0)
@@ -337,7 +342,7 @@ def _value(host: str, setting: Setting, variables: Mapping[str, object]) -> Any:
     except ValueError as error:
         raise PatchingError(
             f"{setting.name} of {host}",
-            HIDDEN if setting.secret else _shown(given),
+            HIDDEN if setting.secret or setting.is_place else _shown(given),
             str(error),
             "correct it where the inventory sets it",
         ) from error
@@ -381,5 +386,7 @@ def explain(host: str, variables: Mapping[str, object], also_known: Collection[s
         origin = "set" if is_set else "derived" if setting.derived else "default"
         meaning = setting.meaning if is_set or not setting.derived else f"{setting.meaning} ({setting.derived})"
         value = HIDDEN if setting.secret and is_set else getattr(settings, setting.field)
+        if setting.is_place and value is not None:
+            value = without_credentials(value)
         explained.append(Explained(setting.name, value, origin, meaning))
     return explained

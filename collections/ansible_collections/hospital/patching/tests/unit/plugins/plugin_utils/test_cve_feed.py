@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -72,3 +75,41 @@ def test_a_feed_without_end_is_given_up(tracker, monkeypatch):
     feed = CveFeed()
     assert feed.named(pending(), tracker) == pending()
     assert "larger than 10 bytes" in feed.problems[0]
+
+
+def test_a_server_that_speaks_no_http_blocks_nothing_and_its_credentials_are_not_told():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        feed = CveFeed()
+        place = f"127.0.0.1:{listening.getsockname()[1]}/x.json"
+        assert feed.named(pending(), f"http://ada:hunter2@{place}?token=S3CRET") == pending()
+    (problem,) = feed.problems
+    assert problem.startswith(f"patching_debian_tracker http://{place}: ")
+    assert "BadStatusLine" in problem
+    assert "hunter2" not in problem
+    assert "S3CRET" not in problem
+
+
+def test_a_slow_server_is_waited_for_no_longer_than_the_limit_and_once(monkeypatch):
+    monkeypatch.setattr(cve_feed, "LIMIT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        feed, began = CveFeed(), time.monotonic()
+        for _number in range(5):
+            assert feed.named(pending(), f"http://127.0.0.1:{silent.getsockname()[1]}/x.json") == pending()
+    assert time.monotonic() - began < 0.8
+    assert "gave no answer within 0.2 s" in feed.problems[0]
+
+
+@pytest.mark.parametrize("fixed", ["", "0", "a:b:c", "~", "\udce9", "1:" * 50, 5, None])
+def test_an_odd_version_in_the_feed_raises_nothing(tmp_path, fixed):
+    path = tmp_path / "tracker.json"
+    data = {"openssl": {"CVE-2026-10001": {"releases": {"bookworm": {"status": "resolved", "fixed_version": fixed}}}}}
+    path.write_text(json.dumps(data))
+    assert isinstance(CveFeed().named(pending(), str(path))["updates"][0]["cves"], list)

@@ -145,6 +145,44 @@ def test_a_server_that_never_ends_is_left_after_the_limit_and_not_asked_again(se
     assert server[1] == ["/api/slow.json"]
 
 
+HOSTILE = ["caf\udce9", "a\0b", "../secret", "a..b", "my os", "", "Debian", ".x", "a/b", "x" * 100_000 + "/"]
+
+
+@pytest.mark.parametrize("product", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_a_host_calls_itself_leaves_neither_the_feed_nor_marks_it_as_down(tmp_path, server, product):
+    (tmp_path / "feed").mkdir()
+    for place in ("secret", "feed/debian", "feed/Debian", "feed/a..b", "feed/my os", "feed/", "feed/.x"):
+        (tmp_path / f"{place}.json").write_text(json.dumps(API), encoding="utf-8")
+    for feed in (Feed(str(tmp_path / "feed")), Feed(server[0]), Feed(str(tmp_path / "feed/debian.json"))):
+        with pytest.raises(Unavailable, match="cannot be the name of a product") as raised:
+            feed.cycles(product)
+        assert len(str(raised.value)) < 1000
+        assert "12" in feed.cycles("debian")
+    assert server[1] == ["/api/debian.json"]
+
+
+def test_credentials_of_a_feed_are_used_and_never_shown(server):
+    template = Feed(f"{server[0]}/{{product}}.json?token=S3CRET")
+    base = Feed(f"{server[0].replace('//', '//ada:hunter2@')}?token=S3CRET")
+    for feed in (template, base):
+        assert "12" in feed.cycles("debian")
+        assert feed.shown("debian") == f"{server[0]}/debian.json"
+        with pytest.raises(Unavailable, match="404") as raised:
+            feed.cycles("nonsense")
+        assert "S3CRET" not in str(raised.value)
+        assert "hunter2" not in str(raised.value)
+    assert server[1][0] == server[1][2] == "/api/debian.json?token=S3CRET"
+
+
+def test_a_document_that_is_too_large_is_no_outage(server, monkeypatch):
+    feed = Feed(server[0])
+    with monkeypatch.context() as patched:
+        patched.setattr(eol_feed, "LARGEST", 100)
+        with pytest.raises(Unavailable, match="larger than 100 bytes"):
+            feed.cycles("debian-large")
+    assert "12" in feed.cycles("debian")
+
+
 def test_a_server_that_is_down_is_unavailable():
     with pytest.raises(Unavailable, match="cannot be read"):
         Feed("http://127.0.0.1:9/api").cycles("debian")

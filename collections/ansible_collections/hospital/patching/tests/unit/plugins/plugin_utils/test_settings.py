@@ -201,6 +201,18 @@ def test_a_contact_holds_a_password_and_is_never_shown():
     assert "hunter2" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("name", ["patching_eol_feed", "patching_debian_tracker"])
+def test_a_feed_is_shown_without_its_credentials(name):
+    url = "https://ada:hunter2@feed.example/{product}.json?token=S3CRET"
+    assert getattr(effective("portal1", {name: url}), name.removeprefix("patching_")) == url
+    told = {row.name: row.value for row in explain("portal1", {name: url})}
+    assert told[name] == "https://feed.example/{product}.json"
+    assert {row.name: row.value for row in explain("portal1", {})}[name] is None
+    with pytest.raises(PatchingError) as refusal:
+        effective("portal1", {name: [url]})
+    assert "S3CRET" not in str(refusal.value)
+
+
 def test_a_host_may_belong_in_one_segment_or_in_several():
     assert settings(segment="10.20.0.0/16").segment == ("10.20.0.0/16",)
     assert settings(segment=["10.20.0.0/16", "fd00::/64"]).segment == ("10.20.0.0/16", "fd00::/64")
