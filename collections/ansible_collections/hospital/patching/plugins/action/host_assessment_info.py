@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
-from ansible_collections.hospital.patching.plugins.plugin_utils.first_seen import first_seen
+from ansible_collections.hospital.patching.plugins.plugin_utils.first_seen import known_since
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -25,5 +25,5 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "changed": False,
             "time": document.get("time"),
             "status": document.get("status"),
-            "first_seen": first_seen(document.get("pending")),
+            "first_seen": known_since(document),
         }

@@ -7,24 +7,29 @@ second for a thousand packages: so it scales with forks.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import installed
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, write_json
+from ansible_collections.hospital.patching.plugins.plugin_utils.first_seen import known_since
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 
 def carry_over(document: dict[str, Any], store: Evidence, host: str) -> None:
-    """Add ``seen``, when the host was last assessed, and keep the software that was known of a host that is away.
+    """Add ``seen``, when the host was last assessed, and keep what was known of a host that is away.
 
-    ``software_time`` says when that was collected. A document that cannot be
-    read is replaced, and counts as none.
+    That is its software, ``software_time`` saying when that was collected, and
+    ``first_seen``, since when versions are pending: an outage does not make
+    them wait anew. A document that cannot be read is replaced, and counts as none.
     """
     if document["status"] == "assessed":
         document.update(seen=document["time"], software_time=document["time"])
+        document["first_seen"] = known_since({"pending": document.get("pending")})
         return
     before = _before(store, host)
+    document["first_seen"] = known_since(before)
     assessed = before.get("time") if before.get("status") == "assessed" else None
     document["seen"] = before.get("seen") or assessed
     document["software"] = document["software"] or before.get("software")
@@ -32,7 +37,10 @@ def carry_over(document: dict[str, Any], store: Evidence, host: str) -> None:
 
 
 def keep(document: dict[str, Any], store: Evidence, host: str) -> None:
-    """Write the SBOM of a host that was assessed, then its document; an SBOM that fails is named in ``problems``.
+    """Write the SBOM of a host that was assessed, then its document.
+
+    An SBOM that fails is named in ``problems``, and the one before is removed:
+    it would pass for that of this assessment.
 
     Raises:
         PatchingError: the evidence directory cannot be written.
@@ -49,7 +57,17 @@ def keep(document: dict[str, Any], store: Evidence, host: str) -> None:
             raise
         except Exception as error:  # noqa: BLE001 (whatever a library thinks of a host's data, the assessment stands)
             document["problems"].append(f"no SBOM was written: {type(error).__name__}: {error}"[:300])
+            _remove(store.sbom_path(host))
     store.save_assessment(host, document)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise PatchingError(
+            str(path), f"it is outdated, and {error}", "a file that can be removed", "correct patching_evidence_dir"
+        ) from error
 
 
 def _before(store: Evidence, host: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from datetime import date
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import eol_products
-from ansible_collections.hospital.patching.plugins.plugin_utils.eol_feed import Cycle, Feed, Unavailable
+from ansible_collections.hospital.patching.plugins.plugin_utils.eol_feed import Cycle, Feed
+from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import Unavailable
 from ansible_collections.hospital.patching.plugins.plugin_utils.installed import Item, text
 
 NEAR_DAYS = 180

@@ -19,3 +19,15 @@ def first_seen(pending: Mapping[str, Any] | None) -> dict[str, str]:
         return {}
     items = [*pending.get("updates", []), *pending.get("held", [])]
     return {version_label(item): item["published"] for item in items if item.get("published")}
+
+
+def known_since(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a kept assessment says of it; that of a host that was away carries it from the one before.
+
+    Documents of an older version have no such key: theirs is that of what was pending.
+    """
+    kept = document.get("first_seen")
+    if isinstance(kept, Mapping):
+        return {str(label): str(time) for label, time in kept.items()}
+    pending = document.get("pending")
+    return first_seen(pending if isinstance(pending, Mapping) else None)

@@ -27,6 +27,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.installed import
 #: The purl namespace of a distribution, where it is not os-release's ID (purl-spec, types deb and rpm).
 NAMESPACES = {"rhel": "redhat", "sles": "suse", "sles_sap": "suse", "opensuse-leap": "opensuse", "ol": "oracle"}
 TYPES = {"application": ComponentType.APPLICATION, "java": ComponentType.PLATFORM, "image": ComponentType.CONTAINER}
+#: The longest version that the schema of CycloneDX 1.6 allows; names are kept to it as well.
+LONGEST = 1024
 #: Namespace of this project's serial numbers (RFC 9562, version 5).
 SERIALS = uuid.uuid5(uuid.NAMESPACE_URL, "https://hospital.patching/sbom")
 
@@ -69,7 +71,22 @@ def document(host: str, software: Mapping[str, Any] | None, installed: Installed
 
 
 def purl(item: Item, system: Mapping[str, Any]) -> PackageURL | None:
-    """Return the package URL of an installed thing; None for a container image without a digest."""
+    """Return the package URL of an installed thing.
+
+    None for a container image without a digest, and for what no URL can name:
+    whoever names a package on a host decides neither about its SBOM nor about the others.
+    """
+    if max(len(item.name), len(item.version or "")) > LONGEST:
+        return None
+    try:
+        made = _purl(item, system)
+    except ValueError:
+        return None
+    # Of a name of slashes alone the library leaves nothing, without a complaint.
+    return made if made and made.name else None
+
+
+def _purl(item: Item, system: Mapping[str, Any]) -> PackageURL | None:
     if item.kind in ("deb", "rpm"):
         return _of_package(item, system)
     if item.kind == "jar":
@@ -100,8 +117,8 @@ def _components(system: Mapping[str, Any], items: Iterable[Item]) -> Iterator[tu
         yield (
             ref,
             Component(
-                name=item.name,
-                version=item.version,
+                name=item.name[:LONGEST],
+                version=item.version[:LONGEST] if item.version else None,
                 type=TYPES.get(item.kind, ComponentType.LIBRARY),
                 bom_ref=ref,
                 purl=url,
@@ -114,7 +131,9 @@ def _ref(item: Item, system: Mapping[str, Any]) -> str:
     """Return what names a thing within its document: its purl, and its place when there may be several copies."""
     url = purl(item, system)
     named = url.to_string() if url else f"{item.kind}:{item.name}@{item.version}"
-    return f"{named}#{item.path}" if item.path else named
+    # Two engines may hold different images of one name.
+    place = item.path or (item.source if item.kind == "image" else None)
+    return f"{named}#{place}" if place else named
 
 
 def _properties(item: Item) -> list[Property]:
@@ -133,8 +152,8 @@ def _operating_system(system: Mapping[str, Any], software: Mapping[str, Any]) ->
     kernel = software.get("kernel")
     running = text(kernel.get("running")) if isinstance(kernel, Mapping) else None
     return Component(
-        name=text(system.get("id")) or "unknown",
-        version=text(system.get("version_id")),
+        name=(text(system.get("id")) or "unknown")[:LONGEST],
+        version=(text(system.get("version_id")) or "")[:LONGEST] or None,
         description=text(system.get("pretty_name")),
         type=ComponentType.OPERATING_SYSTEM,
         bom_ref="operating-system",

@@ -32,3 +32,9 @@ def test_since_when_a_version_is_known(tmp_path):
     found = read(tmp_path)
     assert found["first_seen"] == {"a:all=2": "2026-11-01T00:00:00Z"}
     assert (found["time"], found["status"]) == ("2026-11-22T01:00:03Z", "assessed")
+
+
+def test_what_was_known_before_an_outage_is_read_from_its_own_key(tmp_path):
+    document = {"host": "ws1", "time": "2026-11-22T01:00:03Z", "status": "unreachable", "pending": None}
+    Evidence(tmp_path).save_assessment("ws1", {**document, "first_seen": {"a:all=2": "2026-11-01T00:00:00Z"}})
+    assert read(tmp_path)["first_seen"] == {"a:all=2": "2026-11-01T00:00:00Z"}

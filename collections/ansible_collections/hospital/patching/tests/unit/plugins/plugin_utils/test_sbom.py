@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import installed, sbom
 from ansible_collections.hospital.patching.plugins.plugin_utils.installed import Item
@@ -116,6 +118,31 @@ def test_what_is_unknown_is_said_in_the_document():
 )  # fmt: skip
 def test_package_urls(item, system, url):
     assert sbom.purl(item, system).to_string() == url
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(["deb", "rpm", "snap", "flatpak", "pypi", "npm", "gem", "java", "application", "jar", "image"]),
+    st.text("a/@:%.?#é ", min_size=1, max_size=6).map(installed.text).filter(bool),
+    st.text("a/@:%.?#é ", max_size=6).map(installed.text),
+)
+@example("npm", "evil/", "1")
+@example("jar", "group:", None)
+@example("application", "/", "1")
+def test_whatever_a_thing_is_called_it_is_a_component(kind, name, version):
+    found = sbom.document("h", None, installed.Installed((Item(kind, name, version),), ()), ASSESSED)
+    (component,) = [one for one in found["components"] if one["bom-ref"] != "operating-system"]
+    assert (component["name"], component.get("version")) == (name, version)
+    assert problem(found) is None
+
+
+def test_names_and_versions_that_are_too_long_are_cut_and_have_no_purl():
+    found = document(software(packages=[package("n" * 2000, "1" * 2000), package()]))
+    assert problem(found) is None
+    cut, whole = [one for one in found["components"] if one["type"] == "library"]
+    cut, whole = (cut, whole) if "purl" in whole else (whole, cut)
+    assert (len(cut["name"]), len(cut["version"]), "purl" in cut) == (1024, 1024, False)
+    assert whole["purl"].startswith("pkg:deb/debian/openssl@")
 
 
 def test_ten_thousand_packages_are_valid_within_bounds():
