@@ -41,6 +41,7 @@ class Item:
     version: str | None = None
     arch: str | None = None
     epoch: str | None = None
+    #: The source package; of an image its id.
     source: str | None = None
     origin: str | None = None
     installed_at: str | None = None
@@ -105,8 +106,13 @@ def _items(part: str, entry: Mapping[str, Any]) -> Iterator[Item]:
     elif part == "vulnerable_jars":
         yield _jar(entry)
     elif part == "container_images":
-        name = text(entry.get("name") or entry.get("repository") or entry.get("id")) or ""
-        yield Item("image", name, text(entry.get("digest") or entry.get("tag") or entry.get("id")))
+        yield from _image(entry)
+    elif part == "flatpaks":
+        # Runtimes state no version; their branch is one.
+        version = text(entry.get("version")) or text(entry.get("branch"))
+        yield Item(
+            "flatpak", text(entry.get("id")) or "", version, text(entry.get("arch")), origin=text(entry.get("origin"))
+        )
     else:
         kind = {"npm_packages": "npm", "ruby_gems": "gem"}.get(part, part.removesuffix("s"))
         yield Item(
@@ -143,6 +149,18 @@ def _package(entry: Mapping[str, Any]) -> Item:
         automatic=_flag(entry.get("automatic")),
         held=_flag(entry.get("held")),
     )
+
+
+def _image(entry: Mapping[str, Any]) -> Iterator[Item]:
+    """Yield an image once for each of its names, ``repository:tag`` or ``repository@digest``, else by its id."""
+    identity, engine = text(entry.get("id")), text(entry.get("engine"))
+    names = entry.get("names")
+    known = [name for name in map(text, names if isinstance(names, list) else ()) if name]
+    for name in known or [identity or ""]:
+        repository, at, version = name.partition("@")
+        if not at and ":" in name.rpartition("/")[2]:
+            repository, _colon, version = name.rpartition(":")
+        yield Item("image", repository, version or None, source=identity, origin=engine)
 
 
 def _jar(entry: Mapping[str, Any]) -> Item:

@@ -57,6 +57,7 @@ def software(**parts: Any) -> dict[str, Any]:
         "applications": [],
         "vulnerable_jars": None,
         "container_images": None,
+        "replaced_libraries": [],
         "reboot_required": {"required": False, "reasons": []},
         "failed_units": [],
         "errors": {},
@@ -73,7 +74,9 @@ EVERYTHING = software(
         package("libstdc++6", "12.2.0-14"),
     ],
     snaps=[{"name": "firefox", "version": "128.0", "publisher": "mozilla"}],
-    flatpaks=[{"name": "org.gimp.GIMP", "version": "2.10.38", "origin": "flathub"}],
+    flatpaks=[
+        {"id": "org.gimp.GIMP", "branch": "stable", "arch": "x86_64", "version": "2.10.38", "origin": "flathub"},
+    ],
     python_environments=[
         {"path": "/opt/a/venv", "python": "3.11.2", "packages": [{"name": "requests", "version": "2.32.0"}]},
         {"path": "/opt/b/venv", "python": "3.11.2", "packages": [{"name": "requests", "version": "2.32.0"}]},
@@ -100,5 +103,13 @@ EVERYTHING = software(
             "cves": ["CVE-2021-44228", "CVE-2021-45046"],
         }
     ],
-    container_images=[{"name": "docker.io/library/postgres", "digest": f"sha256:{'a' * 64}"}],
+    container_images=[
+        {
+            "engine": "podman",
+            "id": "b" * 64,
+            "names": [f"docker.io/library/postgres@sha256:{'a' * 64}"],
+            "created": None,
+            "size_bytes": 3536,
+        }
+    ],
 )
