@@ -144,8 +144,12 @@ def held_package(
     reason: Reason,
     published: Optional[str] = None,
     published_by: Optional[str] = None,
+    security: Optional[bool] = None,
 ) -> Dict[str, Any]:
-    """Return an item of ``held``; ``version`` is the installed one, ``candidate`` what it would become."""
+    """Return an item of ``held``; ``version`` is the installed one, ``candidate`` what it would become.
+
+    ``security`` says whether the candidate fixes a security flaw, None where that was not found out.
+    """
     return {
         "name": name,
         "arch": arch,
@@ -153,6 +157,7 @@ def held_package(
         "candidate": candidate,
         "kind": reason.kind,
         "reason": reason.text,
+        "security": security,
         "published": published,
         "published_by": published_by,
     }
@@ -168,6 +173,7 @@ def held_item(update: Update, reason: Reason) -> Dict[str, Any]:
         reason,
         update["published"],
         update["published_by"],
+        update["security"],
     )
 
 

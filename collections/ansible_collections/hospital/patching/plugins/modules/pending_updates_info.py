@@ -248,6 +248,11 @@ held:
       description: Why, as a sentence.
       type: str
       sample: dpkg hold
+    security:
+      description:
+        - As in RV(updates[].security), where an option holds it; null where it is not known, as of what the host holds.
+      type: bool
+      sample: null
     published:
       description: As in RV(updates[].published), where an option holds it.
       type: str

@@ -22,6 +22,7 @@ NEAR_DAYS = 180
 STATES = ("past", "near", "unknown", "supported")
 OS_RELEASE = "os-release SUPPORT_END"
 CATALOGUE = "catalogue of applications"
+NOT_TOLD = "its version or its maker cannot be told"
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,10 @@ class Judge:
                 maintained_by = "os" if eol_products.by_distribution(item) else "upstream"
                 # Packages of one source are one product; what lies elsewhere on the disk is another copy.
                 groups.setdefault((*named, maintained_by, item.path or ""), []).append(item)
+            elif item.kind == "java" or (item.kind == "application" and item.product):
+                # A product that ends, though it cannot be told when.
+                product = item.product or item.name
+                groups.setdefault((product, item.version or "", "unknown", item.path or ""), []).append(item)
         return [self._of_group(*key[:3], tuple(group)) for key, group in groups.items()]
 
     def _of_group(self, product: str, version: str, maintained_by: str, group: tuple[Item, ...]) -> Finding:
@@ -134,6 +139,8 @@ class Judge:
         where = first.path or f"{first.kind} {first.source or first.name} {first.version}"
         if maintained_by == "remove":
             return Finding(product, None, version or None, None, None, "past", where, CATALOGUE, items=group)
+        if maintained_by == "unknown":
+            return Finding(product, None, version or None, None, None, "unknown", where, NOT_TOLD, items=group)
         return replace(self.product(product, version, where), maintained_by=maintained_by, items=group)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,15 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.plugin_utils import end_of_life, installed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet_state import Member, State, state_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
+
+#: The longest sentence of what speaks against a host; all of it is under ``errors`` or in the assessment.
+LONGEST = 300
+#: What is said of held updates by whether they fix a security flaw, the worst first.
+HELD = (
+    (True, "security updates are held"),
+    (None, "updates are held that may fix a security flaw"),
+    (False, "other updates are held"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,12 @@ def entry(member: Member, judge: end_of_life.Judge, now: datetime) -> Entry:
     errors = {str(key): str(value) for key, value in mapping((software or {}).get("errors")).items()}
     if document.get("problems"):
         errors["assessment"] = "; ".join(map(str, document["problems"]))
-    against = _against(member, state, software, has, counts, pending)
+    against = [
+        *_of_state(member, state),
+        *_of_software(software, has, counts),
+        *_of_pending(pending),
+        *(f"assessment: {problem}"[:LONGEST] for problem in document.get("problems") or ()),
+    ]
     summary = {
         "state": state.name,
         "reason": state.reason,
@@ -103,35 +117,62 @@ def _pending(pending: Mapping[str, Any] | None) -> dict[str, int] | None:
     }
 
 
-def _against(
-    member: Member,
-    state: State,
-    software: Mapping[str, Any] | None,
-    has: installed.Installed,
-    counts: Mapping[str, int | None],
-    pending: Mapping[str, Any] | None,
-) -> list[str]:
-    """Return everything that speaks against the host being up to date."""
-    found = [] if state.name == "assessed" else [f"{state.name}: {state.reason}".rstrip(": ")]
+def _of_state(member: Member, state: State) -> Iterator[str]:
+    """Yield what speaks against a host that is not where or as it should be."""
+    if state.name != "assessed":
+        yield f"{state.name}: {state.reason}".rstrip(": ")
+    segment = member.settings.segment if member.settings else None
+    if segment and state.name == "assessed" and not (member.assessment or {}).get("addresses"):
+        yield "the address from which it answers is not known"
+
+
+def _of_software(
+    software: Mapping[str, Any] | None, has: installed.Installed, counts: Mapping[str, int | None]
+) -> Iterator[str]:
+    """Yield what speaks against what is installed and running, first of all what is not known of it."""
     if software is None:
-        found.append("its software is not known")
-    found += [f"not known: {part}" for part in has.unknown if software is not None]
-    waiting = _pending(pending)
-    if waiting is None:
-        found.append("its pending updates are not known")
-    elif waiting["security"]:
-        found.append(f"{waiting['security']} security updates are pending")
+        yield "its software is not known"
+        return
+    errors, replaced = mapping(software.get("errors")), software.get("replaced_libraries")
+    yield from (f"not wholly known: {part}: {error}"[:LONGEST] for part, error in errors.items())
+    unknown = list(has.unknown)
+    unknown += ["replaced_libraries"] if not isinstance(replaced, list) else []
+    unknown += ["reboot_required"] if counts["reboot_owed"] is None else []
+    yield from (f"not known: {part}" for part in unknown if part not in errors)
     spoken = {
         "end_of_life_past": "past their end of life",
         "end_of_life_unknown": "whose end of life is not known",
         "vulnerable_jars": "vulnerable jar files",
         "reboot_owed": "reboot owed",
     }
-    found += [f"{counts[key]} {words}" for key, words in spoken.items() if counts[key]]
-    segment = member.settings.segment if member.settings else None
-    if segment and state.name == "assessed" and not (member.assessment or {}).get("addresses"):
-        found.append("the address from which it answers is not known")
-    return found
+    yield from (f"{counts[key]} {words}" for key, words in spoken.items() if counts[key])
+    if isinstance(replaced, list) and replaced:
+        yield f"{len(replaced)} processes run replaced libraries"
+
+
+def _of_pending(pending: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield what speaks against what is pending or held back.
+
+    An update that is known to fix no security flaw speaks against a host neither
+    when it is pending nor when that alone holds it back.
+    """
+    waiting = _pending(pending)
+    if pending is None or waiting is None:
+        yield "its pending updates are not known"
+        return
+    yield from (f"pending updates: {problem}"[:LONGEST] for problem in pending.get("problems") or ())
+    if waiting["security"]:
+        yield f"{waiting['security']} security updates are pending"
+    held = [
+        item
+        for item in map(mapping, pending.get("held") or ())
+        if item.get("candidate") and (item.get("kind") != "not_security" or item.get("security") is not False)
+    ]
+    for security, words in HELD:
+        kinds = Counter(str(item.get("kind")) for item in held if installed.flag(item.get("security")) is security)
+        if kinds:
+            named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+            yield f"{kinds.total()} {words}: {named}"
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -28,6 +28,10 @@ STATES = (
 )
 
 
+#: By how much the clocks of two controllers may differ before a time counts as one of the future.
+CLOCKS = timedelta(minutes=5)
+
+
 @dataclass(frozen=True)
 class Member:
     """One host of the inventory: its settings (None when they are refused), its last assessment, and its mark."""
@@ -53,8 +57,13 @@ class State:
 def state_of(member: Member, now: datetime) -> State:
     """Return what a host is: a mark goes before everything that assess saw."""
     document = member.assessment or {}
-    seen = document.get("seen") or (document.get("time") if document.get("status") == "assessed" else None)
-    seen = seen if _moment(seen) else None
+    stated = document.get("seen") or (document.get("time") if document.get("status") == "assessed" else None)
+    moment, doubt = _moment(stated), ""
+    if moment is None and (stated or document.get("status") == "assessed"):
+        doubt = f"when it was assessed cannot be read: {str(stated)[:40]!r}"
+    elif moment is not None and moment - now > CLOCKS:
+        doubt = f"it is said to have been assessed in the future, at {stated}"
+    seen = None if doubt else stated
     if member.mark is not None:
         return State("stolen" if member.mark.state == "stolen" else "lost", member.mark.reason, seen)
     if member.problem:
@@ -66,7 +75,8 @@ def state_of(member: Member, now: datetime) -> State:
         # The mark was taken back since; what the host has now is not known.
         status, reason = "unreachable", "it was marked as missing when assess ran last: run assess.yml"
     days = member.settings.unseen_days if member.settings else 30
-    moment = _moment(seen)
+    if status != "not_contacted" and doubt:
+        return State("unseen", f"{doubt}; {reason}".rstrip("; "), None)
     if status != "not_contacted" and moment is not None and now - moment > timedelta(days=days):
         return State("unseen", f"not assessed since {seen}, longer than {days} days; {reason}".rstrip("; "), seen)
     if moment is None and status in ("unreachable", "failed"):

@@ -146,8 +146,8 @@ def _package(entry: Mapping[str, Any]) -> Item:
         source=text(entry.get("source")),
         origin=text(entry.get("origin")),
         installed_at=text(entry.get("installed_at")),
-        automatic=_flag(entry.get("automatic")),
-        held=_flag(entry.get("held")),
+        automatic=flag(entry.get("automatic")),
+        held=flag(entry.get("held")),
     )
 
 
@@ -177,5 +177,6 @@ def _name(entry: Mapping[str, Any]) -> str:
     return text(entry.get("name")) or ""
 
 
-def _flag(value: object) -> bool | None:
+def flag(value: object) -> bool | None:
+    """Return a value that is yes or no; everything else is not known."""
     return value if isinstance(value, bool) else None

@@ -126,6 +126,7 @@ def pending_rows(
             "arch": held.get("arch"),
             "from": held.get("version"),
             "to": held.get("candidate"),
+            "security": held.get("security"),
             "reason": held.get("reason"),
         }
 

@@ -98,6 +98,15 @@ def test_each_filter(options, taken, held):
     assert chosen([A, B, C], EVERYTHING._replace(**options)) == (taken, held)
 
 
+def test_what_is_held_says_whether_it_fixes_a_flaw():
+    resolver = Resolver([A, B])
+    wanted = EVERYTHING._replace(exclude=["*"])
+    _updates, held = choose([A, B], wanted, NOW, resolver.resolve, resolver.without)
+    assert [(item["name"], item["security"]) for item in held] == [("a", False), ("b", True)]
+    reason = pending_filters.Reason("hold", "dpkg hold")
+    assert pending_filters.held_package("a", "amd64", "1", "2", reason)["security"] is None
+
+
 def test_an_advisory_allows_or_denies_all_that_it_names():
     fixed = update("a", advisories=["RHSA-2026:0001"])
     assert chosen([fixed, B], EVERYTHING._replace(allow=["RHSA-2026:0001"])) == (["a"], {"b": "not_allowed"})

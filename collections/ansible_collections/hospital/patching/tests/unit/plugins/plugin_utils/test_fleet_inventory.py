@@ -22,6 +22,8 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.softw
 STOLEN = Mark("stolen", "reported stolen by Ada", {"patient_data": "yes"})
 UNREADABLE = Mark("unreadable", "its report cannot be read", {})
 CURRENT = pending()
+UNTOLD = "1 whose end of life is not known"
+MAY_FIX = "1 updates are held that may fix a security flaw: 1 not_security"
 
 
 def ago(days):
@@ -37,6 +39,10 @@ def assessed(days=0, **more):
 def away(status, seen_days=None, **more):
     seen = None if seen_days is None else ago(seen_days)
     return {"status": status, "reason": "because", "time": ago(0), "seen": seen, "pending": None, **more}
+
+
+def held(kind="denied", candidate="3.0.17-1", **more):
+    return {"name": "openssl", "arch": "amd64", "candidate": candidate, "kind": kind, "security": None, **more}
 
 
 def member(document, mark=None, problem="", **settings):
@@ -69,7 +75,14 @@ def judge(tmp_path):
         (member(None), "never_assessed"),
         (member({}), "never_assessed"),
         (member({"status": "nonsense"}), "never_assessed"),
-        (member(assessed(time="soon", seen="soon")), "assessed"),
+        (member(assessed(time="soon", seen="soon")), "unseen"),
+        (member(assessed(seen=5)), "unseen"),
+        (member({"status": "assessed", "software": software(), "pending": CURRENT}), "unseen"),
+        (member(assessed(seen="2036-01-01T00:00:00Z")), "unseen"),
+        (member(assessed(-1 / 288)), "assessed"),
+        (member(assessed(-1 / 287)), "unseen"),
+        (member(away("unreachable", seen="soon")), "unseen"),
+        (member(away("not_contacted", seen="soon")), "not_contacted"),
         (member(assessed(), STOLEN), "stolen"),
         (member(None, UNREADABLE), "lost"),
         (member(assessed(), problem="a misspelt setting"), "failed"),
@@ -117,6 +130,34 @@ def test_only_a_host_of_which_everything_is_known_is_up_to_date(judge):
             "1 vulnerable jar files",
         ),
         ({"software": software(applications=[{"name": "Flash", "advice": "remove"}])}, "1 past their end of life"),
+        ({"software": software(java_homes=[{"path": "/opt/pacs/jre", "version": "1.8.0_202"}])}, UNTOLD),
+        ({"software": software(java_homes=[{"path": "/opt/jre", "version": "8", "vendor": "Nobody"}])}, UNTOLD),
+        ({"software": software(applications=[{"name": "Viewer", "product": "viewer", "path": "/opt/v"}])}, UNTOLD),
+        (
+            {"software": software(errors={"packages": "240 damaged stanzas"})},
+            "not wholly known: packages: 240 damaged stanzas",
+        ),
+        (
+            {"software": software(snaps=None, errors={"snaps": "no snapd"})},
+            "not wholly known: snaps: no snapd",
+        ),
+        ({"software": software(reboot_required=None)}, "not known: reboot_required"),
+        ({"software": software(reboot_required={"required": None})}, "not known: reboot_required"),
+        ({"software": software(replaced_libraries=None)}, "not known: replaced_libraries"),
+        (
+            {"software": software(replaced_libraries=[{"pid": 412, "command": "nginx"}])},
+            "1 processes run replaced libraries",
+        ),
+        ({"problems": ["no SBOM was written"]}, "assessment: no SBOM was written"),
+        ({"pending": {**pending(), "problems": ["locks unread"]}}, "pending updates: locks unread"),
+        (
+            {"pending": {**pending(), "held": [held("deferred", security=True), held(security=True), held("hold")]}},
+            "2 security updates are held: 1 deferred, 1 denied",
+        ),
+        ({"pending": {**pending(), "held": [held("hold")]}}, "1 updates are held that may fix a security flaw: 1 hold"),
+        ({"pending": {**pending(), "held": [held(security=False)]}}, "1 other updates are held: 1 denied"),
+        ({"pending": {**pending(), "held": [held("not_security")]}}, MAY_FIX),
+        ({"pending": {**pending(), "held": [held("not_security", security="no")]}}, MAY_FIX),
         (
             {"software": software(packages=[package("nginx", "1.22.1", origin=None)])},
             "1 whose end of life is not known",
@@ -133,6 +174,21 @@ def test_what_the_distribution_mends_itself_does_not_speak_against_a_host(judge)
     found = entry(member(assessed(software=software(packages=[package("nginx", "1.22.1")]))), judge, NOW).summary
     assert found["up_to_date"]
     assert [(one["product"], one["maintained_by"]) for one in found["end_of_life"]] == [("nginx", "os")]
+
+
+@pytest.mark.parametrize(
+    "one", [held("hold", None), held("not_security", security=False)], ids=["nothing newer", "fixes no flaw"]
+)
+def test_what_is_held_and_would_fix_nothing_does_not_speak_against_a_host(judge, one):
+    assert entry(member(assessed(pending={**pending(), "held": [one]})), judge, NOW).summary["up_to_date"]
+
+
+def test_held_security_updates_are_named_first(judge):
+    everything = [held("hold", security=False), held("hold"), held("hold", security=True)]
+    found = entry(member(assessed(pending={**pending(), "held": everything})), judge, NOW).summary
+    assert [one.partition(" held")[0] for one in found["against"]] == [
+        "1 security updates are", "1 updates are", "1 other updates are"
+    ]  # fmt: skip
 
 
 def test_an_unknown_address_speaks_against_a_host_that_has_a_segment(judge):

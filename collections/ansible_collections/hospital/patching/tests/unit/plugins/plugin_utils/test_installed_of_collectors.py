@@ -69,9 +69,7 @@ def host(tmp_path):
 
 def read(part, entries):
     assert entries, "the collector found nothing"
-    found = installed.read(
-        software(packages=[], **{part: entries}) if part != "packages" else software(packages=entries)
-    )
+    found = installed.read(software(**{"packages": [], part: entries}))
     assert found.unknown == ()
     return [(item.kind, item.name, item.version) for item in found.items], found.items
 

@@ -130,7 +130,7 @@ def test_the_shape_is_that_of_apt(host, recorded):
         known = sorted(json.load(handle)["properties"])
     assert [sorted(update) for update in result["updates"]] == [known] * 10
     assert sorted(result["held"][0]) == [
-        *("arch", "candidate", "kind", "name", "published", "published_by", "reason", "version")
+        *("arch", "candidate", "kind", "name", "published", "published_by", "reason", "security", "version")
     ]
     assert result["repositories"][0] == {
         "uri": "file:///srv/world/os",
@@ -144,6 +144,7 @@ def test_the_shape_is_that_of_apt(host, recorded):
 def test_security_only_is_dnfs_own_choice(host, dnf):
     result = pending(host, EVERYTHING._replace(security_only=True))
     left = [(item["name"], item["candidate"]) for item in result["held"] if item["kind"] == "not_security"]
+    assert {item["security"] for item in result["held"] if item["kind"] == "not_security"} == {False}
     assert left == [
         ("beta", "2.0^git1-1"),
         ("firefox", "128.0-1"),
