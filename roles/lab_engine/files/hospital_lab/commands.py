@@ -17,7 +17,7 @@ def run(
     timeout_s: int = 900,
     check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command without a shell.
+    """Run a command without a shell, in the root folder: monitors of containers outlive the folder that started them.
 
     Raises:
         LabError: it is missing, took too long or (with ``check``) did not exit with 0.
@@ -32,6 +32,7 @@ def run(
             errors="replace",
             env=dict(os.environ, LC_ALL="C.UTF-8", **(env or {})),
             timeout=timeout_s,
+            cwd="/",
             check=False,
         )
     except FileNotFoundError as error:
