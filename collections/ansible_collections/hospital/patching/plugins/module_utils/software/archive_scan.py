@@ -17,6 +17,7 @@ import zlib
 from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import open_regular
 from ansible_collections.hospital.patching.plugins.module_utils.software.vulnerable_libraries import (
     MARKERS,
     Library,
@@ -139,7 +140,7 @@ class Scan:
         file = _File(path, self.limits, self._within_time)
         self._name(file, [], os.path.basename(path))
         try:
-            with open(full, "rb") as handle:
+            with os.fdopen(open_regular(full), "rb") as handle:
                 self._archive(file, handle, [])
         except _TooMuchError as error:
             self._unread(file, [], str(error))
