@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Applications of the catalogue that are on this host; none of them is started."""
 
-import glob
 import os
 import re
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.application_catalogue import Entry, entries
+from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners
-from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
 
 #: Found by one entry; more are a pattern that is too wide.
 FOUND = 200
@@ -27,18 +26,17 @@ def collect(host: Host, more: Sequence[Dict[str, Any]] = (), owners: Optional[Ow
     Raises:
         PatchingError: an entry of ``more`` has not the catalogue's shape, or rpm does not answer.
     """
-    base = os.path.realpath(host.root).rstrip("/")
+    disks = LocalDisks(host.root)
     found: Dict[str, Dict[str, Any]] = {}
     for entry in entries(more):
-        for path in _matches(host.root, entry):
-            real = os.path.realpath(path)
-            inside = real[len(base) :]
+        for path in _matches(disks, entry):
             # A link beside the application (firefox -> firefox-128.0) is no second one.
-            if (real + "/").startswith(base + "/") and inside not in found and _is_it(host.root, entry, inside):
+            inside = disks.resolve(path)
+            if inside is not None and inside not in found and _is_it(disks, entry, inside):
                 found[inside] = {
                     "name": entry.name,
                     "path": inside,
-                    "version": _version(host.root, entry, inside),
+                    "version": _version(disks, entry, inside),
                     "product": entry.product,
                     "advice": entry.advice,
                 }
@@ -48,29 +46,28 @@ def collect(host: Host, more: Sequence[Dict[str, Any]] = (), owners: Optional[Ow
     return [application for _path, application in sorted(found.items())]
 
 
-def _matches(root: str, entry: Entry) -> List[str]:
+def _matches(disks: LocalDisks, entry: Entry) -> List[str]:
     """Return what the globs find; a file only where it is called by its full name (not ``firefox.tar.bz2``)."""
     found: Set[str] = set()
     for pattern in entry.globs:
         named = not any(character in os.path.basename(pattern) for character in "*?[")
-        found.update(path for path in glob.glob(below(root, pattern)) if named or os.path.isdir(path))
+        found.update(path for path in disks.expand(pattern) if named or disks.is_directory(path))
     return sorted(found)[:FOUND]
 
 
-def _is_it(root: str, entry: Entry, path: str) -> bool:
+def _is_it(disks: LocalDisks, entry: Entry, path: str) -> bool:
     """Return whether ``path`` is the application and not just named like it: its version file proves a directory."""
-    full = below(root, path)
-    if os.path.isfile(full) or entry.version_file is None:
-        return os.path.isfile(full) or os.path.isdir(full)
-    return os.path.isfile(os.path.join(full, entry.version_file))
+    if disks.is_file(path) or entry.version_file is None:
+        return disks.is_file(path) or disks.is_directory(path)
+    return disks.is_file(os.path.join(path, entry.version_file))
 
 
-def _version(root: str, entry: Entry, path: str) -> Optional[str]:
+def _version(disks: LocalDisks, entry: Entry, path: str) -> Optional[str]:
     if entry.version_pattern is None:
         return None
     text: Optional[str] = path
     if entry.version_file is not None:
-        directory = path if os.path.isdir(below(root, path)) else os.path.dirname(path)
-        text = head(root, os.path.join(directory, entry.version_file))
+        directory = path if disks.is_directory(path) else os.path.dirname(path)
+        text = disks.head(os.path.join(directory, entry.version_file))
     match = re.search(entry.version_pattern, text or "")
     return match.group(1) if match else None

@@ -7,7 +7,6 @@ from typing import Any, Dict, List, Sequence
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import parse_os_release
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
-from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
 from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import Limits, TreeWalk
 
 #: Applications that bring their own Java keep it a few directories down, often as ``jre``.
@@ -24,10 +23,10 @@ def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = LIMITS) -
     found = []
     walk = TreeWalk(host, limits)
     for directory in walk.walk(roots, lambda name: name == "release"):
-        if not directory.files or not os.path.exists(below(host.root, os.path.join(directory.path, "bin/java"))):
+        if not directory.files or not walk.disks.is_file(os.path.join(directory.path, "bin/java")):
             continue
         # The syntax is that of os-release.
-        stated = parse_os_release(head(host.root, os.path.join(directory.path, "release")) or "")
+        stated = parse_os_release(walk.disks.head(os.path.join(directory.path, "release")) or "")
         if stated.get("JAVA_VERSION"):
             found.append(
                 {

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """npm's global packages, read from their package.json (npm's folders(7)); node is not started."""
 
-import glob
 import json
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
-from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
+from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 
 PREFIXES = (
     "/usr",
@@ -45,22 +45,22 @@ def collect(host: Host, prefixes: Sequence[str] = PREFIXES) -> List[Dict[str, An
         PartialError: a package.json is damaged or too large, or there are too many.
     """
     found, problems = [], []
+    disks = LocalDisks(host.root)
     paths = set()
     for prefix in prefixes:
         for scope in ("", "@*/"):
             pattern = "{}/lib/node_modules/{}*/package.json".format(prefix, scope)
-            paths.update(glob.glob(below(host.root, pattern)))
-    base = len(host.root.rstrip("/"))
+            paths.update(disks.expand(pattern))
     for path in sorted(paths)[:PACKAGES]:
-        inside = path[base:]
-        if os.path.islink(os.path.dirname(path)):
+        directory = os.path.dirname(path)
+        if os.path.islink(below(host.root, directory)):
             continue  # `npm link`: a developer's own directory
         try:
-            name, version = parse_package(head(host.root, inside, LIMIT_BYTES) or "")
+            name, version = parse_package(disks.head(path, LIMIT_BYTES) or "")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            problems.append("{}: {}: {}".format(inside, type(error).__name__, str(error)[:100]))
+            problems.append("{}: {}: {}".format(path, type(error).__name__, str(error)[:100]))
             continue
-        found.append({"name": name, "version": version, "path": os.path.dirname(inside)})
+        found.append({"name": name, "version": version, "path": directory})
     if len(paths) > PACKAGES:
         problems.append("{} packages, more than {}".format(len(paths), PACKAGES))
     return list(whole("npm packages", found, problems))

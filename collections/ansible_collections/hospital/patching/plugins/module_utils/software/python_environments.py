@@ -10,8 +10,8 @@ import re
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
-from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
 from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import (
     USUAL,
     Directory,
@@ -23,15 +23,13 @@ ROOTS = ("/opt", "/srv", "/usr/local", "/home/*", "/root", "/var/lib", "/var/www
 #: Environments and packages of one environment that are told; a host with more is said to be incomplete.
 ENVIRONMENTS = 500
 PACKAGES = 5000
+#: Packages whose records are read on one host.
+TOTAL = 50000
 
 _LIBRARY = re.compile(r"(?:python|pypy)([0-9]+(?:\.[0-9]+)?)t?\Z")
 _BLANK_LINE = re.compile(r"\r?\n[ \t]*\r?\n")
 _SITES = ("site-packages", "dist-packages")
-_RECORDS = (
-    (".dist-info", "METADATA"),
-    (".egg-info", "PKG-INFO"),
-    (".egg", "EGG-INFO/PKG-INFO"),
-)
+_RECORDS = {".dist-info": "METADATA", ".egg-info": "PKG-INFO", ".egg": "EGG-INFO/PKG-INFO"}
 
 
 def parse_metadata(text: str) -> Tuple[str, str]:
@@ -56,8 +54,9 @@ def parse_pyvenv(text: str) -> str:
 class _Environments:
     """The environments found so far, by path and library."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, disks: LocalDisks) -> None:
+        self.disks = disks
+        self.left = TOTAL
         self.found: Dict[Tuple[str, str], Dict[str, Any]] = {}
         self.problems: List[str] = []
 
@@ -66,19 +65,16 @@ class _Environments:
         return self.found.setdefault((path, library), new)
 
     def add_site(self, environment: Dict[str, Any], site: str) -> None:
-        packages = environment["packages"]
-        for name in self._names(site):
-            stem, suffix = os.path.splitext(name)
-            for ending, record in _RECORDS:
-                if suffix == ending:
-                    packages.append(self._package(os.path.join(site, name), record, stem))
-        self._limit(environment)
+        here = self.disks.resolve(site) or site
+        split = [os.path.splitext(name) for name in self.disks.names(here)]
+        for stem, suffix in self._within(environment, [parts for parts in split if parts[1] in _RECORDS]):
+            environment["packages"].append(self._package(here, stem, suffix))
 
     def visit(self, directory: Directory) -> None:
         """Take up what a directory is, and leave only what may hold further environments to be entered."""
         path, inner = directory.path, directory.directories
         if directory.files:
-            version = parse_pyvenv(head(self.root, os.path.join(path, "pyvenv.cfg"), 8192) or "")
+            version = parse_pyvenv(self.disks.head(os.path.join(path, "pyvenv.cfg"), 8192) or "")
             found = self.add(path, version)
             for _version, site in self.sites(path):
                 self.add_site(found, site)
@@ -103,47 +99,46 @@ class _Environments:
 
     def add_conda(self, path: str) -> None:
         environment = self.add(path, "")
-        for name in self._names(os.path.join(path, "conda-meta")):
-            parts = name[: -len(".json")].rsplit("-", 2) if name.endswith(".json") else []
-            if len(parts) == 3:
-                environment["packages"].append({"name": parts[0], "version": parts[1]})
-                if parts[0] == "python":
-                    environment["python"] = parts[1]
-        self._limit(environment)
+        names = self.disks.names(os.path.join(path, "conda-meta"))
+        split = [name[: -len(".json")].rsplit("-", 2) for name in names if name.endswith(".json")]
+        for name, version, _build in self._within(environment, [parts for parts in split if len(parts) == 3]):
+            environment["packages"].append({"name": name, "version": version})
+            if name == "python":
+                environment["python"] = version
 
     def sites(self, prefix: str) -> Iterator[Tuple[str, str]]:
         """Yield ``(Python version, path)`` of the package directories of one prefix."""
         for lib in ("lib", "lib64"):
             base = os.path.join(prefix, lib)
-            if os.path.islink(below(self.root, base)):
-                continue
-            for name in self._names(base):
+            if self.disks.resolve(base) != base:
+                continue  # a link
+            for name in self.disks.names(base):
                 match = _LIBRARY.match(name)
                 for site in _SITES if match else ():
-                    if match and os.path.isdir(below(self.root, os.path.join(base, name, site))):
+                    if match and self.disks.is_directory(os.path.join(base, name, site)):
                         yield match.group(1), os.path.join(base, name, site)
 
-    def _limit(self, environment: Dict[str, Any]) -> None:
-        if len(environment["packages"]) > PACKAGES:
-            del environment["packages"][PACKAGES:]
+    def _within(self, environment: Dict[str, Any], records: Sequence[Any]) -> Sequence[Any]:
+        """Return as many of the records as may still be read, and remember that more were there."""
+        room = PACKAGES - len(environment["packages"])
+        if len(records) > room:
             self.problems.append("{} has more than {} packages".format(environment["path"], PACKAGES))
+        if min(len(records), room) > self.left:
+            room = self.left
+            self.problems.append("{} is not complete: more than {} packages".format(environment["path"], TOTAL))
+        self.left -= min(len(records), room)
+        return records[:room]
 
-    def _package(self, path: str, record: str, stem: str) -> Dict[str, Any]:
-        text = head(self.root, os.path.join(path, record), 8192)
-        if text is None and path.endswith(".egg-info"):
-            text = head(self.root, path, 8192)  # distutils wrote a file
+    def _package(self, site: str, stem: str, suffix: str) -> Dict[str, Any]:
+        text = self.disks.head(os.path.join(stem + suffix, _RECORDS[suffix]), 8192, site)
+        if text is None and suffix == ".egg-info":
+            text = self.disks.head(stem + suffix, 8192, site)  # distutils wrote a file
         name, version = parse_metadata(text or "")
         if not (name and version):
             # Named name-version by PEP 376; what setuptools adds (-py3.9) is not the version's.
             parts = stem.split("-")
             name, version = parts[0], parts[1] if len(parts) > 1 else ""
         return {"name": name, "version": version or None}
-
-    def _names(self, path: str) -> List[str]:
-        try:
-            return sorted(os.listdir(below(self.root, path)))
-        except OSError:
-            return []
 
 
 def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = USUAL) -> List[Dict[str, Any]]:
@@ -152,8 +147,8 @@ def collect(host: Host, roots: Sequence[str] = ROOTS, limits: Limits = USUAL) ->
     Raises:
         PartialError: a limit was reached or a directory is not readable.
     """
-    environments = _Environments(host.root)
     walk = TreeWalk(host, limits)
+    environments = _Environments(walk.disks)
     for directory in walk.walk(roots, lambda name: name == "pyvenv.cfg"):
         if len(environments.found) >= ENVIRONMENTS:
             environments.problems.append("more than {} environments".format(ENVIRONMENTS))

@@ -88,6 +88,15 @@ def test_where_gems_are_found(host):
     assert found == [("bundler", True), ("hiera", False), ("rake", False)]
 
 
+def test_too_many_gems_are_told(host, monkeypatch):
+    monkeypatch.setattr(ruby_gems, "GEMS", 2)
+    for number in range(3):
+        put(host, "/var/lib/gems/3.1.0/specifications/a-{}.gemspec".format(number))
+    with pytest.raises(PartialError, match="3 gems, more than 2") as caught:
+        ruby_gems.collect(host)
+    assert [gem["version"] for gem in caught.value.part] == ["0", "1"]
+
+
 def test_a_host_without_any(host):
     assert npm_packages.collect(host) == []
     assert ruby_gems.collect(host) == []

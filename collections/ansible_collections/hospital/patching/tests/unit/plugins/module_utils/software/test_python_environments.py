@@ -156,3 +156,15 @@ def test_empty_environments(host):
     put(host, "/opt/empty/pyvenv.cfg", "home = /usr/bin\n")
     os.makedirs(os.path.join(host.root, "usr/local/lib/python3.11/dist-packages"))
     assert collect(host) == [{"path": "/opt/empty", "python": None, "packages": []}]
+
+
+@pytest.mark.parametrize(("name", "limit"), [("PACKAGES", 2), ("TOTAL", 2)])
+def test_no_more_records_are_read_than_are_told(host, monkeypatch, name, limit):
+    monkeypatch.setattr(python_environments, name, limit)
+    for package in "abcd":
+        dist(host, "/opt/x/lib/python3.11/site-packages", package, "1")
+    read = []
+    monkeypatch.setattr(python_environments, "parse_metadata", lambda text: (read.append(text), ("a", text[-9:]))[1])
+    with pytest.raises(PartialError, match="more than 2 packages"):
+        collect(host)
+    assert len(read) == 2

@@ -7,7 +7,9 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
-from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import Limits, TreeWalk, parse_mounts
+from ansible_collections.hospital.patching.plugins.module_utils.software import tree_walk
+from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import parse_mounts
+from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import Limits, TreeWalk
 
 MOUNTINFO = """\
 27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard
@@ -92,3 +94,33 @@ def test_an_image_archive_is_not_entered(host):
 def test_a_root_given_twice_is_walked_once(host):
     make(host, "/opt/a")
     assert visited(host, "/opt", "/opt/a", "/opt*")[0] == ["/opt", "/opt/a"]
+
+
+def test_a_thorough_walk_enters_caches_and_tells_of_what_it_leaves_out(host):
+    make(host, "/opt/.hidden/cache/node_modules", "/opt/share/app", "/opt/deep/1/2/3", "/opt/empty/overlay2")
+    make(host, "/var/lib/docker/overlay2", "/var/lib/machines", "/home/anna")
+    walk = TreeWalk(host, Limits(4, 100, 60, 100), thorough=True)
+    roots = ("/opt", "/var/lib", "/home/*", "/absent", "/opt/share/app")
+    found = [directory.path for directory in walk.walk(roots, lambda name: True)]
+    assert "/opt/.hidden/cache/node_modules" in found
+    assert walk.absent == ["/absent"]
+    assert walk.problems == [
+        "/var/lib/docker is a store of containers",
+        "/home is on autofs",
+        "/opt/share is on nfs4",
+    ]
+
+
+def test_a_thorough_walk_tells_of_its_bounds(host):
+    make(host, "/opt/a/b/c", "/srv/wide/1", "/srv/wide/2")
+    walk = TreeWalk(host, Limits(1, 100, 60, 1), thorough=True)
+    assert len(list(walk.walk(("/opt", "/srv"), lambda name: True))) == 4
+    assert walk.problems == ["/opt/a is 1 directories deep", "/srv/wide has 2 directories"]
+
+
+def test_problems_are_bounded(host, monkeypatch):
+    monkeypatch.setattr(tree_walk, "TOLD", 2)
+    make(host, *["/opt/{}/overlay2/x".format(number) for number in range(5)])
+    walk = TreeWalk(host, Limits(9, 100, 60, 100), thorough=True)
+    list(walk.walk(("/opt",), lambda name: True))
+    assert walk.problems[1:] == ["/opt/1/overlay2 is a store of containers", "3 more"]
