@@ -260,8 +260,9 @@ ansible_facts:
             - {name: Firefox, path: /opt/firefox, version: "128.0", product: firefox, advice: null, package: null}
         vulnerable_jars:
           description:
-            - C(path), C(inside) (the archives from the outermost to the library), C(library), C(version) and C(cves);
-              null unless O(jars).
+            - C(path), C(inside) (the archives from the outermost to the library), C(library), Maven's C(group) (null
+              where it is not known), C(version) and C(cves); null unless O(jars).
+            - What the search left out, also directories on other hosts and stores of containers, is under C(errors).
           type: list
           elements: dict
           sample: null

@@ -19,8 +19,8 @@ from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Set, Tup
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import open_regular
 from ansible_collections.hospital.patching.plugins.module_utils.software.vulnerable_libraries import (
-    MARKERS,
     Library,
+    marked,
 )
 
 ARCHIVES = (".jar", ".war", ".ear", ".sar", ".par", ".kar", ".hpi", ".jpi", ".nar")
@@ -54,8 +54,8 @@ _NAMED = re.compile(
     r"(?:-(?:tests?|all|shaded|classes|embedded|nodep|bin|jdk[0-9.]+|java[0-9.]+|jar-with-dependencies))?\.jar\Z",
     re.IGNORECASE,
 )
-#: No file has a longer name (NAME_MAX); an entry of an archive may.
-_NAME_MAX = 255
+#: No library has a longer name; matching costs the square of it, and an entry of an archive may have 65,535.
+_NAME_MAX = 128
 _MANIFEST = re.compile(r"^(?:Implementation|Bundle)-Version:[ \t]*(\S+)", re.MULTILINE)
 #: All that zipfile raises on broken, encrypted or unknown archives.
 _UNREADABLE = (
@@ -70,6 +70,10 @@ _UNREADABLE = (
     zlib.error,
     struct.error,
 )
+
+
+#: A finding: the file, the archives inside it, the library and its version.
+_Key = Tuple[str, Tuple[str, ...], str, str]
 
 
 class _TooMuchError(Exception):
@@ -128,10 +132,11 @@ class Scan:
     ) -> None:
         self.clock = clock
         self.known = known
+        self.beginnings = tuple(known)
         self.limits = limits
         self.deadline = deadline
         self.spool = spool
-        self.found: Dict[Tuple[str, Tuple[str, ...], str], Dict[str, Any]] = {}
+        self.found: Dict[_Key, Dict[str, Any]] = {}
         self.not_read: List[Dict[str, Any]] = []
         self.archives = 0
 
@@ -153,8 +158,16 @@ class Scan:
     def properties(self, path: str, text: Optional[str]) -> None:
         """Take an unpacked pom.properties into account."""
         match = POM.match(path)
-        if match and self._known(match):
-            self._stated(_File(path, self.limits, self._within_time), [], match.group(2), text or "")
+        if not match or not self._known(match):
+            return
+        file = _File(path, self.limits, self._within_time)
+        try:
+            if text is None:
+                self._unread(file, [], "not readable")
+            elif not self._stated(file, [], match, text):
+                self._tell(file, [], match.group(2), None, match.group(1))
+        except _TooMuchError as error:
+            self._unread(file, [], str(error))
 
     def _archive(self, file: _File, handle: IO[bytes], inside: List[str]) -> None:
         self.archives += 1
@@ -163,36 +176,41 @@ class Scan:
             members = archive.infolist()
             file.take_entries(len(members))
             nested = []
-            marked: Set[str] = set()
+            present: Set[str] = set()
             manifest: Optional[zipfile.ZipInfo] = None
             told: Set[str] = set()
+            own = os.path.basename(inside[-1] if inside else file.path)
+            named = self._named(own)
             for member in members:
+                file.within_time()
                 name = member.filename
+                artifact = marked(name)
                 if name.lower().endswith(ARCHIVES):
                     nested.append(member)
                 elif name.endswith("/pom.properties"):
                     match = POM.match(name)
                     if match and self._known(match):
                         text = self._member(file, archive, member, inside)
-                        if text is not None:
-                            self._stated(file, inside, match.group(2), text)
+                        by_name = named if named and named[0] not in told else None
+                        if text is not None and self._stated(file, inside, match, text, by_name):
                             told.add(match.group(2))
-                elif name in MARKERS:
-                    marked.add(MARKERS[name])
+                        else:
+                            present.add(match.group(2))
+                elif artifact:
+                    present.add(artifact)
                 elif name == "META-INF/MANIFEST.MF":
                     manifest = member
-            own = os.path.basename(inside[-1] if inside else file.path)
-            named = _NAMED.match(own[-_NAME_MAX:])
-            told.add(named.group(1) if named else "")
+            told.add(named[0] if named else "")
             bare = own[: -len(".jar")]
             if bare in self.known and bare not in told:
                 text = self._member(file, archive, manifest, inside) if manifest else None
                 match = _MANIFEST.search(text or "")
                 self._tell(file, inside, bare, match.group(1) if match else None)
                 told.add(bare)
-            for artifact in marked - told:
+            for artifact in sorted(present - told):
                 self._tell(file, inside, artifact, None)
             for member in nested:
+                file.within_time()
                 self._name(file, inside + [member.filename], os.path.basename(member.filename))
                 self._nested(file, archive, member, inside + [member.filename])
 
@@ -249,27 +267,39 @@ class Scan:
         return library is not None and library.from_group(pom.group(1))
 
     def _name(self, file: _File, inside: List[str], name: str) -> None:
-        match = _NAMED.match(name[-_NAME_MAX:])
-        if match and match.group(1) in self.known:
-            self._tell(file, inside, match.group(1), match.group(2))
+        named = self._named(name)
+        if named:
+            self._tell(file, inside, *named)
 
-    def _stated(self, file: _File, inside: List[str], artifact: str, text: str) -> None:
+    def _named(self, name: str) -> Optional[Tuple[str, str]]:
+        """Return the library and version that an archive's name states."""
+        match = _NAMED.match(name) if len(name) <= _NAME_MAX and name.startswith(self.beginnings) else None
+        return (match.group(1), match.group(2)) if match and match.group(1) in self.known else None
+
+    def _stated(self, file: _File, inside: List[str], pom: Any, text: str, named: Any = None) -> bool:
+        """Take the version that Maven's properties state into account; return whether they state one."""
         match = re.search(r"^version\s*[=:]\s*(\S+)", text, re.MULTILINE)
-        if match:
+        if not match:
+            return False
+        if named and named[0] == pom.group(2):
             # What the build stated is surer than a name: it replaces, also by "not vulnerable".
-            self.found.pop((file.path, tuple(inside), artifact), None)
-            self._tell(file, inside, artifact, match.group(1))
+            self.found.pop((file.path, tuple(inside)) + named, None)
+        self._tell(file, inside, pom.group(2), match.group(1), pom.group(1))
+        return True
 
-    def _tell(self, file: _File, inside: List[str], artifact: str, version: Optional[str]) -> None:
+    def _tell(
+        self, file: _File, inside: List[str], artifact: str, version: Optional[str], group: Optional[str] = None
+    ) -> None:
         cves = self.known[artifact].cves(version)
         if not cves:
             return
         if len(self.found) >= self.limits.rows:
             raise _TooMuchError("more than {} findings".format(self.limits.rows))
-        self.found[file.path, tuple(inside), artifact] = {
+        self.found[file.path, tuple(inside), artifact, version or ""] = {
             "path": file.path,
             "inside": list(inside),
             "library": artifact,
+            "group": group or self.known[artifact].group,
             "version": version,
             "cves": cves,
         }

@@ -16,7 +16,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.software.archive
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
 from ansible_collections.hospital.patching.plugins.module_utils.software.vulnerable_libraries import libraries
 
-ROOTS = ("/opt", "/srv", "/usr/local", "/usr/share", "/var/lib", "/var/www", "/home/*", "/root")
+#: Those that a host does not have are no gap; a missing one that a site named is.
+ROOTS = ("/opt", "/srv", "/usr/lib*", "/usr/local", "/usr/share", "/var/lib", "/var/www", "/home/*", "/root")
 
 
 def collect(
@@ -28,10 +29,11 @@ def collect(
 ) -> Dict[str, Any]:
     """Return ``{found, not_read, archives}``.
 
-    ``found`` is ``[{path, inside, library, version, cves}]``: ``inside`` names the
-    archives from the outermost to the one that is the library; ``version`` is
-    None for a copy that does not state it, whose CVEs are then all of the
-    library's. ``not_read`` is ``[{path, inside, reason}]``, ``archives`` how many were opened.
+    ``found`` is ``[{path, inside, library, group, version, cves}]``: ``inside`` names the
+    archives from the outermost to the one that is the library; ``group`` is Maven's,
+    None where neither the copy nor the table states one; ``version`` is None for a copy
+    that does not state it, whose CVEs are then all of the library's. ``not_read`` is
+    ``[{path, inside, reason}]``, also of directories; ``archives`` how many were opened.
 
     Raises:
         PatchingError: an entry of ``more`` has not the table's shape.
@@ -39,7 +41,7 @@ def collect(
     temporary = below(host.root, "var/tmp")  # a disk, where /tmp may be memory
     spool = temporary if os.access(temporary, os.W_OK) else None
     scan = Scan(host.clock, libraries(more), limits, host.clock.monotonic() + limit_s, spool)
-    walk = tree_walk.TreeWalk(host, tree_walk.Limits(16, 500000, limit_s, 500000))
+    walk = tree_walk.TreeWalk(host, tree_walk.Limits(64, 500000, limit_s, 500000), thorough=True)
     for directory in walk.walk(roots, lambda name: name.lower().endswith(ARCHIVES) or name == "pom.properties"):
         for name in directory.files:
             path = os.path.join(directory.path, name)
@@ -48,6 +50,7 @@ def collect(
                     scan.properties(path, head(host.root, path))
             else:
                 scan.look_at(path, below(host.root, path))
+    absent = ["{} is no directory".format(root) for root in walk.absent if root not in ROOTS]
     rows = [row for _key, row in sorted(scan.found.items())]
-    left_out = [{"path": problem, "inside": [], "reason": "not looked at"} for problem in walk.problems]
+    left_out = [{"path": problem, "inside": [], "reason": "not looked at"} for problem in absent + walk.problems]
     return {"found": rows, "not_read": scan.not_read + left_out, "archives": scan.archives}

@@ -73,7 +73,8 @@ RULES: Tuple[Rule, ...] = (
     ),
 )  # fmt: skip
 
-#: A class by which a copy is known that lost its name and its Maven properties: its version cannot be told.
+#: A class by which a copy is known that lost its name and its Maven properties: its version cannot be told. It may
+#: lie below another directory (``WEB-INF/classes``).
 MARKERS = {"org/apache/logging/log4j/core/lookup/JndiLookup.class": "log4j-core"}
 
 
@@ -82,6 +83,11 @@ class Library:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
+
+    @property
+    def group(self) -> Optional[str]:
+        """Maven's group id, None where no rule states one."""
+        return next((rule.group for rule in self.rules if rule.group), None)
 
     def from_group(self, group: str) -> bool:
         """Return whether Maven's ``group`` is this library's; rows without a group take any."""
@@ -96,6 +102,14 @@ def _within(version: str, affected: Ranges) -> bool:
     return any(
         compare(version, first) >= 0 and (fixed is None or compare(version, fixed) < 0) for first, fixed in affected
     )
+
+
+def marked(name: str) -> Optional[str]:
+    """Return the artifact that an archive's entry of this name gives away."""
+    for marker, artifact in MARKERS.items():
+        if name.endswith(marker) and name[: -len(marker)][-1:] in ("", "/"):
+            return artifact
+    return None
 
 
 def libraries(more: Sequence[Dict[str, Any]] = ()) -> Dict[str, Library]:

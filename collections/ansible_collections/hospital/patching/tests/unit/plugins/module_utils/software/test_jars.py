@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
-from ansible_collections.hospital.patching.plugins.module_utils.software import jars
+from ansible_collections.hospital.patching.plugins.module_utils.software import archive_scan, jars
 from ansible_collections.hospital.patching.plugins.module_utils.software.archive_scan import LIMITS, MIB
 
 LOG4J = "org.apache.logging.log4j"
@@ -61,6 +61,7 @@ def test_log4j_two_archives_deep(host):
             "path": path,
             "inside": ["portal.war", "BOOT-INF/lib/log4j-core-2.14.1.jar"],
             "library": "log4j-core",
+            "group": "org.apache.logging.log4j",
             "version": "2.14.1",
             "cves": ["CVE-2021-44228", "CVE-2021-44832", "CVE-2021-45046", "CVE-2021-45105"],
         }
@@ -152,10 +153,84 @@ def test_another_artifact_of_the_same_name_is_not_it(host):
     assert [row["path"] for row in scan(host)["found"]] == ["/opt/b.jar"]
 
 
+def test_every_vulnerable_statement_is_kept(host):
+    old, new = pom(LOG4J, "log4j-core", "2.14.1"), pom(LOG4J, "log4j-core", "2.17.1")
+    below = {"WEB-INF/classes/" + name: data for name, data in new.items()}
+    other = {"BOOT-INF/" + name: data for name, data in pom(LOG4J, "log4j-core", "2.3").items()}
+    put(host, "a.jar", archive(dict(old, **below)))
+    put(host, "b.jar", archive(dict(new, **{"x/" + name: data for name, data in old.items()})))
+    put(host, "log4j-core-2.12.0.jar", archive(dict(old, **other)))
+    assert [(row["path"], row["version"]) for row in scan(host)["found"]] == [
+        ("/opt/a.jar", "2.14.1"),
+        ("/opt/b.jar", "2.14.1"),
+        ("/opt/log4j-core-2.12.0.jar", "2.14.1"),
+        ("/opt/log4j-core-2.12.0.jar", "2.3"),
+    ]
+
+
+@pytest.mark.parametrize("name", [MARKER, "WEB-INF/classes/" + MARKER])
+def test_a_marker_below_another_directory(host, name):
+    put(host, "viewer.war", archive({name: b"x", "not" + MARKER: b"x"}))
+    (row,) = scan(host)["found"]
+    assert (row["library"], row["group"], row["version"]) == ("log4j-core", LOG4J, None)
+    put(host, "viewer.war", archive({"not" + MARKER: b"x"}))
+    assert scan(host)["found"] == []
+
+
+def test_properties_without_a_version(host):
+    ((name, _data),) = pom(LOG4J, "log4j-core", "").items()
+    put(host, "a.jar", archive({name: b"#\n"}))
+    put(host, "app/" + name, b"#\n")
+    put(host, "log4j-core-2.17.1.jar", archive({name: b"#\n"}))
+    assert [(row["path"], row["version"]) for row in scan(host)["found"]] == [
+        ("/opt/a.jar", None),
+        ("/opt/app/" + name, None),
+    ]
+
+
+def test_properties_that_cannot_be_read_are_told(host, monkeypatch):
+    ((name, data),) = pom(LOG4J, "log4j-core", "2.14.1").items()
+    put(host, "app/" + name, data)
+    monkeypatch.setattr(jars, "head", lambda _root, _path: None)
+    assert [row["reason"] for row in scan(host)["not_read"]] == ["not readable"]
+
+
+def test_too_many_unpacked_findings_are_told(host):
+    for number in range(3):
+        for name, data in pom(LOG4J, "log4j-core", "2.14.1").items():
+            put(host, "app{}/".format(number) + name, data)
+    result = scan(host, limits=LIMITS._replace(rows=1))
+    assert len(result["found"]) == 1
+    assert [row["reason"] for row in result["not_read"]] == ["more than 1 findings"] * 2
+
+
+def test_what_was_not_looked_at_is_told(host):
+    os.makedirs(os.path.join(host.root, "proc/self"))
+    with open(os.path.join(host.root, "proc/self/mountinfo"), "w") as handle:
+        handle.write("1 0 0:1 / /opt/nfs rw - nfs4 files:/ rw\n2 0 0:1 / /home rw - autofs auto.home rw\n")
+    put(host, "nfs/log4j-core-2.14.1.jar", archive({"x": b"x"}))
+    put(host, ".m2/cache/node_modules/log4j-core-2.14.1.jar", archive({"x": b"x"}))
+    put(host, "data/overlay2/l/a.jar", archive({"x": b"x"}))
+    os.makedirs(os.path.join(host.root, "usr/lib64"))
+    put(host, "../usr/lib64/app/xstream-1.4.17.jar", archive({"x": b"x"}))
+    result = jars.collect(host)
+    assert [row["path"] for row in result["found"]] == [
+        "/opt/.m2/cache/node_modules/log4j-core-2.14.1.jar",
+        "/usr/lib64/app/xstream-1.4.17.jar",
+    ]
+    told = [row["path"] for row in result["not_read"]]
+    assert told == ["/opt/data/overlay2 is a store of containers", "/home is on autofs", "/opt/nfs is on nfs4"]
+    result = jars.collect(host, roots=("/opt/absent", "/opt/nfs", "/var/www"))
+    told = [row["path"] for row in result["not_read"]]
+    assert told == ["/opt/absent is no directory", "/opt/nfs is on nfs4"]
+
+
 def test_own_rules(host):
     put(host, "dicom-router-4.2.jar", archive({"x": b"x"}))
     row = {"artifact": "dicom-router", "cve": "CVE-2030-1", "affected": [["4.0", "4.3"]]}
-    assert [found["cves"] for found in scan(host, more=[row])["found"]] == [["CVE-2030-1"]]
+    assert [(found["cves"], found["group"]) for found in scan(host, more=[row])["found"]] == [(["CVE-2030-1"], None)]
+    row["group"] = "example.hospital"
+    assert [found["group"] for found in scan(host, more=[row])["found"]] == ["example.hospital"]
 
 
 @pytest.mark.parametrize(
@@ -273,6 +348,38 @@ def test_the_time_is_limited(host, sleepless_clock):
     result = jars.collect(host._replace(clock=Slow()), roots=("/opt",), limit_s=10)
     assert result["archives"] > 0
     assert "time is over" in result["not_read"][-1]["reason"]
+
+
+@pytest.mark.parametrize("suffix", [".jar", ".txt"])
+def test_the_time_is_asked_for_each_member(host, sleepless_clock, suffix):
+    class Slow:
+        asked = 0
+
+        def monotonic(self):
+            self.asked += 1
+            sleepless_clock.sleep(0.01)
+            return sleepless_clock.monotonic()
+
+    put(host, "a.war", archive(dict.fromkeys(["{}{}".format(number, suffix) for number in range(3000)], b"")))
+    clock = Slow()
+    result = jars.collect(host._replace(clock=clock), roots=("/opt",), limit_s=10)
+    assert result["not_read"][-1]["path"] == "/opt/a.war"
+    assert result["not_read"][-1]["reason"] == "the scan's time is over"
+    assert clock.asked < 1100
+
+
+def test_a_name_longer_than_any_library_is_not_matched(host, monkeypatch):
+    matched = []
+
+    class Counting:
+        def match(self, name):
+            matched.append(name)
+
+    monkeypatch.setattr(archive_scan, "_NAMED", Counting())
+    long = "log4j-1" + "-1" * 61 + ".jar"
+    put(host, "a.war", archive({long: b"", "other-1.jar": b"", "log4j-1.2.jar": b""}))
+    scan(host)
+    assert set(matched) == {"log4j-1.2.jar"}
 
 
 def test_an_index_that_promises_more_than_there_is(host):
