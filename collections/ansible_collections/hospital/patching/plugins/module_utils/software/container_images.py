@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.daemons import runs
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 from ansible_collections.hospital.patching.plugins.module_utils.software.unix_http import get_json, is_socket
@@ -98,6 +99,13 @@ def _docker(host: Host) -> List[Dict[str, Any]]:
     # podman-docker puts a link to podman's socket here.
     if not is_socket(path) or "podman" in os.path.realpath(path):
         return []
+    if not runs(host.root, "dockerd", "dockerd-current"):
+        raise PatchingError(
+            "images of docker",
+            "its socket, but no process dockerd",
+            "dockerd running",
+            "start it (systemctl start docker.service), then run again, or remove it",
+        )
     return parse_docker(get_json(path, "/images/json", TIMEOUT_S))
 
 

@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.software.daemons import runs
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 from ansible_collections.hospital.patching.plugins.module_utils.software.unix_http import get_json, is_socket
 
@@ -18,18 +19,21 @@ def collect(host: Host) -> List[Dict[str, Any]]:
     """Return ``[{name, version, revision, channel, publisher}]`` sorted by name; ``[]`` without snaps.
 
     Raises:
-        PatchingError: there are snaps, but snapd does not answer.
+        PatchingError: there are snaps, but snapd does not run or does not answer. It is not started.
     """
-    path = below(host.root, SOCKET)
-    if not is_socket(path):
-        if _directories(host.root):
-            raise PatchingError(
-                "snaps",
-                "snap directories, but no socket {}".format(path),
-                "snapd running",
-                "start it (systemctl start snapd.socket), then run again",
-            )
+    if not _directories(host.root):
         return []
+    path = below(host.root, SOCKET)
+    missing = "no socket {}".format(path) if not is_socket(path) else ""
+    if not missing and not runs(host.root, "snapd"):
+        missing = "no process snapd"
+    if missing:
+        raise PatchingError(
+            "snaps",
+            "snap directories, but {}".format(missing),
+            "snapd running",
+            "start it (systemctl start snapd.service), then run again",
+        )
     return parse_snaps(get_json(path, "/v2/snaps"))
 
 

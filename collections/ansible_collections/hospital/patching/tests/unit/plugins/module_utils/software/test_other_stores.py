@@ -17,7 +17,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
-from ansible_collections.hospital.patching.plugins.module_utils.software import container_images, flatpaks, snaps
+from ansible_collections.hospital.patching.plugins.module_utils.software import (
+    container_images,
+    daemons,
+    flatpaks,
+    snaps,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import PartialError
 from ansible_collections.hospital.patching.plugins.module_utils.software.unix_http import get_json
 
@@ -106,6 +111,55 @@ def install(host, *commands):
         os.chmod(os.path.join(directory, command), 0o755)
 
 
+def process(host, name, pid="7", namespace="pid:[1]"):
+    """Let ``name`` run on the host."""
+    for number, command in (("self", "python3"), ("1", "systemd"), (pid, name)):
+        directory = os.path.join(host.root, "proc", number)
+        os.makedirs(directory + "/ns", exist_ok=True)
+        with open(directory + "/comm", "w") as handle:
+            handle.write(command + "\n")
+        if not os.path.islink(directory + "/ns/pid"):
+            os.symlink(namespace if number == pid else "pid:[1]", directory + "/ns/pid")
+
+
+@pytest.fixture
+def of_root(monkeypatch):
+    """Let every process be root's, whoever runs the tests."""
+    real = os.stat
+
+    def stat(path, *others, **more):
+        seen = real(path, *others, **more)
+        if isinstance(path, str) and "/proc/" in path:
+            return os.stat_result(list(seen)[:4] + [stat.owner] + list(seen)[5:])
+        return seen
+
+    stat.owner = 0
+    monkeypatch.setattr(daemons.os, "stat", stat)
+    return stat
+
+
+@pytest.fixture
+def unconnected(monkeypatch):
+    """Fail at every connection."""
+
+    def connect(*_args, **_others):
+        raise AssertionError("connected")
+
+    monkeypatch.setattr(snaps, "get_json", connect)
+    monkeypatch.setattr(container_images, "get_json", connect)
+
+
+def listen(host, path, monkeypatch):
+    """Return a listening socket, as systemd holds it for a daemon that does not run."""
+    full = os.path.join(host.root, path)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    monkeypatch.chdir(os.path.dirname(full))
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(os.path.basename(full))
+    listener.listen(1)
+    return listener
+
+
 @pytest.fixture
 def daemon(tmp_path, monkeypatch):
     """Return a function that answers one request on a UNIX socket with ``body``."""
@@ -138,7 +192,9 @@ def daemon(tmp_path, monkeypatch):
         thread.join(10)
 
 
-def test_snaps_from_the_daemon(host, daemon):
+def test_snaps_from_the_daemon(host, daemon, of_root):
+    os.makedirs(os.path.join(host.root, "snap/core22"))
+    process(host, "snapd")
     requests = daemon(os.path.join(host.root, "run/snapd.socket"), json.dumps(SNAPD).encode())
     assert snaps.collect(host) == [
         {"name": "a-local-one", "version": "1.0", "revision": "x1", "channel": None, "publisher": None},
@@ -163,6 +219,29 @@ def test_snaps_without_their_daemon_are_told(host):
     os.makedirs(os.path.join(host.root, "snap/core22"))
     with pytest.raises(PatchingError, match="no socket"):
         snaps.collect(host)
+
+
+def test_a_daemon_that_does_not_run_is_not_started(host, monkeypatch, unconnected, of_root):
+    with listen(host, "run/snapd.socket", monkeypatch), listen(host, "run/docker.sock", monkeypatch):
+        assert snaps.collect(host) == []
+        os.makedirs(os.path.join(host.root, "snap/core22"))
+        process(host, "snapd-helper")
+        with pytest.raises(PatchingError, match="no process snapd"):
+            snaps.collect(host)
+        with pytest.raises(PartialError, match="no process dockerd"):
+            container_images.collect(host)
+
+
+def test_which_processes_are_the_daemon(host, of_root):
+    assert not daemons.runs(host.root, "dockerd")
+    process(host, "dockerd", "7")
+    assert daemons.runs(host.root, "snapd", "dockerd")
+    of_root.owner = 1000
+    assert not daemons.runs(host.root, "dockerd"), "anybody may call a program so"
+    of_root.owner = 0
+    process(host, "other", "7")
+    process(host, "dockerd", "8", "pid:[2]")
+    assert not daemons.runs(host.root, "dockerd"), "it is a container's"
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"result": None}, {"result": ["core22"]}])
@@ -250,7 +329,8 @@ def test_images_of_podman_each_once(host):
     ]
 
 
-def test_images_of_docker(host, daemon):
+def test_images_of_docker(host, daemon, of_root):
+    process(host, "dockerd")
     requests = daemon(os.path.join(host.root, "run/docker.sock"), json.dumps(DOCKER).encode())
     unnamed, nginx = container_images.collect(host)
     assert nginx == {
@@ -281,7 +361,8 @@ def test_images_of_a_cri(host, daemon):
 @pytest.mark.parametrize(
     "text", ["", "{", "{}", '["x"]', PatchingError("podman", "no end after 20 s", "an end", "look")]
 )
-def test_an_engine_that_fails_leaves_the_others(host, daemon, text):
+def test_an_engine_that_fails_leaves_the_others(host, daemon, of_root, text):
+    process(host, "dockerd")
     daemon(os.path.join(host.root, "run/docker.sock"), json.dumps(DOCKER).encode())
     install(host, "podman")
     host = host._replace(runner=Answers(podman=text))
