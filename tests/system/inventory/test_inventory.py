@@ -229,7 +229,7 @@ def test_a_log4j_within_an_archive_within_an_archive_is_found(assessed):
     ("host", "purl"),
     [
         ("portal1", "pkg:deb/debian/ehr-portal@1.0.0"),
-        ("ws1", "log4j-core@2.14.1"),
+        ("ws1", "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1"),
         ("rpm1", "hospital-viewer@1.0-1"),
         ("zypp1", "hospital-viewer@1.0-1"),
     ],

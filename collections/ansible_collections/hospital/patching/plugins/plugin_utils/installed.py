@@ -170,7 +170,9 @@ def _jar(entry: Mapping[str, Any]) -> Item:
     path = "!/".join(part for part in map(text, way) if part)
     cves = entry.get("cves")
     known = tuple(sorted({str(cve) for cve in cves})) if isinstance(cves, list) else ()
-    return Item("jar", text(entry.get("library")) or "", text(entry.get("version")), path=path or None, cves=known)
+    group, library = text(entry.get("group")), text(entry.get("library")) or ""
+    name = f"{group}:{library}" if group else library
+    return Item("jar", name, text(entry.get("version")), path=path or None, cves=known)
 
 
 def _name(entry: Mapping[str, Any]) -> str:

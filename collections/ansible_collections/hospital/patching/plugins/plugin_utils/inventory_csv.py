@@ -30,6 +30,7 @@ SOFTWARE_COLUMNS = (
     "eol",
     "eol_state",
     "advice",
+    "cves",
     "path",
 )
 PENDING_COLUMNS = (

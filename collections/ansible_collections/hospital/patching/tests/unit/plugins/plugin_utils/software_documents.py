@@ -98,7 +98,8 @@ EVERYTHING = software(
         {
             "path": "/opt/app.war",
             "inside": ["WEB-INF/lib/a.jar", "log4j-core.jar"],
-            "library": "org.apache.logging.log4j:log4j-core",
+            "library": "log4j-core",
+            "group": "org.apache.logging.log4j",
             "version": "2.14.1",
             "cves": ["CVE-2021-44228", "CVE-2021-45046"],
         }

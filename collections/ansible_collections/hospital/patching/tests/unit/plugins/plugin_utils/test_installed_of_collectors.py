@@ -81,7 +81,7 @@ def test_what_lies_in_files(host):
     told, (home,) = read("java_homes", java_homes.collect(host))
     assert (told, home.path, home.vendor) == ([("java", "java", "1.8.0_392")], "/opt/pacs/jre", None)
     told, (jar,) = read("vulnerable_jars", jars.collect(host, roots=("/opt",))["found"])
-    assert told == [("jar", "log4j-core", "2.14.1")]
+    assert told == [("jar", "org.apache.logging.log4j:log4j-core", "2.14.1")]
     assert (jar.path, "CVE-2021-44228" in jar.cves) == ("/opt/app/log4j-core-2.14.1.jar", True)
 
 
