@@ -5,16 +5,34 @@ import os
 import re
 import signal
 import subprocess
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
 Result = NamedTuple("Result", [("args", List[str]), ("rc", int), ("stdout", str), ("stderr", str)])
 
 
-def without_logins(text: str) -> str:
-    """Return ``text`` with the login of every URL in it replaced, so that none reaches a log or report."""
-    return re.sub(r"//[^/@\s]+@", "//***@", text)
+#: A login ends at the last ``@`` before the path. A password may hold ``@`` and, against RFC 3986, ``/``: after a
+#: colon it ends at the last ``@`` of the word. Without one, what follows the slash is a path (``/results/@group/``).
+_LOGIN = re.compile(r"//(?:[^/\s:]*:(?:(?!://)\S)*|[^/\s]*)@")
+_QUERY = re.compile(r"""([a-z][a-z0-9+.-]*:/[^\s?]*\?)([^\s"'<>)]+)""", re.IGNORECASE)
+
+
+def without_logins(text: str, shown: str = "***@") -> str:
+    """Return ``text`` with the secrets of every URL in it replaced, so that none reaches a log or report.
+
+    ``shown`` stands for a login, ``***`` for each value in a query, and for a query that names no value.
+    """
+    return _QUERY.sub(_without_values, _LOGIN.sub("//" + shown, text))
+
+
+def _without_values(match: "re.Match[str]") -> str:
+    parts = [name + equals + "***" if equals else "***" for name, equals, _value in _parts(match.group(2))]
+    return match.group(1) + "&".join(parts)
+
+
+def _parts(query: str) -> List[Tuple[str, str, str]]:
+    return [part.partition("=") for part in query.split("&")]
 
 
 class Runner:
@@ -65,9 +83,10 @@ class Runner:
             )
         result = Result(args, process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
         if check and result.rc != 0:
+            said = without_logins((result.stderr or result.stdout).strip()[-10000:])  # masked whole, then cut
             raise PatchingError(
                 " ".join(args[:3]),
-                "exit {}: {}".format(result.rc, without_logins((result.stderr or result.stdout).strip()[-600:])),
+                "exit {}: {}".format(result.rc, said[-600:]),
                 "exit 0",
                 "correct what the command names, then run again",
             )

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Optional, Type
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 
 PREFIX = "hospital-patching-apt-"
 #: A private directory older than this was left by a call that was killed.
@@ -36,7 +37,6 @@ STRICT = [
     "APT::Update::Pre-Invoke=",
 ]
 _URL = re.compile(r"https?://\S+|file:\S+|copy:\S+|cdrom:\S+|mirror\+?\S*:\S+")
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
 def words(settings: List[str]) -> List[str]:
@@ -114,7 +114,7 @@ class AptMetadata:
             entry = found.setdefault(
                 where,
                 {
-                    "uri": _CREDENTIALS.sub("//", where[0]),
+                    "uri": without_logins(where[0], ""),
                     "suite": target.get("Suite") or where[1],
                     "origin": target.get("Origin") or None,
                     "label": target.get("Label") or None,
@@ -191,7 +191,7 @@ def refresh_problems(exit_status: int, text: str) -> List[str]:
     apt releases before 2.1.9 know no error mode and exit 0 when an index could
     not be fetched, so their warnings count as well.
     """
-    lines = [_CREDENTIALS.sub("//", line.strip()) for line in text.splitlines()]
+    lines = [without_logins(line.strip(), "") for line in text.splitlines()]
     errors = [line[2:].strip() for line in lines if line.startswith("E:")]
     failed = [
         line[2:].strip()

@@ -89,13 +89,13 @@ class Look:
         """Return the sections of an ini file; none where it is missing.
 
         Raises:
-            ValueError: it is no ini file.
+            ValueError: it is no ini file; the line is named and not quoted, because it may be a secret.
         """
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
         try:
             parser.read_string(self.text(name) or "")
         except configparser.Error as error:
-            raise ValueError("/{}: {}".format(name, " ".join(str(error).split())))
+            raise ValueError("/{}: line {} is neither a section nor a setting".format(name, _line(error)))
         return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}
 
     def unit(self, name: str) -> Dict[str, str]:
@@ -130,6 +130,12 @@ class Look:
     def apt_value(self, name: str) -> str:
         """Return the value of one of apt's settings, whose names know no case; empty if it is not set."""
         return next((value for key, value in reversed(self.apt()) if key.lower() == name.lower()), "")
+
+
+def _line(error: configparser.Error) -> str:
+    """Return the number of the first line that the parser could not read."""
+    lines = [number for number, _text in getattr(error, "errors", [])] or [getattr(error, "lineno", "?")]
+    return str(lines[0])
 
 
 def find(look: Look, kind: str, programs: Sequence[Program]) -> List[Entry]:

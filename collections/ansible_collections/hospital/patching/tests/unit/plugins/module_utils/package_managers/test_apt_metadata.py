@@ -79,7 +79,7 @@ def test_a_failure_without_words_is_still_one():
 
 
 def test_passwords_in_addresses_are_not_shown():
-    (line,) = refresh_problems(100, "E: Failed to fetch https://user:secret@mirror/dists/x  401\n")
+    (line,) = refresh_problems(100, "E: Failed to fetch https://user:secr/et@secret@mirror/dists/x?secret  401\n")
     assert "secret" not in line
 
 

@@ -3,7 +3,11 @@
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils.software.constraints import dnf_automatic, dnf_excludes
+from ansible_collections.hospital.patching.plugins.module_utils.software.constraints import (
+    dnf_automatic,
+    dnf_excludes,
+    proxies,
+)
 
 RUNS = ("active", "enabled")
 AUTOMATIC = "[commands]\nupgrade_type = security\napply_updates = {}\nreboot = {}\n[emitters]\nemit_via = stdio\n"
@@ -50,6 +54,16 @@ def test_excludes_of_dnf(world):
         ("site", "includepkgs = ehr* in [site] of /etc/yum.repos.d/site.repo"),
         ("other", "exclude = b in [other] of /etc/yum.repos.d/site.repo"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("\npassword=hunter2\n", 2), ("[a]\nb=1\n hunter2\n=hunter2\n[hunter2\n", 4)]
+)
+def test_a_damaged_file_is_named_and_not_quoted(world, text, line):
+    world.write("etc/yum.repos.d/a.repo", text)
+    expected = ["/etc/yum.repos.d/a.repo: line {} is neither a section nor a setting".format(line)]
+    assert [item["detail"] for item in dnf_excludes.excludes(world.look())] == expected
+    assert [item["detail"] for item in proxies.collect(world.look())] == expected
 
 
 def test_one_damaged_file_leaves_the_others(world, effects):
