@@ -30,13 +30,19 @@ _PARAGRAPH_BYTES = 16 << 20
 #: Debian's largest list has 50 MB; what unpacks to more than this was made to harm.
 _LIST_BYTES = 1 << 30
 #: The standard library has no lz4 and no zstd. ``apt-helper cat-file`` is how apt lets other programs read its
-#: lists (apt's "acquire-additional-files" manual). awk leaves the paragraphs of the packages in $NAMES for Python,
-#: a fiftieth of the text; its memory is bounded, because a paragraph may have been made to harm.
+#: lists (apt's "acquire-additional-files" manual). awk leaves the paragraphs of the packages for Python, a fiftieth
+#: of the text; its memory is bounded, because a paragraph may have been made to harm. The names come by standard
+#: input, which awk reads as descriptor 3: no variable of the environment may be longer than 128 KiB (execve(2)).
 _CAT_FILE = r"""
-{ /usr/lib/apt/apt-helper cat-file "$1" || printf '\n\nUnreadable: yes\n'; } | {
+exec 3<&0
+{ /usr/lib/apt/apt-helper cat-file "$1" 3<&- </dev/null || printf '\n\nUnreadable: yes\n'; } | {
   ulimit -v 1048576
   LC_ALL=C exec awk '
-    BEGIN { RS = ""; FS = "\n"; ORS = "\n\n"; n = split(ENVIRON["NAMES"], names); while (n) wanted[names[n--]] }
+    BEGIN {
+      while ((status = (getline name < "/dev/fd/3")) > 0) wanted[name]
+      if (status < 0) exit 2
+      RS = ""; FS = "\n"; ORS = "\n\n"
+    }
     /^Package: / { if (substr($0, 10, index($0, "\n") - 10) in wanted) print; next }
     { for (i = 1; i <= NF; i++) if ($i ~ /^Package: /) { if (substr($i, 10) in wanted) print; next } }
     /^Unreadable: yes/'
@@ -108,8 +114,8 @@ def _offered(host: Host, path: str, names: Set[bytes]) -> Iterator[Key]:
     match = _LIST.search(path)
     ending = match.group(1) if match else None
     if ending not in _OPENERS:
-        wanted = {"NAMES": b"\n".join(sorted(names)).decode("utf-8", "replace")}
-        result = host.runner.run(["sh", "-c", _CAT_FILE, "sh", path], timeout_s=60, env=wanted, check=False)
+        wanted = b"".join(name + b"\n" for name in sorted(names)).decode("utf-8", "replace")
+        result = host.runner.run(["sh", "-c", _CAT_FILE, "sh", path], timeout_s=60, text_in=wanted, check=False)
         text = result.stdout
         if result.rc != 0 or "Unreadable: yes" in text[-200:]:
             raise ValueError("apt-helper cannot read it")

@@ -108,9 +108,9 @@ class Helper:
         self.text = text
         self.rc = rc
 
-    def run(self, args, timeout_s, env, check):
+    def run(self, args, timeout_s, text_in, check):
         assert args[:2] == ["sh", "-c"]
-        assert "openssl" in env["NAMES"].split("\n")
+        assert "openssl" in text_in.split("\n")
         assert args[-1].endswith(".lz4")
         return Result(args, self.rc, self.text, "")
 
@@ -136,11 +136,21 @@ def test_the_real_apt_helper(lists):
     assert len(ask(lists, runner=Runner())[1]) == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/usr/lib/apt/apt-helper"), reason="this machine has no apt-helper")
+def test_the_real_apt_helper_and_more_names_than_the_environment_holds(lists):
+    keys = [("package-with-a-long-name-{}".format(number), "amd64", "1") for number in range(20000)]
+    text = "".join("Package: {}\nVersion: {}\nArchitecture: {}\n\n".format(key[0], key[2], key[1]) for key in keys)
+    (lists / (MAIN + ".lz4")).write_bytes(_lz4_frame((text + OTHER + "\n" + OPENSSL).encode()))
+    found, problems = ask(lists, KEY, *keys, runner=Runner())
+    assert (sorted(found), problems) == (sorted([KEY, *keys]), [])
+
+
 def _lz4_frame(data):
-    """Return a frame with one block stored as it is (LZ4 Frame Format 1.6.4): the standard library cannot pack it."""
+    """Return a frame of blocks stored as they are (LZ4 Frame Format 1.6.4): the standard library cannot pack it."""
     header_and_check = b"\x60\x40\x82"
-    stored = (len(data) | 0x80000000).to_bytes(4, "little")
-    return b"\x04\x22\x4d\x18" + header_and_check + stored + data + bytes(4)
+    parts = [data[start : start + 65536] for start in range(0, len(data), 65536)]
+    blocks = b"".join((len(part) | 0x80000000).to_bytes(4, "little") + part for part in parts)
+    return b"\x04\x22\x4d\x18" + header_and_check + blocks + bytes(4)
 
 
 @pytest.mark.parametrize(
