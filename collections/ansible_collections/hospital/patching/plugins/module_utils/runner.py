@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Running commands with a C locale, a time limit and no terminal."""
 
+import contextlib
 import os
 import re
 import signal
@@ -11,6 +12,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 
 Result = NamedTuple("Result", [("args", List[str]), ("rc", int), ("stdout", str), ("stderr", str)])
 
+
+#: For how long a command may clean up after its time limit: rpm, if it is killed, leaves locks in its database.
+GRACE_S = 10
 
 #: A login ends at the last ``@`` before the path. A password may hold ``@`` and, against RFC 3986, ``/``: after a
 #: colon it ends at the last ``@`` of the word. Without one, what follows the slash is a path (``/results/@group/``).
@@ -35,6 +39,16 @@ def _parts(query: str) -> List[Tuple[str, str, str]]:
     return [part.partition("=") for part in query.split("&")]
 
 
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process group to end, and kill what of it is left."""
+    os.killpg(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=GRACE_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
 class Runner:
     """Runs commands; tests replace it by a double that answers from recordings."""
 
@@ -50,7 +64,8 @@ class Runner:
         """Run ``args`` without a shell and return its result.
 
         Output is decoded as UTF-8 with replacement, so a broken encoding never
-        raises. The whole process group is killed when ``timeout_s`` has passed.
+        raises. When ``timeout_s`` has passed, the whole process group is asked to end,
+        and killed :data:`GRACE_S` later.
 
         Raises:
             PatchingError: the command is missing, timed out, or (with ``check``)
@@ -73,8 +88,7 @@ class Runner:
         try:
             out, err = process.communicate(None if text_in is None else text_in.encode("utf-8"), timeout_s)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            _end(process)
             raise PatchingError(
                 " ".join(args[:3]),
                 "no end after {} s".format(timeout_s),

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What commands say, without the secrets in it."""
 
+import time
+
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils import runner
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner, without_logins
 
@@ -39,3 +42,41 @@ def test_what_a_command_prints_is_masked_before_it_is_cut():
     with pytest.raises(PatchingError, match="exit 3: ") as caught:
         Runner().run(["sh", "-c", "cat >&2; exit 3"], text_in=text)
     assert "cret" not in str(caught.value)
+
+
+@pytest.fixture
+def out_of_time(tmp_path, monkeypatch):
+    """Run a script beyond its time limit; return the file that it may write, and how long it was waited for."""
+    monkeypatch.setattr(runner, "GRACE_S", 0.5)
+
+    def run(script):
+        said = tmp_path / "said"
+        said.write_text("")
+        began = time.monotonic()
+        with pytest.raises(PatchingError, match="no end after 0.5 s"):
+            Runner().run(["sh", "-c", script, "sh", str(said)], timeout_s=0.5)
+        return said, time.monotonic() - began
+
+    return run
+
+
+def test_a_command_beyond_its_limit_may_clean_up(out_of_time):
+    said, took = out_of_time("trap 'echo cleaned > \"$1\"; exit 1' TERM; sleep 30 & wait")
+    assert said.read_text() == "cleaned\n"
+    assert took < 10
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "trap '' TERM; (sleep 2; echo alive > \"$1\") & sleep 30",
+        # Only the child is left once it was asked.
+        "trap 'exit 1' TERM; (trap '' TERM; sleep 2; echo alive > \"$1\") & wait",
+        "trap 'exit 1' TERM; (trap '' TERM; sleep 2; echo alive > \"$1\") > /dev/null 2>&1 & wait",
+    ],
+)
+def test_what_does_not_end_is_killed_with_its_children(out_of_time, script):
+    said, took = out_of_time(script)
+    assert took < 1.9
+    time.sleep(2.2 - took)
+    assert said.read_text() == ""
