@@ -4,7 +4,8 @@
 import fnmatch
 import os
 import re
-from typing import Dict, Iterator, List, NamedTuple, Optional
+import warnings
+from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage
 
@@ -13,20 +14,29 @@ Lock = NamedTuple("Lock", [("by", str), ("whole", Optional["re.Pattern[str]"]), 
 
 VERSIONLOCK = "dnf versionlock"
 ZYPPER = "zypper lock"
+_UNREADABLE = "/etc/zypp/locks: the regular expression {} cannot be read ({}): what it locks is not marked as held"
+#: POSIX character classes (regex(7)), which Python does not know, as what stands for them within brackets.
+_CLASSES = {
+    "alnum": "a-zA-Z0-9",
+    "alpha": "a-zA-Z",
+    "blank": " \\t",
+    "digit": "0-9",
+    "lower": "a-z",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\s",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}
+_CLASS = re.compile(r"\[:([a-z]+):\]")
 #: ``dnf versionlock add`` always writes the epoch, which ends the name beyond doubt.
 _NAME_BEFORE_EPOCH = re.compile(r"(.+)-[0-9]+:")
 
 
-def read(root: str) -> List[Lock]:
-    """Return the locks of both tools; a file that is missing or unreadable has none."""
-    return [
-        lock
-        for lock in (
-            _versionlock(_text(root, "etc/dnf/plugins/versionlock.list")),
-            _zypper(_text(root, "etc/zypp/locks")),
-        )
-        if lock.whole or lock.name
-    ]
+def read(root: str) -> Tuple[List[Lock], List[str]]:
+    """Return the locks of both tools, and those that cannot be read; a missing or unreadable file has none."""
+    versions = _versionlock(_text(root, "etc/dnf/plugins/versionlock.list"))
+    locks, problems = _zypper(_text(root, "etc/zypp/locks"))
+    return [versions] * bool(versions.whole) + locks, problems
 
 
 def holder(locks: List[Lock], package: RpmPackage) -> Optional[str]:
@@ -61,13 +71,14 @@ def _versionlock(text: str) -> Lock:
     return Lock(VERSIONLOCK, _any(patterns), _any([name.group(1) for name in names if name]))
 
 
-def _zypper(text: str) -> Lock:
+def _zypper(text: str) -> Tuple[List[Lock], List[str]]:
     """Return the locks of packages by name in zypp's paragraphs (zypper(8), "Package Lock Management").
 
     A lock that names a repository or a version keeps only those away, and the
     installed package is free to change.
     """
-    exact: List[str] = []
+    locks: List[Lock] = []
+    problems: List[str] = []
     for paragraph in text.split("\n\n"):
         fields: Dict[str, List[str]] = {}
         for line in paragraph.split("\n"):
@@ -78,20 +89,27 @@ def _zypper(text: str) -> Lock:
             continue
         kind = fields.get("match_type", ["exact"])[0]
         for name in fields.get("solvable_name", []):
-            pattern = _zypper_pattern(kind, name)
-            exact.append(pattern if fields.get("case_sensitive") == ["on"] else "(?i:{})".format(pattern))
-    try:
-        return Lock(ZYPPER, None, re.compile("|".join(exact)) if exact else None)
-    except re.error:
-        return Lock(ZYPPER, None, None)
+            flags = 0 if fields.get("case_sensitive") == ["on"] else re.IGNORECASE
+            try:
+                locks.append(Lock(ZYPPER, None, _compiled(kind, name, flags)))
+            except (re.error, OverflowError) as error:
+                problems.append(_UNREADABLE.format(name, error))
+    return locks, problems
 
 
-def _zypper_pattern(kind: str, name: str) -> str:
+def _compiled(kind: str, name: str, flags: int) -> "re.Pattern[str]":
+    """Return what matches the names that a lock holds."""
     if kind == "glob":
-        return fnmatch.translate(name)
+        return re.compile(fnmatch.translate(name), flags)
     if kind == "regex":
-        return "(?:.*(?:{}))".format(name)
-    return (".*{}.*" if kind == "substring" else "{}\\Z").format(re.escape(name))
+        plain = _CLASS.sub(lambda found: _CLASSES.get(found.group(1), found.group(0)), name)
+        if _CLASS.search(plain):
+            raise re.error("an unknown class of characters")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(plain)  # by itself: `a)|(b` would be one within the parentheses
+            return re.compile(".*(?:{})".format(plain), flags)
+    return re.compile((".*{}.*" if kind == "substring" else "{}\\Z").format(re.escape(name)), flags)
 
 
 def _any(patterns: List[str]) -> Optional["re.Pattern[str]"]:

@@ -47,9 +47,9 @@ def entries(host: Host) -> Tuple[List[Dict[str, Any]], List[str]]:
     except PatchingError as error:
         problems.append(str(error))
         memory = _NOTHING
-    locks = rpm_locks.read(host.root)
+    locks, unreadable = rpm_locks.read(host.root)
     found = [_entry(package, memory, rpm_locks.holder(locks, package)) for package in packages]
-    return sorted(found, key=_order), problems
+    return sorted(found, key=_order), problems + unreadable
 
 
 def _entry(package: RpmPackage, memory: Memory, held_by: Optional[str]) -> Dict[str, Any]:

@@ -27,7 +27,7 @@ def write(tmp_path):
                 path = tmp_path / name
                 path.parent.mkdir(parents=True)
                 path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8"))
-        locks = rpm_locks.read(str(tmp_path))
+        locks, _problems = rpm_locks.read(str(tmp_path))
         return lambda package: rpm_locks.holder(locks, package)
 
     return files
@@ -77,6 +77,9 @@ def test_forms_of_a_versionlock(write, pattern, held):
         ("match_type: exact\nsolvable_name: view", False),
         ("match_type: substring\nsolvable_name: iew", True),
         ("match_type: regex\nsolvable_name: ^v.*r$", True),
+        ("match_type: regex\nsolvable_name: ^[[:alpha:]]+$", True),
+        ("match_type: regex\nsolvable_name: ^[^[:upper:][:digit:]]+$\ncase_sensitive: on", True),
+        ("match_type: regex\nsolvable_name: [[:digit:][:space:][:punct:]]", False),
         ("match_type: glob\nsolvable_name: VIEW*", True),
         ("match_type: glob\ncase_sensitive: on\nsolvable_name: VIEW*", False),
         ("match_type: exact\nsolvable_name: viewer\nrepo: other", False),
@@ -91,9 +94,22 @@ def test_kinds_of_a_zypper_lock(write, fields, held):
     assert (write(None, "\n" + text + "\n\n")(VIEWER) is not None) is held
 
 
+@pytest.mark.parametrize("pattern", ["(", "a)|(b", "*x", "[[:nothing:]]", "a{99999999999999}"])
+def test_a_lock_that_cannot_be_read_is_named_and_the_others_hold(tmp_path, pattern):
+    (tmp_path / "etc/zypp").mkdir(parents=True)
+    stanza = "\ntype: package\nmatch_type: regex\nsolvable_name: {}\n"
+    (tmp_path / "etc/zypp/locks").write_text(stanza.format(pattern) + stanza.format("^view"))
+    locks, problems = rpm_locks.read(str(tmp_path))
+    assert rpm_locks.holder(locks, VIEWER) == "zypper lock"
+    assert rpm_locks.holder(locks, KERNEL) is None
+    assert [problem.split(" cannot be read")[0] for problem in problems] == [
+        "/etc/zypp/locks: the regular expression " + pattern
+    ]
+
+
 def test_broken_encodings_and_missing_files(write):
     assert write(b"\xff\xfe\nviewer\n", b"\xff")(VIEWER) == "dnf versionlock"
 
 
 def test_nothing_is_locked_without_files(tmp_path):
-    assert rpm_locks.read(str(tmp_path)) == []
+    assert rpm_locks.read(str(tmp_path)) == ([], [])

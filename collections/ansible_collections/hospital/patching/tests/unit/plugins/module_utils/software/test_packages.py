@@ -178,6 +178,16 @@ def test_what_zypper_remembers(host):
     assert (found["viewer"]["origin"], found["viewer"]["automatic"]) == ("vendor:Hospital Ltd", False)
 
 
+def test_a_lock_that_cannot_be_read_is_a_problem(host):
+    machine = host(rpm=RPM)
+    write_zypp_files(machine)
+    with open(os.path.join(machine.root, "etc/zypp/locks"), "a", encoding="utf-8") as handle:
+        handle.write("\ntype: package\nmatch_type: regex\nsolvable_name: (\n")
+    with pytest.raises(PartialError, match="/etc/zypp/locks") as caught:
+        packages.collect(machine)
+    assert {entry["name"]: entry["held_by"] for entry in caught.value.part}["libviewer"] == "zypper lock"
+
+
 def test_where_dnf_and_zypper_work_dnf_is_asked_first(host):
     machine = host(rpm=RPM)
     write_dnf_history(machine)
