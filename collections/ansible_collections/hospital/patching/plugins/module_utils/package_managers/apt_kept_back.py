@@ -22,6 +22,12 @@ Key = Tuple[str, str]
 KeptBack = NamedTuple("KeptBack", [("package", Package), ("version", Version), ("pin", Optional[Pin])])
 
 
+#: What versions have without any pin: of most archives 500, of one that upgrades itself only (backports) 100, as has
+#: the installed version, of one that is never automatic (experimental) 1 (apt_preferences(5)).
+USUAL = 500
+DEFAULTS = (1, 100, USUAL)
+
+
 def find(
     versions: List[Version], installed: Dict[Key, Package], upgraded: Dict[Key, Optional[str]], pins: List[Pin]
 ) -> List[KeptBack]:
@@ -55,7 +61,10 @@ def _responsible(version: Version, versions: List[Version], pins: List[Pin]) -> 
     """Return the pin that gave this version its low priority, or the preferred one its high priority."""
     favoured = [other.priority for other in versions if other.name == version.name and other.candidate]
     about = [pin for pin in pins if apt_preferences.names_package(pin, version.name)]
-    for priority in [version.priority] + favoured:
+    # A pin that states an archive's default changes nothing. Whether 1 or 100 is the default of this version's
+    # archive is not known here, so a pin is believed that states it.
+    telling = [version.priority] * (version.priority != USUAL)
+    for priority in telling + [priority for priority in favoured if priority not in DEFAULTS]:
         for pin in about:
             if pin.priority == priority:
                 return pin

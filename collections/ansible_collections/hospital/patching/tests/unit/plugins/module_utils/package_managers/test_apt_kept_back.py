@@ -64,6 +64,23 @@ def test_a_backport_without_a_pin_is_no_update(versions):
     assert ("tools", "2.0", "pinned") not in held(versions, INSTALLED, UPGRADED, PINS[:1])
 
 
+@pytest.mark.parametrize(("priority", "pinned"), [(500, False), (990, True)])
+def test_a_pin_to_the_default_of_an_archive_is_not_to_blame(versions, priority, pinned):
+    # As of stable beside backports: the pin gives the candidate what it has anyway.
+    versions = [
+        version._replace(priority=priority) if version.name == "tools" and version.candidate else version
+        for version in versions
+    ]
+    pin = Pin("/etc/apt/preferences", ["*"], "release o=Debian,a=stable", priority)
+    assert (("tools", "2.0", "pinned") in held(versions, INSTALLED, UPGRADED, [pin])) is pinned
+
+
+def test_the_pin_that_prefers_another_version_is_named_and_not_one_of_no_effect(versions):
+    pins = [Pin("/etc/apt/preferences", ["*"], "release a=stable", 500), *PINS]
+    items = apt_kept_back.held(apt_kept_back.find(versions, INSTALLED, UPGRADED, pins))
+    assert "version 1.0*" in next(item["reason"] for item in items if item["name"] == "viewer")
+
+
 def test_a_package_on_hold_is_listed_elsewhere(versions):
     installed = dict(INSTALLED)
     installed[("engine", "amd64")] = INSTALLED[("engine", "amd64")]._replace(want="hold")
