@@ -53,7 +53,7 @@ def out_of_time(tmp_path, monkeypatch):
         said = tmp_path / "said"
         said.write_text("")
         began = time.monotonic()
-        with pytest.raises(PatchingError, match="no end after 0.5 s"):
+        with pytest.raises(PatchingError, match=r"no end after 0\.5 s"):
             Runner().run(["sh", "-c", script, "sh", str(said)], timeout_s=0.5)
         return said, time.monotonic() - began
 
