@@ -31,8 +31,29 @@ Reason = NamedTuple("Reason", [("kind", str), ("text", str)])
 Update = Dict[str, Any]
 
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+#: A hundred years: what waits longer never comes, and a calendar ends.
+MOST_DAYS = 36500
 #: How often the package manager is asked (about a second each) which update needs something held back.
 MOST_QUESTIONS = 40
+
+
+def check(wanted: PendingRequest) -> None:
+    """Refuse options that have no meaning.
+
+    Raises:
+        PatchingError: ``min_age_days`` is negative or beyond all ages, or a value of ``first_seen`` is no text.
+    """
+    if not 0 <= wanted.min_age_days <= MOST_DAYS:
+        expected = "0 to {} days".format(MOST_DAYS)
+        raise PatchingError("min_age_days", str(wanted.min_age_days), expected, "correct it in the inventory")
+    for label, seen in (wanted.first_seen or {}).items():
+        if seen is not None and not isinstance(seen, str):
+            raise PatchingError(
+                "first_seen",
+                "{!r} for {}".format(seen, label),
+                "times as {}".format(FORMAT),
+                "hand in the times as text",
+            )
 
 
 def version_label(update: Update) -> str:
@@ -92,10 +113,9 @@ def choose(
     removals are consequences: they are never asked for by themselves.
 
     Raises:
-        PatchingError: ``min_age_days`` is negative.
+        PatchingError: an option has no meaning, as :func:`check` says.
     """
-    if wanted.min_age_days < 0:
-        raise PatchingError("min_age_days", str(wanted.min_age_days), "0 or more days", "correct it in the inventory")
+    check(wanted)
     chosen: List[Update] = []
     limited: List[Tuple[Update, Reason]] = []
     left: List[Tuple[Update, Reason]] = []

@@ -51,7 +51,7 @@ options:
     default: []
   min_age_days:
     description:
-      - Versions younger than this number of days wait.
+      - Versions younger than this number of days wait; at most 36500.
       - The age is known exactly where the repository tells when the advisory of the version was issued, or the package
         built (rpm). The
         index of an apt archive has one date for all; it is renewed with every change, so a version may be older.
@@ -300,7 +300,7 @@ facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest, this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
@@ -326,6 +326,7 @@ def main():
     module = AnsibleModule(argument_spec=arguments.merged(arguments.MANAGER, FILTERS), supports_check_mode=True)
     wanted = PendingRequest(**{name: module.params[name] for name in FILTERS})
     try:
+        pending_filters.check(wanted)
         result = select(module.params["manager"], this_host()).pending(wanted)
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Optional, Type
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import no_room
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 
 PREFIX = "hospital-patching-apt-"
@@ -54,11 +55,15 @@ class AptMetadata:
     def __enter__(self) -> "AptMetadata":
         base = os.path.join(self.host.root, "var/tmp")
         self._remove_abandoned(base)
-        self.directory = tempfile.mkdtemp(prefix=PREFIX, dir=base)
-        # apt fetches as the user _apt, who must be able to pass through.
-        os.chmod(self.directory, 0o711)  # noqa: S103
-        for name in ("lists/partial", "cache/archives/partial"):
-            os.makedirs(os.path.join(self.directory, name), mode=0o755)
+        try:
+            self.directory = tempfile.mkdtemp(prefix=PREFIX, dir=base)
+            # apt fetches as the user _apt, who must be able to pass through.
+            os.chmod(self.directory, 0o711)  # noqa: S103
+            for name in ("lists/partial", "cache/archives/partial"):
+                os.makedirs(os.path.join(self.directory, name), mode=0o755)
+        except OSError as error:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise no_room(base, str(error))
         self._seed()
         return self
 

@@ -25,6 +25,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     target,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import room
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
 Key = Tuple[str, str]
@@ -35,7 +36,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
     installed = DpkgDatabase(host.root).present()
     now = host.clock.now()
-    with AptMetadata(host) as metadata:
+    with room(host.root), AptMetadata(host) as metadata:
         metadata.refresh()
         repositories = metadata.repositories()
         resolver = AptResolver(host.runner, metadata.options(), metadata.directory)

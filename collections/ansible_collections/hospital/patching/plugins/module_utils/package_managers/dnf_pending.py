@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
+    room,
     seed,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
@@ -54,7 +55,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     choice: alone, the two are the same.
     """
     now = host.clock.now()
-    with PrivateDirectory(host.root, PREFIX) as private:
+    with room(host.root), PrivateDirectory(host.root, PREFIX) as private:
         cache, persist = private.folder("cache"), private.folder("persist")
         seed(os.path.join(host.root, "var/cache/dnf"), CACHED, cache)
         seed(os.path.join(host.root, "var/lib/dnf"), (HISTORY,), persist)

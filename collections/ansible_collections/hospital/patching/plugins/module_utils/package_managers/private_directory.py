@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A private directory under /var/tmp for metadata and answers, removed afterwards."""
 
+import contextlib
+import errno
 import glob
 import os
+import re
 import shutil
 import tempfile
 import time
 from types import TracebackType
-from typing import List, Optional, Sequence, Type
+from typing import Iterator, List, Optional, Sequence, Type
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -15,6 +18,33 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 ABANDONED_S = 86400
 #: A cache that is larger is not copied: fetching the few files that are needed is cheaper.
 MAX_SEED_BYTES = 500 * 1024 * 1024
+
+
+#: In the words of libc, of dnf and of curl (error 23); apt and zypper hand on those of libc.
+_FULL = re.compile("No space left on device|Disk quota exceeded|[Nn]ot enough (free )?space|Failed writing")
+
+
+def no_room(base: str, seen: str) -> PatchingError:
+    """Return the error of a directory ``base`` that cannot be written."""
+    return PatchingError(
+        base, seen, "a directory with free space", "make room there, then run again; nothing was changed"
+    )
+
+
+@contextlib.contextmanager
+def room(root: str) -> Iterator[None]:
+    """Raise what a full /var/tmp leads to as its error, whoever saw it: a package manager blames a repository."""
+    base = os.path.join(root, "var/tmp")
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise no_room(base, str(error))
+        raise
+    except PatchingError as error:
+        if _FULL.search(error.seen):
+            raise no_room(base, error.seen)
+        raise
 
 
 class PrivateDirectory:
@@ -30,7 +60,7 @@ class PrivateDirectory:
         try:
             self.path = tempfile.mkdtemp(prefix=self.prefix, dir=self.base)
         except OSError as error:
-            raise PatchingError(self.base, str(error), "a directory with free space", "make room there, then run again")
+            raise no_room(self.base, str(error))
         return self
 
     def __exit__(

@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
+    room,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_metadata import (
     Advised,
@@ -40,7 +41,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     # rpm is asked first, because zypper blames a repository for a database that it cannot read.
     installed, problems = rpm_database.query(host.runner, host.root)
     vendor, automatic = _os_vendor(host), _automatic(host.root)
-    with PrivateDirectory(host.root, PREFIX) as private:
+    with room(host.root), PrivateDirectory(host.root, PREFIX) as private:
         zypper = Zypper(host, private)
         repositories = zypper.repositories()
         zypper.refresh(repositories)

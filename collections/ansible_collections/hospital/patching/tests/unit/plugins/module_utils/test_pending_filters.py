@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
-from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import choose, dated, limit
+from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import check, choose, dated, limit
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 
@@ -226,6 +226,14 @@ def test_a_security_fix_waits_out_its_days_where_somebody_keeps_track():
 def test_a_negative_age_is_refused():
     with pytest.raises(PatchingError, match="min_age_days: -1"):
         chosen([A], EVERYTHING._replace(min_age_days=-1))
+
+
+def test_an_age_beyond_all_calendars_and_times_that_are_no_text_are_refused():
+    check(EVERYTHING._replace(min_age_days=36500, first_seen={"a:x=1": "2026-01-01T00:00:00Z", "a:x=2": None}))
+    with pytest.raises(PatchingError, match="min_age_days: 1000000000; expected 0 to 36500 days"):
+        check(EVERYTHING._replace(min_age_days=1000000000))
+    with pytest.raises(PatchingError, match="first_seen: 5 for a:x=1"):
+        check(EVERYTHING._replace(first_seen={"a:x=1": 5}))
 
 
 NAMES = st.sampled_from("abcdefgh")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private metadata: refreshed without touching the host's own, and gone afterwards."""
 
+import errno
 import os
 import time
 
@@ -36,6 +37,19 @@ def test_it_is_removed_after_a_failure(host, tmp_path):
     with pytest.raises(ValueError, match="x"), AptMetadata(host):
         raise ValueError("x")
     assert os.listdir(str(tmp_path / "var/tmp")) == []
+
+
+def test_no_room_for_it_is_a_clear_error_that_leaves_nothing(debian, host, tmp_path, monkeypatch):
+    def full(*_args, **_others):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(apt_metadata.os, "makedirs", full)
+    with pytest.raises(PatchingError, match=r"var/tmp: .*make room there"), AptMetadata(host):
+        pass
+    assert os.listdir(str(tmp_path / "var/tmp")) == []
+    monkeypatch.setattr(apt_metadata.tempfile, "mkdtemp", full)
+    with pytest.raises(PatchingError, match=r"var/tmp: .*make room there"), AptMetadata(host):
+        pass
 
 
 def test_what_a_killed_call_left_is_removed_after_a_day(host, tmp_path):

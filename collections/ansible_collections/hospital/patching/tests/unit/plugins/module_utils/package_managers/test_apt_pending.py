@@ -144,3 +144,12 @@ def test_the_day_a_version_was_seen_is_carried_on(patched, host):
     seen = {"tzdata:all=2026f": "2026-01-02T03:04:05Z"}
     update = pending(host, EVERYTHING._replace(first_seen=seen))["updates"][2]
     assert (update["published"], update["published_by"]) == ("2026-01-02T03:04:05Z", "seen")
+
+
+def test_a_full_disk_is_not_blamed_on_a_repository(debian, host):
+    text = (
+        "E: Failed to fetch http://deb.debian.org/debian/dists/x  Write error - write (28: No space left on device)\n"
+    )
+    debian.apt_update = (100, text)
+    with pytest.raises(PatchingError, match=r"var/tmp: .*make room there"):
+        pending(host, EVERYTHING)

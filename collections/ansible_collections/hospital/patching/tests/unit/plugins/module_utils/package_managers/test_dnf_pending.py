@@ -15,6 +15,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.runner import Re
 SCHEMA = os.path.join(os.path.dirname(__file__), *[os.pardir] * 5, "plugins", "plugin_utils", "schemas", "update.json")
 REST = ("refreshed", "repositories", "updates")
 
+FULL = "write failed: No space left on device"
+
 
 class DnfDouble:
     """A runner whose Pythons answer what was recorded, as the hook writes it."""
@@ -110,6 +112,12 @@ def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
     assert (libalpha["source"], libalpha["source_from"], libalpha["source_to"]) == ("libalpha", "1.0-1", "1.0-3")
     assert (updates["newdep"]["source_from"], updates["newdep"]["source_to"]) == (None, "1.0-1")
     assert (updates["oldname"]["source"], updates["oldname"]["source_to"]) == ("oldname", None)
+
+
+def test_a_full_disk_is_not_blamed_on_a_repository(host, dnf):
+    dnf.python("usr/bin/python3", error={"step": "refresh", "seen": FULL, "repository": "baseos"})
+    with pytest.raises(PatchingError, match=r"var/tmp: .*make room there"):
+        pending(host, EVERYTHING)
 
 
 def test_an_update_says_since_when_it_exists(host):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private directories: closed to others, gone afterwards, and seeded within limits."""
 
+import errno
 import os
 
 import pytest
@@ -9,6 +10,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import private_directory
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
+    room,
     seed,
 )
 
@@ -43,6 +45,28 @@ def test_what_a_killed_call_left_is_removed_after_a_day(tmp_path, base):
 def test_no_place_is_a_clear_error(tmp_path):
     with pytest.raises(PatchingError, match="var/tmp"), PrivateDirectory(str(tmp_path), "p-"):
         pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "over"),
+        PatchingError("repository a", "E: Write error - write (28: No space left on device)", "x", "repair it"),
+        PatchingError("repository a", "Curl error (23): Failed writing received data to disk/application", "x", "y"),
+    ],
+)
+def test_a_full_disk_is_named_and_not_whoever_noticed(tmp_path, error):
+    with pytest.raises(PatchingError, match="make room there") as caught, room(str(tmp_path)):
+        raise error
+    assert caught.value.subject == str(tmp_path / "var/tmp")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EACCES, "no"), PatchingError("a", "b", "c", "d"), KeyError("a")])
+def test_another_error_stays_what_it_is(tmp_path, error):
+    with pytest.raises(type(error)) as caught, room(str(tmp_path)):
+        raise error
+    assert caught.value is error
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(7, ["a", "b/c"]), (6, [])])

@@ -31,6 +31,8 @@ NAMED = {
 }
 WITHOUT_NEWDEP = "zypper_update_without_newdep.xml"
 
+FULL = "write failed: No space left on device"
+
 
 class ZypperDouble:
     """A runner whose zypper answers what was recorded, and fills the cache that it is given."""
@@ -139,6 +141,12 @@ def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
     with open(SCHEMA, encoding="utf-8") as handle:
         known = sorted(json.load(handle)["properties"])
     assert [sorted(update) for update in updates.values()] == [known] * 11
+
+
+def test_a_full_disk_is_not_blamed_on_a_repository(host, zypper):
+    zypper.special["refresh"] = (4, "", FULL)
+    with pytest.raises(PatchingError, match=r"var/tmp: .*make room there"):
+        pending(host, EVERYTHING)
 
 
 def test_an_update_says_since_when_it_exists(host):
