@@ -6,7 +6,8 @@ import os
 import re
 import signal
 import subprocess
-from typing import Dict, List, NamedTuple, Optional, Tuple
+import threading
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -39,13 +40,29 @@ def _parts(query: str) -> List[Tuple[str, str, str]]:
     return [part.partition("=") for part in query.split("&")]
 
 
+def _start(args: List[str], env: Optional[Dict[str, str]] = None, **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a command in a process group of its own."""
+    environment = dict(os.environ, LC_ALL="C.UTF-8", LANGUAGE="C", **(env or {}))
+    try:
+        # run_command has no time limit and no process group, and needs an AnsibleModule.
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
+            args, stdout=subprocess.PIPE, env=environment, start_new_session=True, **options
+        )
+    except OSError as error:
+        raise PatchingError(args[0], str(error), "an executable command", "install it or correct PATH")
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ask a process group to end, and kill what of it is left."""
     os.killpg(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=GRACE_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
     process.communicate()
 
 
@@ -71,20 +88,8 @@ class Runner:
             PatchingError: the command is missing, timed out, or (with ``check``)
                 exited with another status than 0.
         """
-        environment = dict(os.environ, LC_ALL="C.UTF-8", LANGUAGE="C", **(env or {}))
-        try:
-            # run_command has no time limit and no process group, and needs an AnsibleModule.
-            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                args,
-                stdin=subprocess.PIPE if text_in is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                cwd=cwd,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise PatchingError(args[0], str(error), "an executable command", "install it or correct PATH")
+        stdin = subprocess.PIPE if text_in is not None else subprocess.DEVNULL
+        process = _start(args, env, stdin=stdin, stderr=subprocess.PIPE, cwd=cwd)
         try:
             out, err = process.communicate(None if text_in is None else text_in.encode("utf-8"), timeout_s)
         except subprocess.TimeoutExpired:
@@ -105,3 +110,35 @@ class Runner:
                 "correct what the command names, then run again",
             )
         return result
+
+    @contextlib.contextmanager
+    def stream(self, args: List[str], timeout_s: int = 300) -> Iterator[IO[bytes]]:
+        """Give what ``args`` writes while it runs, for more than memory holds; errors that it prints are not kept.
+
+        It is killed when the context ends before it, or after ``timeout_s``.
+
+        Raises:
+            PatchingError: the command is missing, or exited with another status than 0.
+        """
+        process = _start(args, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        output = process.stdout
+        timer = threading.Timer(timeout_s, _kill, [process])
+        timer.start()
+        try:
+            if output is None:
+                raise ValueError("no standard output")
+            yield output
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)  # it has ended, unless its reader wants no more
+            if process.returncode:
+                raise PatchingError(
+                    " ".join(args[:3]),
+                    "exit {}".format(process.returncode),
+                    "exit 0 within {} s".format(timeout_s),
+                    "run it by hand on the host and correct what it names",
+                )
+        finally:
+            timer.cancel()
+            if process.returncode is None:
+                _kill(process)
+            process.communicate()

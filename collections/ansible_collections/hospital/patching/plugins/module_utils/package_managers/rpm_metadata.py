@@ -148,8 +148,7 @@ class Repodata:
     def _open(self, path: str) -> Any:
         ending = os.path.splitext(path)[1]
         if ending == ".zst":  # Python has it since 3.14 only
-            self.runner.run(["zstd", "--quiet", "--decompress", "--force", "-o", path + ".xml", path], timeout_s=120)
-            path, ending = path + ".xml", ".xml"
+            return self.runner.stream(["zstd", "--quiet", "--decompress", "--stdout", path])
         if ending not in _OPENERS:
             raise OSError("compressed as {}".format(ending))
         return _OPENERS[ending](path, "rb")

@@ -80,3 +80,25 @@ def test_what_does_not_end_is_killed_with_its_children(out_of_time, script):
     assert took < 1.9
     time.sleep(2.2 - took)
     assert said.read_text() == ""
+
+
+def test_a_stream_is_read_while_the_command_runs_and_ends_with_its_context():
+    began = time.monotonic()
+    with Runner().stream(["sh", "-c", "echo one; exec sleep 30"]) as output:
+        assert output.readline() == b"one\n"
+    assert time.monotonic() - began < 10
+    with Runner().stream(["printf", "two"]) as output:
+        assert output.read() == b"two"
+
+
+@pytest.mark.parametrize(
+    ("args", "seen"),
+    [
+        (["sh", "-c", "echo x; exit 3"], "exit 3"),
+        (["sh", "-c", "exec sleep 30"], "exit -9"),
+        (["/missing"], "No such file"),
+    ],
+)
+def test_a_stream_that_fails_is_an_error(args, seen):
+    with pytest.raises(PatchingError, match=seen), Runner().stream(args, timeout_s=1) as output:
+        output.read()

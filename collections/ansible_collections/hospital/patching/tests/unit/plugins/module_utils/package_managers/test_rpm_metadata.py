@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_metadata
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_metadata import Repodata
-from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 RECORDED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "recorded", "rpm_repository")
 
@@ -22,15 +22,14 @@ ISSUED = 1790812800
 
 
 class Zstd:
-    """Plays ``zstd --decompress -o TO FROM`` by copying, and keeps what it was asked."""
+    """Plays ``zstd --decompress --stdout FROM`` by reading, and keeps what it was asked."""
 
     def __init__(self):
         self.calls = []
 
-    def run(self, args, **_others):
+    def stream(self, args):
         self.calls.append(args[0])
-        shutil.copy(args[-1], args[-2])
-        return Result(args, 0, "", "")
+        return open(args[-1], "rb")
 
 
 @pytest.fixture
@@ -83,6 +82,27 @@ def test_every_compression_is_read(repository, ending, compress):
     runner = Zstd()
     assert len(list(data(repository, runner).advised({"alpha"}))) == 1
     assert runner.calls == (["zstd"] if ending == ".zst" else [])
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="this machine has no zstd")
+def test_a_real_zst_is_read_within_the_bound_and_nothing_is_unpacked(repository, monkeypatch):
+    path = part(repository, "primary")
+    name = path.name[: -len(".gz")] + ".zst"
+    content = gzip.decompress(path.read_bytes())
+    (path.parent / "plain").write_bytes(content)
+    Runner().run(["zstd", "-q", str(path.parent / "plain"), "-o", str(path.parent / name)])
+    index = path.parent / "repomd.xml"
+    index.write_text(index.read_text().replace(path.name, name))
+    before = sorted(os.listdir(str(path.parent)))
+    assert len(list(data(repository, Runner()).offered({"alpha"}))) == 3
+    next(data(repository, Runner()).offered({"alpha"})).name  # noqa: B018 - the rest is not wanted
+    assert sorted(os.listdir(str(path.parent))) == before
+    monkeypatch.setattr(rpm_metadata, "MAX_BYTES", len(content) - 1)
+    with pytest.raises(PatchingError, match=r"repository baseos: .*more than"):
+        list(data(repository, Runner()).offered({"alpha"}))
+    (path.parent / name).write_bytes(b"rubbish")
+    with pytest.raises(PatchingError, match="repository baseos"):
+        list(data(repository, Runner()).offered({"alpha"}))
 
 
 @pytest.mark.parametrize(
