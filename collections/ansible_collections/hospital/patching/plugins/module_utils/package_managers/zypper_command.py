@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs zypper with caches, logs and, where a question needs them, locks of its own; the host keeps nothing of it."""
+"""Runs zypper with repositories, caches, logs and, where a question needs them, locks of its own.
+
+The host keeps nothing of it.
+"""
 
 import os
 from typing import Dict, Iterable, List, Optional, Tuple
@@ -9,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     rpm_pending,
     zypper_locks,
+    zypper_repositories,
     zypper_xml,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
@@ -35,8 +39,10 @@ class Zypper:
         self.host = host
         self.directory = private.path
         self.cache = private.folder("cache")
+        self.definitions = private.folder("repos.d")
         self.log = os.path.join(private.path, "zypper.log")
         seed(os.path.join(host.root, "var/cache/zypp"), CACHED, self.cache)
+        zypper_repositories.copy(host.root, self.definitions)
 
     def ask(self, command: List[str]) -> ElementTree.Element:
         """Return zypper's document for one command; metadata is refreshed by :meth:`refresh` only."""
@@ -104,7 +110,7 @@ class Zypper:
         result = self.host.runner.run(
             ["zypper", "--xmlout", "--non-interactive", "--non-interactive-include-reboot-patches"]
             + options
-            + ["--cache-dir", self.cache]
+            + ["--reposd-dir", self.definitions, "--cache-dir", self.cache]
             + command,
             timeout_s=900,
             # libzypp waits so long for another zypper, and keeps its log to the private directory.

@@ -56,6 +56,12 @@ class ZypperDouble:
         self.commands.append(command)
         cache = args[args.index("--cache-dir") + 1]
         assert env["ZYPP_LOGFILE"].startswith(os.path.dirname(cache))
+        definitions = args[args.index("--reposd-dir") + 1]
+        assert os.path.dirname(definitions) == os.path.dirname(cache)
+        assert args.index("--reposd-dir") < args.index(command), "a global option"
+        self.definitions = sorted(os.listdir(definitions))
+        with open(os.path.join(definitions, "susemanager.repo"), "w", encoding="utf-8"):
+            pass  # as a plugin service has zypper do
         assert ("--no-refresh" in args) == (command != "refresh")
         if command in self.special:
             return Result(args, *self.special[command])
@@ -120,6 +126,14 @@ def test_everything(host, tmp_path):
     assert (result["manager"], result["listed"]) == ("zypper", 10)
     assert (result["facts"]["id"], result["facts"]["version_id"]) == ("sles", "15.6")
     assert os.listdir(str(tmp_path / "var/tmp")) == []
+
+
+def test_the_hosts_definitions_are_used_and_stay_as_they_are(host, zypper, tmp_path):
+    (tmp_path / "etc/zypp/repos.d").mkdir(parents=True)
+    (tmp_path / "etc/zypp/repos.d/baseos.repo").write_text("[baseos]\n")
+    pending(host, EVERYTHING)
+    assert zypper.definitions == ["baseos.repo", "susemanager.repo"]
+    assert os.listdir(str(tmp_path / "etc/zypp/repos.d")) == ["baseos.repo"]
 
 
 def test_an_update_says_where_it_comes_from_and_what_it_fixes(host):
