@@ -21,7 +21,7 @@ its days from the day it was seen.
 
 import fnmatch
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
@@ -68,6 +68,21 @@ def dated(update: Update, first_seen: Optional[Dict[str, str]], now: datetime) -
     known = [_time(update["published"]), _time(first_seen.get(version_label(update))), now]
     earliest = min(moment for moment in known if moment is not None)
     return dict(update, published=earliest.strftime(FORMAT), published_by="seen")
+
+
+def unmatched(wanted: PendingRequest, installed: Iterable[str], *listed: Iterable[Dict[str, Any]]) -> List[str]:
+    """Return a problem for each item of ``deny``, ``allow`` and ``include`` that is about nothing, as one misspelled.
+
+    ``installed`` are names, ``listed`` updates or items of ``held``. An item with a
+    version is about its package, also when another version is pending.
+    """
+    items = [item for several in listed for item in several]
+    names = set(installed).union(item["name"] for item in items)
+    known = names.union(*(item.get("advisories") or () for item in items))
+    given = [("deny", denial["item"]) for denial in wanted.deny] + [("allow", item) for item in wanted.allow]
+    wrong = [(option, item) for option, item in given if item.partition("=")[0] not in known]
+    wrong += [("include", pattern) for pattern in wanted.include if not fnmatch.filter(names, pattern)]
+    return ["{} {} matches no installed or pending package".format(*each) for each in wrong]
 
 
 def limit(update: Update, wanted: PendingRequest, now: datetime) -> Optional[Reason]:

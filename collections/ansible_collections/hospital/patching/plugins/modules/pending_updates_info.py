@@ -262,7 +262,9 @@ held:
       type: str
       sample: null
 problems:
-  description: What could not be found out, as of the held packages; the updates stand.
+  description:
+    - What could not be found out, as of the held packages; the updates stand.
+    - Also each item of O(deny), O(allow) and O(include) that matches no installed or pending package.
   type: list
   elements: str
   returned: success

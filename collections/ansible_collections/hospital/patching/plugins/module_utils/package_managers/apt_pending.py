@@ -59,7 +59,8 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
                 resolver.upgrade_without([change for change in changes if (change.name, change.arch) in keep], own)
             )
 
-        updates, filtered = pending_filters.choose(described(changes), wanted, now, resolve, without)
+        everything = described(changes)
+        updates, filtered = pending_filters.choose(everything, wanted, now, resolve, without)
         kept = apt_kept_back.find(
             versions,
             installed,
@@ -73,7 +74,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
         "manager": "apt",
         "updates": [_complete(update, stanzas) for update in updates],
         "held": held + apt_kept_back.held(kept) + filtered,
-        "problems": problems,
+        "problems": problems + pending_filters.unmatched(wanted, (name for name, _arch in installed), everything),
         "refreshed": host.clock.stamp(),
         "repositories": [
             {name: value for name, value in repository.items() if name != "index_files"} for repository in repositories

@@ -86,7 +86,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
         "manager": "dnf",
         "updates": [rpm_pending.finished(update) for update in updates],
         "held": [rpm_pending.held(item) for item in answer["held"]] + held,
-        "problems": [],
+        "problems": pending_filters.unmatched(wanted, answer.get("installed", ()), everything, updates, held),
         "refreshed": host.clock.stamp(),
         "repositories": [
             rpm_pending.repository(repo["id"], repo["name"], repo["uri"], repo["signed"])

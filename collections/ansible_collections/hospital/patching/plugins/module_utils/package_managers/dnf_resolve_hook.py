@@ -7,7 +7,7 @@ only. ``sys.argv[1]`` is a JSON file with ``{"cachedir", "persistdir", "answer",
 "security", "targets", "without"}``.
 
 Without ``targets`` and ``without`` (null) the metadata is refreshed, and the
-answer is ``{"updates", "everything", "held", "repositories", "vendor", "arch"}``:
+answer is ``{"updates", "everything", "held", "installed", "repositories", "vendor", "arch"}``:
 ``everything`` is what ``dnf upgrade`` would do, ``updates`` the same or, with
 ``security``, what ``dnf upgrade --security`` would do. A further question is
 asked in the same directories and fetches nothing; its answer is ``{"updates"}``:
@@ -292,6 +292,13 @@ def held_back(base: Any, by_settings: Dict[Key, Set[str]]) -> List[Dict[str, Any
     return sorted(found, key=lambda item: (item["name"], item["arch"], item["version"]))
 
 
+def installed_names(base: Any) -> List[str]:
+    """Return the names of all installed packages, also of those that an exclusion hides."""
+    import hawkey  # noqa: PLC0415 - dnf's own
+
+    return sorted({package.name for package in base.sack.query(flags=hawkey.IGNORE_EXCLUDES).installed()})
+
+
 def left_behind(base: Any, everything: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     """Return each installed package with a newer version in sight that the transaction does not reach."""
     reached = {(item["name"], item["arch"], item["to"]) for item in everything}
@@ -356,6 +363,7 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
         "held": held_back(base, by_settings) + left_behind(base, everything),
         "updates": resolve(dnf, base, True) if asked["security"] else everything,
         "everything": everything,
+        "installed": installed_names(base),
         "repositories": [repository(repo) for repo in base.repos.iter_enabled()],
         "vendor": release[0].vendor if release else None,
         "arch": base.conf.substitutions.get("arch"),

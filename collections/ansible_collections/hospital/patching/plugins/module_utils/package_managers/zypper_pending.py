@@ -73,7 +73,9 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
         "manager": "zypper",
         "updates": [rpm_pending.finished(update) for update in updates],
         "held": [rpm_pending.held(item) for item in held] + filtered,
-        "problems": problems + known.problems,
+        "problems": problems
+        + known.problems
+        + pending_filters.unmatched(wanted, (package.name for package in installed), everything),
         "refreshed": host.clock.stamp(),
         "repositories": [rpm_pending.repository(repo.alias, repo.name, repo.uri, repo.signed) for repo in repositories],
         "listed": sum(1 for change in changes if change.to is not None),

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
-from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import check, choose, dated, limit
+from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import (
+    check,
+    choose,
+    dated,
+    limit,
+    unmatched,
+)
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 
@@ -221,6 +227,20 @@ def test_a_security_fix_waits_out_its_days_where_somebody_keeps_track():
     later = datetime(2026, 12, 9, 12, 0, tzinfo=timezone.utc)
     again = dated(update("a", security=True), {pending_filters.version_label(new): new["published"]}, later)
     assert limit(again, wanted, later) is None
+
+
+def test_items_about_nothing_are_told():
+    wanted = EVERYTHING._replace(
+        deny=[{"item": item} for item in ("jqq", "jqq=1.6", "jq", "a=9", "held", "RHSA-1", "RHSA-2")],
+        allow=["b", "lib"],
+        include=["j?", "lib*", "a*"],
+    )
+    listed = [update("a", advisories=["RHSA-1"])], [{"name": "held"}]
+    assert unmatched(wanted, ["jq", "b"], *listed) == [
+        item + " matches no installed or pending package"
+        for item in ("deny jqq", "deny jqq=1.6", "deny RHSA-2", "allow lib", "include lib*")
+    ]
+    assert unmatched(EVERYTHING, []) == []
 
 
 def test_a_negative_age_is_refused():

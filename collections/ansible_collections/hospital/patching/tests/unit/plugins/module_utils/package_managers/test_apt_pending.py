@@ -153,3 +153,9 @@ def test_a_full_disk_is_not_blamed_on_a_repository(debian, host):
     debian.apt_update = (100, text)
     with pytest.raises(PatchingError, match=r"var/tmp: .*make room there"):
         pending(host, EVERYTHING)
+
+
+def test_a_denial_of_nothing_is_told(patched, host):
+    denied = [{"item": item, "reason": ""} for item in ("dpkg", "openssl", "jqq")]
+    problems = pending(host, EVERYTHING._replace(deny=denied))["problems"]
+    assert [text for text in problems if "deny" in text] == ["deny jqq matches no installed or pending package"]

@@ -261,3 +261,11 @@ def test_a_host_without_repositories_is_not_up_to_date(host, dnf, recorded):
     dnf.python("usr/bin/python3", **dict(answer, repositories=[], updates=[]))
     with pytest.raises(PatchingError, match=r"^repositories of this host: none is enabled"):
         pending(host, EVERYTHING)
+
+
+def test_a_denial_of_nothing_is_told(dnf, host, recorded):
+    answer = json.loads(recorded("dnf_answer.json"))
+    dnf.python("usr/bin/python3", **dict(answer, installed=["python3-dnf"]))
+    denied = [{"item": item, "reason": ""} for item in ("python3-dnf", "alpha", "jqq")]
+    problems = pending(host, EVERYTHING._replace(deny=denied))["problems"]
+    assert [text for text in problems if "deny" in text] == ["deny jqq matches no installed or pending package"]

@@ -82,13 +82,25 @@ class Transaction(list):
 @pytest.fixture(autouse=True)
 def bindings(monkeypatch):
     hawkey = SimpleNamespace(
-        EQ=1, LT=2, IGNORE_REGULAR_EXCLUDES=4, ADVISORY_SECURITY="s", REFERENCE_CVE="cve", chksum_name=lambda kind: kind
+        EQ=1,
+        LT=2,
+        IGNORE_EXCLUDES=1,
+        IGNORE_REGULAR_EXCLUDES=4,
+        ADVISORY_SECURITY="s",
+        REFERENCE_CVE="cve",
+        chksum_name=lambda kind: kind,
     )
     reasons = SimpleNamespace(TransactionItemReason_DEPENDENCY=1, TransactionItemReason_WEAK_DEPENDENCY=5)
     monkeypatch.setitem(sys.modules, "hawkey", hawkey)
     monkeypatch.setitem(sys.modules, "libdnf", SimpleNamespace(transaction=reasons))
     monkeypatch.setitem(sys.modules, "libdnf.transaction", reasons)
     return SimpleNamespace(sack=SimpleNamespace(hawkey=hawkey))
+
+
+def test_installed_packages_are_named_once_and_although_they_are_excluded():
+    several = [package("kernel", evr, installed=True) for evr in ("6-1", "6-2")]
+    hidden = [package("alpha", "1-1", installed=True), package("offered", "1-1")]
+    assert hook.installed_names(Base(several, several + hidden)) == ["alpha", "kernel"]
 
 
 def test_what_comes_and_goes_is_paired(bindings):

@@ -351,3 +351,9 @@ def test_a_host_without_repositories_is_not_up_to_date(host, zypper, recorded, d
     zypper.special["repos"] = (0, disabled, "") if defined else (6, "", "")
     with pytest.raises(PatchingError, match=r"^repositories of this host: none is enabled"):
         pending(host, EVERYTHING)
+
+
+def test_a_denial_of_nothing_is_told(host):
+    denied = [{"item": item, "reason": ""} for item in ("lockedpkg", "alpha", "jqq")]
+    problems = pending(host, EVERYTHING._replace(deny=denied))["problems"]
+    assert [text for text in problems if "deny" in text] == ["deny jqq matches no installed or pending package"]
