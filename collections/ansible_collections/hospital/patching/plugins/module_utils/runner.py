@@ -60,10 +60,12 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Ask a process group to end, and kill what of it is left."""
     os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    try:
         process.communicate(timeout=GRACE_S)
-    _kill(process)
-    process.communicate()
+        _kill(process)  # what has neither ended nor kept the output open
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        process.communicate()
 
 
 class Runner:
