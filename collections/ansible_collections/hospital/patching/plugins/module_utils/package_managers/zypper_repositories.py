@@ -35,9 +35,11 @@ def copy(root: str, target: str) -> None:
     try:
         source = os.path.join(root, folder(root).lstrip("/"))
         for path in sorted(glob.glob(os.path.join(glob.escape(source), "*.repo"))):
+            if not os.path.isfile(path):
+                continue  # zypper passes over links that lead nowhere as well
             with open(path, "rb") as definition, open(os.path.join(target, os.path.basename(path)), "wb") as copied:
                 shutil.copyfileobj(definition, copied)
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+    except (FileNotFoundError, PermissionError) as error:
         raise PatchingError(
             error.filename or path,
             str(error.strerror),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The copy of the repositories' definitions that zypper may write to."""
 
-import os
+import errno
 
 import pytest
 
@@ -31,6 +31,8 @@ def test_definitions_are_copied_and_nothing_else(world):
     world("etc/zypp/repos.d/a.repo.rpmsave", "[old]\n")
     world("elsewhere/b", "[b]\n")
     (world.root / "etc/zypp/repos.d/b.repo").symlink_to("../../../elsewhere/b")
+    (world.root / "etc/zypp/repos.d/gone.repo").symlink_to("missing")
+    (world.root / "etc/zypp/repos.d/folder.repo").mkdir()
     assert world.copied() == {"a.repo": "[a]\n", "b.repo": "[b]\n"}
 
 
@@ -55,8 +57,11 @@ def test_where_the_definitions_are(world, settings, expected):
     assert world.copied() == {"x.repo": "[x]\n"}
 
 
-def test_a_definition_that_cannot_be_read_is_named(world):
+def test_a_definition_that_cannot_be_read_is_named(world, monkeypatch):
+    def refused(*_files):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
     world("etc/zypp/repos.d/a.repo", "[a]\n")
-    os.symlink("/missing", str(world.root / "etc/zypp/repos.d/gone.repo"))
-    with pytest.raises(PatchingError, match=r"gone\.repo: No such file"):
+    monkeypatch.setattr(zypper_repositories.shutil, "copyfileobj", refused)
+    with pytest.raises(PatchingError, match=r"a\.repo: Permission denied"):
         world.copied()
