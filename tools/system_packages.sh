@@ -7,7 +7,7 @@
 set -eu
 
 all="createrepo-c debian-archive-keyring faketime git gnupg iptables make mmdebstrap netavark nftables openssh-client \
-openssl podman python3-venv rpm runc shellcheck"
+openssl podman python3-venv rpm runc shellcheck zstd"
 packages="${*:-$all}"
 
 if ! command -v apt-get >/dev/null; then
