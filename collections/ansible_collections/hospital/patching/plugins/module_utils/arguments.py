@@ -7,7 +7,7 @@ module accepts them, because Ansible hands over a task's arguments as they are.
 
 from typing import Any, Dict
 
-from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR
+from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 
 RUN: Dict[str, Dict[str, Any]] = {
     "run_id": {"type": "str", "required": True},

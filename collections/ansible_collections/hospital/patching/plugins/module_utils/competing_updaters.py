@@ -4,9 +4,9 @@
 import os
 from typing import Any, Dict, List
 
+from ansible_collections.hospital.patching.plugins.module_utils import systemd_units
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.probes.units import parse_units
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 #: What may be stopped for a while, and the units that do the work when it fires.
@@ -18,6 +18,7 @@ UPDATERS = {
     "dnf-automatic-install.timer": ["dnf-automatic-install.service"],
     "dnf-automatic-download.timer": ["dnf-automatic-download.service"],
 }
+PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "SubState", "UnitFileState")
 POLL_S = 2
 #: Exists exactly where systemd is the init (sd_booted(3)); elsewhere none of these units can fire.
 SYSTEMD_MARKER = "/run/systemd/system"
@@ -31,7 +32,7 @@ def find(runner: Runner) -> List[Dict[str, Any]]:
     if not os.path.isdir(SYSTEMD_MARKER):
         return []
     workers = [worker for several in UPDATERS.values() for worker in several]
-    units = _show(runner, list(UPDATERS) + workers)
+    units = systemd_units.by_name(runner, list(UPDATERS) + workers, PROPERTIES)
     found = []
     for name, works in UPDATERS.items():
         unit = units.get(name, {})
@@ -85,11 +86,6 @@ def resume(runner: Runner, names: List[str]) -> List[str]:
         except PatchingError:
             failed.append(name)
     return failed
-
-
-def _show(runner: Runner, names: List[str]) -> Dict[str, Dict[str, str]]:
-    properties = "Id,Names,LoadState,ActiveState,SubState,UnitFileState"
-    return parse_units(runner.run(["systemctl", "show", "--no-pager", "--property=" + properties, "--"] + names).stdout)
 
 
 def _busy(unit: Dict[str, str]) -> bool:

@@ -2,7 +2,7 @@
 """Hands off medical devices: may this address be connected to?"""
 
 import ipaddress
-from typing import List, Optional
+from typing import Any, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -15,7 +15,7 @@ class DeviceSegments:
         if segments is None:
             return
         try:
-            self.networks = [ipaddress.ip_network(str(segment), strict=False) for segment in segments]
+            self.networks = [_network(str(segment)) for segment in segments]
         except ValueError as error:
             raise PatchingError(
                 "patching_device_segments", str(error), "a list of networks such as 10.9.0.0/16", "correct the setting"
@@ -35,3 +35,10 @@ class DeviceSegments:
             if parsed.version == network.version and parsed in network:
                 return "{} lies in the device segment {}".format(address, network)
         return None
+
+
+def _network(text: str) -> Any:
+    """Without a prefix length 10.9.0.0 would be that one address, and the devices beside it would be open."""
+    if "/" not in text:
+        raise ValueError("{!r} has no prefix length".format(text))
+    return ipaddress.ip_network(text, strict=False)

@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json, digest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 
-STATE_DIR = "/var/lib/hospital-patching"
 SCHEMA = 1
 #: Events that open and close a step, that hold and release the host, and that surround a snapshot's revert.
 EVENTS = ("begin", "done", "failed", "held", "released", "note", "snapshot_pending", "reverted")

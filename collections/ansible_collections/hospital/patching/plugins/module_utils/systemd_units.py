@@ -2,7 +2,7 @@
 """Reading and changing systemd units through ``systemctl``, in one call wherever it can be."""
 
 import os
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
@@ -23,18 +23,35 @@ def failed_units(runner: Runner, root: str = "/") -> List[str]:
     return sorted(line.split()[0] for line in result.stdout.splitlines() if line.strip())
 
 
-def show(runner: Runner, units: List[str], properties: List[str]) -> List[Dict[str, str]]:
+def show(runner: Runner, units: Sequence[str], properties: Sequence[str]) -> List[Dict[str, str]]:
     """Return ``properties`` of each unit, in the order of ``units``."""
-    if not units:
-        return []
-    result = runner.run(
-        ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--"] + units, timeout_s=60
-    )
-    found = []
-    for block in result.stdout.strip("\n").split("\n\n"):
-        fields = {}
-        for line in block.split("\n"):
-            name, _equals, value = line.partition("=")
-            fields[name] = value
-        found.append(fields)
-    return found
+    return _blocks(_shown(runner, units, properties)) if units else []
+
+
+def by_name(
+    runner: Runner, units: Sequence[str], properties: Sequence[str], timeout_s: int = 60
+) -> Dict[str, Dict[str, str]]:
+    """Return ``properties``, which must have Id and Names, of each unit by its Id and by each of its aliases."""
+    return parse_units(_shown(runner, units, properties, timeout_s)) if units else {}
+
+
+def parse_units(text: str) -> Dict[str, Dict[str, str]]:
+    """Return the properties of each unit that ``systemctl show`` printed, by its Id and by each of its aliases."""
+    units: Dict[str, Dict[str, str]] = {}
+    aliases: Dict[str, Dict[str, str]] = {}
+    for unit in _blocks(text):
+        if unit.get("Id"):
+            units[unit["Id"]] = unit
+            aliases.update((alias, unit) for alias in unit.get("Names", "").split())
+    return dict(aliases, **units)
+
+
+def _shown(runner: Runner, units: Sequence[str], properties: Sequence[str], timeout_s: int = 60) -> str:
+    # `show` prints key=value on every systemd since EL 8; list-units has JSON only since systemd 246.
+    words = ["systemctl", "show", "--no-pager", "--property=" + ",".join(properties), "--"]
+    return runner.run(words + list(units), timeout_s=timeout_s).stdout
+
+
+def _blocks(text: str) -> List[Dict[str, str]]:
+    blocks = text.strip("\n").split("\n\n")
+    return [dict(line.split("=", 1) for line in block.split("\n") if "=" in line) for block in blocks]

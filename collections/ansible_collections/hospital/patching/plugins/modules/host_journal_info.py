@@ -65,8 +65,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils.boot import read_boot
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.journal import (
-    STATE_DIR,
     Journal,
     lost_tail,
     tail_digest,

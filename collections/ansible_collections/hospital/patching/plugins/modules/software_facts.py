@@ -335,7 +335,7 @@ import gc
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import this_host
+from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.software.registry import collect
 from ansible_collections.hospital.patching.plugins.module_utils.software.wanted import Call, Wanted
 

@@ -116,8 +116,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest, this_host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 
 

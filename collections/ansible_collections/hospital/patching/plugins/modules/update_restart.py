@@ -92,7 +92,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import this_host
+from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts

@@ -54,15 +54,20 @@ def read_segment(text: str, setting: str = "patching_device_segments") -> IPNetw
         setting: which setting holds it, for the message.
 
     Raises:
-        PatchingError: the text is no network, or its host bits are set.
+        PatchingError: the text is no network, has no prefix length, or its host bits are set.
     """
     try:
         network = IPNetwork(text)
     except (AddrFormatError, ValueError, TypeError) as error:
         raise _bad_segment(setting, text, "a network like 10.9.0.0/16") from error
+    if "/" not in text:
+        # netaddr would read 10.9.0.0 as that one host, and the devices beside it would be open.
+        raise _bad_segment(setting, text, f"a prefix length: {network.ip}/16 for a network, {network} for the one host")
     if network.ip != network.network:
         # 10.9.1.7/16 may mean one host or the whole network: never guess about devices.
-        raise _bad_segment(setting, text, f"{network.cidr} for the network, or {network.ip} for the one host")
+        raise _bad_segment(
+            setting, text, f"{network.cidr} for the network, or {IPNetwork(network.ip)} for the one host"
+        )
     return network
 
 

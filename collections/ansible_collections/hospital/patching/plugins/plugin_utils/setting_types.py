@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,19 @@ def mappings(*required: str) -> Callable[[object], tuple[dict[str, Any], ...]]:
         ):
             raise ValueError(f"a list of mappings with {', '.join(required)}")
         return tuple(plain(item) for item in value)
+
+    return read
+
+
+def rows(check: Callable[[Sequence[Any]], object]) -> Callable[[object], tuple[dict[str, Any], ...]]:
+    """Return a reader of a list of mappings; ``check`` is what uses them, and raises what it refuses of one."""
+
+    def read(value: object) -> tuple[dict[str, Any], ...]:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError("a list of mappings")
+        given = tuple(plain(item) for item in value)
+        check(given)
+        return given
 
     return read
 

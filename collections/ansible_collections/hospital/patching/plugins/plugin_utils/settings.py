@@ -15,6 +15,10 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
+from ansible_collections.hospital.patching.plugins.module_utils.software import (
+    application_catalogue,
+    vulnerable_libraries,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
@@ -161,14 +165,14 @@ SETTINGS = (
         "list of {name, globs, …}",
         (),
         "more applications that are unpacked by hand; see software_facts",
-        types.mappings("name", "globs"),
+        types.rows(application_catalogue.entries),
     ),
     Setting(
         "patching_vulnerable_libraries",
         "list of {artifact, cve, affected}",
         (),
         "more libraries that are looked for; see software_facts",
-        types.mappings("artifact", "cve", "affected"),
+        types.rows(vulnerable_libraries.libraries),
     ),
     Setting(
         "patching_segment",

@@ -18,6 +18,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.hold_check impor
     refuse_other_holder,
     refuse_other_pending,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_guard_hook, apt_record
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
@@ -30,7 +31,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     target,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import installed_package
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import PolicyRcD
 
 Installed = Dict[Tuple[str, str], Package]

@@ -12,8 +12,8 @@ from typing import IO, Any, Dict, Iterator, List, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_origins
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 
 #: Name, architecture and version of a package.
 Key = Tuple[str, str, str]

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Type
 
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import no_room
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 

@@ -11,6 +11,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
     native_architecture,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     apt_kept_back,
     apt_origins,
@@ -24,7 +25,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     by_version,
     target,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import room
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 

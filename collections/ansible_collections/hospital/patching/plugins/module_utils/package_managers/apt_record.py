@@ -14,7 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
     native_architecture,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.etc_archive import proposals
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
 
 Installed = Dict[Tuple[str, str], Package]

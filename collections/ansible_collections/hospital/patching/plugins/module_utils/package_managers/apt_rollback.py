@@ -8,6 +8,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import transacti
 from ansible_collections.hospital.patching.plugins.module_utils.data_owners import owns_data
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase, Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_record
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import (
     AptTransaction,
@@ -20,7 +21,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     sha256_of,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import AptResolver, target
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 
 Installed = Dict[Tuple[str, str], Package]
 

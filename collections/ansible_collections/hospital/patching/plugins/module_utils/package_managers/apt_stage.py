@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
     native_architecture,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_origins
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
@@ -32,7 +33,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     by_version,
     target,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, StageRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
 
 Installed = Dict[Tuple[str, str], Package]

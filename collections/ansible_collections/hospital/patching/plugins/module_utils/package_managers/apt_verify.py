@@ -6,9 +6,9 @@ from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_record
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import version_problems
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import PolicyRcD
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
 

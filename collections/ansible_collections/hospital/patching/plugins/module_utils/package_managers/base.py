@@ -4,12 +4,8 @@
 from abc import ABC, abstractmethod
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR, Journal
-from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-
-#: Everything a package manager needs of its host; tests replace any part.
-Host = NamedTuple("Host", [("runner", Runner), ("clock", Clock), ("root", str), ("state_dir", str)])
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 
 #: Which pending updates are asked for; pending_filters.py gives the meaning of each field.
 PendingRequest = NamedTuple(
@@ -52,11 +48,6 @@ InstallRequest = NamedTuple(
         ("check", bool),
     ],
 )
-
-
-def this_host(state_dir: str = STATE_DIR) -> Host:
-    """Return the host that this code runs on."""
-    return Host(Runner(), Clock(), "/", state_dir)
 
 
 class PackageManager(ABC):

@@ -2,25 +2,18 @@
 """dnf on Fedora, Red Hat Enterprise Linux and their relatives: assessed, not patched yet."""
 
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
-    InstallRequest,
-    PackageManager,
-    PendingRequest,
-    StageRequest,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.assessed_only import AssessedOnly
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import (
-    has_database,
-    not_patched,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import has_database
 
 #: dnf is a link to one of the others; a host may lack the link.
 COMMANDS = ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/dnf5")
 
 
-class Dnf(PackageManager):
+class Dnf(AssessedOnly):
     """What dnf 4 would do is read from its library; everything that changes a host is refused."""
 
     NAME = "dnf"
@@ -31,15 +24,3 @@ class Dnf(PackageManager):
 
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted)
-
-    def stage(self, request: StageRequest) -> Dict[str, Any]:
-        raise not_patched(self.NAME)
-
-    def install(self, request: InstallRequest) -> Dict[str, Any]:
-        raise not_patched(self.NAME)
-
-    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
-        raise not_patched(self.NAME)
-
-    def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
-        raise not_patched(self.NAME)

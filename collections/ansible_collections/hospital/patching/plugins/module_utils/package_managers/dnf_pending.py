@@ -7,9 +7,10 @@ from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf_resolve_hook, rpm_pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import source_of
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
     room,

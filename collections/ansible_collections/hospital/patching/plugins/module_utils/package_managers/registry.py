@@ -2,8 +2,9 @@
 """All package managers. Explicit imports, because only what is imported travels to a host."""
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PackageManager
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PackageManager
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper
 

@@ -92,13 +92,3 @@ def require_repositories(found: Any, folder: str) -> None:
             "at least one",
             "look at the host's subscription and at {}, then run again; nothing was changed".format(folder),
         )
-
-
-def not_patched(manager: str) -> PatchingError:
-    """Return the refusal of everything that would change such a host."""
-    return PatchingError(
-        "package manager {}".format(manager),
-        "this release assesses hosts of the rpm family and does not patch them yet",
-        "a host that is run by apt",
-        "set patching_policy to observed for this host, and patch it by hand",
-    )

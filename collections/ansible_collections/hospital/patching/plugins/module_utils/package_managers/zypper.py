@@ -2,22 +2,15 @@
 """zypper on SUSE Linux Enterprise and openSUSE: assessed, not patched yet."""
 
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
-    InstallRequest,
-    PackageManager,
-    PendingRequest,
-    StageRequest,
-)
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import (
-    has_database,
-    not_patched,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.assessed_only import AssessedOnly
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import has_database
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_pending import pending
 
 
-class Zypper(PackageManager):
+class Zypper(AssessedOnly):
     """What zypper would do is read from its XML; everything that changes a host is refused."""
 
     NAME = "zypper"
@@ -31,15 +24,3 @@ class Zypper(PackageManager):
 
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted)
-
-    def stage(self, request: StageRequest) -> Dict[str, Any]:
-        raise not_patched(self.NAME)
-
-    def install(self, request: InstallRequest) -> Dict[str, Any]:
-        raise not_patched(self.NAME)
-
-    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
-        raise not_patched(self.NAME)
-
-    def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
-        raise not_patched(self.NAME)

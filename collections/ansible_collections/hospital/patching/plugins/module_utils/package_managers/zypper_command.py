@@ -9,13 +9,13 @@ from typing import Dict, Iterable, List, Optional, Tuple
 from xml.etree import ElementTree
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     rpm_pending,
     zypper_locks,
     zypper_repositories,
     zypper_xml,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
     seed,

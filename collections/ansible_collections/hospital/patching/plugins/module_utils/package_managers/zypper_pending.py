@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters, rpm_database, rpm_version
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_pending, zypper_xml
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host, PendingRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
     room,

@@ -2,9 +2,9 @@
 """Probe ``mounts``: the file systems that hold data, and whether they can be written."""
 
 import os
-import re
 from typing import Any, Dict, List
 
+from ansible_collections.hospital.patching.plugins.module_utils.mount_table import parse_mounts
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Failed, Inconclusive, Probe, Reading
 
 #: The kernel's own and volatile file systems: their coming and going says nothing about health.
@@ -53,17 +53,6 @@ class MountsProbe(Probe):
         return Reading("{} mounts".format(len(value["mounts"])), value)
 
 
-def parse_mounts(text: str) -> List[Dict[str, Any]]:
-    """Return source, path, type and read_only of each line of /proc/self/mounts, in mount order."""
-    mounts = []
-    for line in text.splitlines():
-        fields = line.split(" ")
-        if len(fields) >= 4:
-            source, path, kind, options = (_unescape(field) for field in fields[:4])
-            mounts.append({"source": source, "path": path, "type": kind, "read_only": "ro" in options.split(",")})
-    return mounts
-
-
 def lasting(mounts: List[Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
     """Return the mounts by path that should still be there after an update.
 
@@ -83,8 +72,3 @@ def lasting(mounts: List[Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
 
 def _within(path: str, place: str) -> bool:
     return path == place or path.startswith(place.rstrip("/") + "/")
-
-
-def _unescape(field: str) -> str:
-    """The kernel writes space, tab, newline and backslash as three octal digits."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field)

@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Probe ``ports``: what this host listens on, read from the kernel's tables."""
 
-import ipaddress
 import os
 import re
-import struct
-import sys
-from typing import Any, List
+from typing import List
 
+from ansible_collections.hospital.patching.plugins.module_utils.listening_sockets import TABLES, Socket, parse_line
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import (
     Failed,
     Inconclusive,
     Probe,
     Reading,
 )
-
-#: Table, and the state in which one of its sockets awaits strangers (include/net/tcp_states.h).
-TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
 
 
 class PortsProbe(Probe):
@@ -49,35 +44,23 @@ class PortsProbe(Probe):
         path = os.path.join(self.context.proc, "net", table)
         try:
             with open(path) as handle:
-                return parse_table(handle.read(), table[:3], state)
+                return parse_table(handle.read(), table, state)
         except FileNotFoundError:
             if table.endswith("6"):
                 return []  # IPv6 is switched off
             raise Inconclusive("{} does not exist".format(path))
 
 
-def parse_table(text: str, protocol: str, state: str) -> List[str]:
-    """Return ``tcp 0.0.0.0:80`` or ``tcp [::]:80`` for each socket of a /proc/net table that is in ``state``.
+def parse_table(text: str, table: str, state: str) -> List[str]:
+    """Return ``tcp 0.0.0.0:80`` or ``tcp [::]:80`` for each socket of a /proc/net table that awaits strangers.
 
-    Source of the format: Documentation/networking/proc_net_tcp.rst of the kernel.
+    Raises:
+        ValueError: a line is not one of the kernel's: what is missing from such a table is not known.
     """
-    entries = []
-    for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 4 or fields[3] != state:
-            continue
-        # Bound to a peer (a connected client socket of udp) is nobody's service.
-        if set(fields[2].replace(":", "")) != {"0"}:
-            continue
-        raw, port = fields[1].split(":")
-        address = _address(raw)
-        shown = "[{}]".format(address) if address.version == 6 else str(address)
-        entries.append("{} {}:{}".format(protocol, shown, int(port, 16)))
-    return entries
+    found = [parse_line(line, table, state) for line in text.splitlines()[1:]]
+    return [_shown(entry) for entry in found if entry]
 
 
-def _address(raw: str) -> Any:
-    """The kernel prints each 32-bit word in the machine's own byte order."""
-    order = "<I" if sys.byteorder == "little" else ">I"
-    packed = b"".join(struct.pack(order, int(raw[i : i + 8], 16)) for i in range(0, len(raw), 8))
-    return ipaddress.ip_address(packed)
+def _shown(entry: Socket) -> str:
+    address = "[{}]".format(entry.address) if ":" in entry.address else entry.address
+    return "{} {}:{}".format(entry.protocol, address, entry.port)

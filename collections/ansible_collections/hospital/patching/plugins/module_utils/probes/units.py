@@ -10,6 +10,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.base impo
     Probe,
     Reading,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import parse_units
 
 PROPERTIES = "Id,Names,LoadState,ActiveState,SubState"
 ACTIVE = ("active", "reloading", "refreshing")
@@ -72,18 +73,6 @@ class UnitsProbe(Probe):
         if doubtful:
             raise Inconclusive("; ".join(doubtful), value)
         return Reading("active: {}".format(", ".join(sorted(states))), value)
-
-
-def parse_units(text: str) -> Dict[str, Dict[str, str]]:
-    """Return the properties of each unit by its Id, and by each alias that it also answers to."""
-    units: Dict[str, Dict[str, str]] = {}
-    aliases: Dict[str, Dict[str, str]] = {}
-    for block in text.split("\n\n"):
-        pairs = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if pairs.get("Id"):
-            units[pairs["Id"]] = pairs
-            aliases.update((alias, pairs) for alias in pairs.get("Names", "").split())
-    return dict(aliases, **units)
 
 
 def is_failed(unit: Dict[str, str]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.journal import STATE_DIR
+from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     kept_architecture,
 )

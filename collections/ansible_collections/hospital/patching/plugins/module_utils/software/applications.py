@@ -5,7 +5,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Sequence, Set
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.application_catalogue import Entry, entries
 from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners

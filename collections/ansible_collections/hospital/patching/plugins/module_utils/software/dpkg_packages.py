@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import PRESENT, DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_lists
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.stamps import stamp
 
 _EPOCH = re.compile(r"([0-9]{1,10}):")

@@ -4,7 +4,7 @@
 import os
 from typing import Any, Dict, List
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 
 #: What flatpak calls them (flatpak-list(1)), and what they are called here.

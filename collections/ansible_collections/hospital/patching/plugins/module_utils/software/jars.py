@@ -4,7 +4,7 @@
 import os
 from typing import Any, Dict, Sequence
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import tree_walk
 from ansible_collections.hospital.patching.plugins.module_utils.software.archive_scan import (
     ARCHIVES,

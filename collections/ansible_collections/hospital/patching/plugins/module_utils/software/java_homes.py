@@ -4,7 +4,7 @@
 import os
 from typing import Any, Dict, List, Sequence
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import parse_os_release
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import Limits, TreeWalk

@@ -3,7 +3,7 @@
 
 from typing import Any, Dict
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.reboot_required import (
     installed_kernels,
     running_kernel,

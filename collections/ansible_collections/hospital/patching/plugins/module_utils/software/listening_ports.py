@@ -1,50 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this host listens on, and the process, unit and package behind each socket.
-
-Source of the tables: Documentation/networking/proc_net_tcp.rst of the kernel.
-"""
+"""What this host listens on, and the process, unit and package behind each socket."""
 
 import os
-import socket
-import struct
-import sys
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.listening_sockets import TABLES, Socket, parse_line
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 
-#: Table, and the state in which one of its sockets awaits strangers (include/net/tcp_states.h).
-TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
 #: Of one table; a host with more connections than this is told of in part.
 LIMIT_BYTES = 64 * 1024 * 1024
 
-Socket = NamedTuple("Socket", [("protocol", str), ("address", str), ("port", int), ("inode", str)])
 
-
-def parse_table(text: str, protocol: str, state: str) -> List[Socket]:
-    """Return the sockets of a /proc/net table that are in ``state`` and bound to no peer."""
+def parse_table(text: str, table: str, state: str) -> List[Socket]:
+    """Return the sockets of a /proc/net table that await strangers; a line that a limit has cut is left out."""
     sockets = []
     for line in text.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 10 or fields[3] != state:
-            continue
-        if set(fields[2].replace(":", "")) != {"0"}:
-            continue  # a client's udp socket is nobody's service
-        raw, _colon, port = fields[1].partition(":")
         try:
-            sockets.append(Socket(protocol, _address(raw), int(port, 16), fields[9]))
-        except (ValueError, struct.error):
-            continue  # the kernel's line was cut by a limit
+            found = parse_line(line, table, state)
+        except ValueError:
+            continue
+        if found:
+            sockets.append(found)
     return sockets
-
-
-def _address(raw: str) -> str:
-    """The kernel prints each 32-bit word in the machine's own byte order."""
-    order = "<I" if sys.byteorder == "little" else ">I"
-    packed = b"".join(struct.pack(order, int(raw[i : i + 8], 16)) for i in range(0, len(raw), 8))
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
 
 
 def collect(host: Host, owners: Optional[Owners] = None) -> List[Dict[str, Any]]:
@@ -61,7 +41,7 @@ def collect(host: Host, owners: Optional[Owners] = None) -> List[Dict[str, Any]]
     for table, state in TABLES:
         try:
             with open(below(host.root, "proc/net/" + table), "rb") as handle:
-                sockets += parse_table(handle.read(LIMIT_BYTES).decode("ascii", "replace"), table[:3], state)
+                sockets += parse_table(handle.read(LIMIT_BYTES).decode("ascii", "replace"), table, state)
         except FileNotFoundError:
             if table in ("tcp", "udp"):
                 raise

@@ -4,15 +4,14 @@
 A file server that hangs also hangs whoever only asks what a name is, and a
 look below an automounter's directory mounts. So the mount table decides by the
 name, component by component and link by link, before the kernel is asked.
-Source of the mounts: proc(5), /proc/self/mountinfo.
 """
 
 import fnmatch
 import os
-import re
 import stat
 from typing import Dict, FrozenSet, List, Optional, Tuple
 
+from ansible_collections.hospital.patching.plugins.module_utils.mount_table import mount_kinds
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
 
 LOCAL_DISKS = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "reiserfs", "xfs", "zfs"))
@@ -20,18 +19,6 @@ LOCAL_DISKS = frozenset(("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "j
 AT_HAND = LOCAL_DISKS | frozenset(("erofs", "overlay", "squashfs", "tmpfs"))
 #: Links followed for one name, as the kernel does (path_resolution(7)).
 _LINKS = 40
-
-
-def parse_mounts(text: str) -> Dict[str, str]:
-    """Return the file system type by mount point; of mounts over each other, the uppermost."""
-    mounts = {}
-    for line in text.splitlines():
-        before, _dash, after = line.partition(" - ")
-        fields, kinds = before.split(" "), after.split(" ")
-        if len(fields) >= 5 and kinds[0]:
-            point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), fields[4])
-            mounts[point] = kinds[0]
-    return mounts
 
 
 class LocalDisks:
@@ -43,7 +30,7 @@ class LocalDisks:
         self.refused: Dict[str, str] = {}
         try:
             with open(below(root, "proc/self/mountinfo"), "rb") as handle:
-                self.mounts = parse_mounts(os.fsdecode(handle.read()))
+                self.mounts = mount_kinds(os.fsdecode(handle.read()))
         except OSError:
             self.mounts = {}
 

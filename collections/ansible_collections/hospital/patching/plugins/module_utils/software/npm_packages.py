@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any, Dict, List, Sequence, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z")
 

@@ -8,7 +8,7 @@ for all paths in two calls whose answers are data, whatever else it prints.
 import os
 from typing import Dict, Iterable, List, Optional, Set
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 
 _LISTS = "var/lib/dpkg/info"

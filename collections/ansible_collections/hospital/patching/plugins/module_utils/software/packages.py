@@ -4,7 +4,7 @@
 from typing import Any, Callable, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import dpkg_packages, rpm_packages
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 

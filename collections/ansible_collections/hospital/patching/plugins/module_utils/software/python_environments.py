@@ -9,7 +9,7 @@ import os
 import re
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import (

@@ -10,7 +10,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import (
     zypp_history,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage, evr, source_of
 from ansible_collections.hospital.patching.plugins.module_utils.software.stamps import stamp
 

@@ -3,7 +3,7 @@
 
 from typing import Any, Dict, List
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.reboot_required import flag_reasons, kernel_reasons
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable, as_facts
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units

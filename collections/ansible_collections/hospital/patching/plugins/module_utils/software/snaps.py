@@ -5,7 +5,7 @@ import os
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.daemons import runs
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 from ansible_collections.hospital.patching.plugins.module_utils.software.unix_http import get_json, is_socket

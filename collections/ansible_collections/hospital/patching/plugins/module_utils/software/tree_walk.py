@@ -9,7 +9,7 @@ belongs to another host; a container's root is an overlay and the container's.
 import os
 from typing import Callable, Iterator, List, NamedTuple, Sequence
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import LOCAL_DISKS, LocalDisks
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 

@@ -11,7 +11,7 @@ import os
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils import systemd_units
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below, head
 

@@ -125,15 +125,33 @@ def libraries(more: Sequence[Dict[str, Any]] = ()) -> Dict[str, Library]:
 
 
 def _rule(row: Dict[str, Any]) -> Rule:
-    try:
-        affected = tuple((str(first), None if fixed is None else str(fixed)) for first, fixed in row["affected"])
-        return Rule(
-            str(row.get("group", "")), str(row["artifact"]), str(row["cve"]), affected, str(row.get("source", ""))
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    unknown = sorted(set(map(str, row)) - set(Rule._fields)) if isinstance(row, dict) else []
+    wrong = ""
+    if not isinstance(row, dict) or not all(_is_text(row.get(key)) for key in ("artifact", "cve")):
+        wrong = "no artifact or no cve"
+    elif unknown:
+        wrong = "unknown keys {}".format(", ".join(unknown))
+    elif not isinstance(row.get("affected"), (list, tuple)) or not row["affected"]:
+        wrong = "affected is no list of ranges"
+    else:
+        wrong = next(("the range {!r}".format(pair) for pair in row["affected"] if not _is_range(pair)), "")
+    if wrong:
         raise PatchingError(
             "vulnerable library {!r}".format(row),
-            "{}: {}".format(type(error).__name__, error),
-            "artifact, cve and affected: [[from, fixed], …]",
+            wrong,
+            "artifact, cve and affected: [['2.0', '2.17.1'], …] with the versions quoted, null when never fixed",
             "correct the entry",
         )
+    affected = tuple((first, fixed) for first, fixed in row["affected"])
+    return Rule(str(row.get("group") or ""), row["artifact"], row["cve"], affected, str(row.get("source") or ""))
+
+
+def _is_range(pair: Any) -> bool:
+    """Versions are text: YAML reads an unquoted 2.10 as the number 2.1."""
+    if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+        return False
+    return _is_text(pair[0]) and (pair[1] is None or _is_text(pair[1]))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())

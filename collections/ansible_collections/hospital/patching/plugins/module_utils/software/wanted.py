@@ -3,7 +3,7 @@
 
 from typing import Any, Dict, List, NamedTuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners
 
 #: ``jars`` and ``images`` are asked for because they take long; the other lists extend our tables by a site's own.

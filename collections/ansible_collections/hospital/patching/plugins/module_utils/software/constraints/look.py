@@ -10,9 +10,8 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
-from ansible_collections.hospital.patching.plugins.module_utils.probes.units import parse_units
-from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import booted
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import booted, by_name
 
 CHANGES, HOLDS, REFUSES = "changes_packages", "holds_back", "refuses_patching"
 RESTARTS, INFORMS, UNKNOWN = "restarts", "informs", "unknown"
@@ -25,7 +24,7 @@ Entry = Dict[str, str]
 
 #: Settings larger than this are no settings.
 MOST_BYTES = 1 << 20
-_PROPERTIES = "Id,Names,LoadState,ActiveState,UnitFileState"
+_PROPERTIES = ("Id", "Names", "LoadState", "ActiveState", "UnitFileState")
 _ASSIGNMENT = re.compile(r'^(\S+) "(.*)";$')
 
 
@@ -107,10 +106,7 @@ class Look:
         if not self.systemd:
             return {}
         if self._units is None:
-            shown = self.host.runner.run(
-                ["systemctl", "show", "--no-pager", "--property=" + _PROPERTIES, "--"] + self._unit_names, timeout_s=30
-            )
-            self._units = parse_units(shown.stdout)
+            self._units = by_name(self.host.runner, self._unit_names, _PROPERTIES, timeout_s=30)
         unit = self._units.get(name, {})
         return unit if unit.get("LoadState") == "loaded" else {}
 

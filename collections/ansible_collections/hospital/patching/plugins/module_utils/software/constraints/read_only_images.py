@@ -3,7 +3,7 @@
 
 from typing import List, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import parse_mounts
+from ansible_collections.hospital.patching.plugins.module_utils.mount_table import parse_mounts
 from ansible_collections.hospital.patching.plugins.module_utils.software.constraints.look import (
     REFUSES,
     Entry,

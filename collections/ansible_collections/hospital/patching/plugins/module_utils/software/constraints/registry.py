@@ -5,7 +5,7 @@ from typing import Any, Callable, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.competing_updaters import UPDATERS
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.constraints import (
     agents,
     apt_periodic,

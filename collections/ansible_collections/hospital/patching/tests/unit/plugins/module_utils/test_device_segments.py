@@ -9,7 +9,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 
 @pytest.mark.parametrize("address", ["10.9.0.1", "::ffff:10.9.0.1", "2001:db8::5", "fe80::1%eth0", "10.8.0.7"])
 def test_an_address_of_a_device_is_refused(address):
-    assert DeviceSegments(["10.9.0.0/16", "2001:db8::/64", "fe80::/10", "10.8.0.7"]).refusal(address)
+    assert DeviceSegments(["10.9.0.0/16", "2001:db8::/64", "fe80::/10", "10.8.0.7/32"]).refusal(address)
 
 
 @pytest.mark.parametrize("address", ["10.10.0.1", "2001:db9::5", "127.0.0.1"])
@@ -26,6 +26,7 @@ def test_a_name_is_no_address():
     assert DeviceSegments([]).refusal("pump1")
 
 
-def test_a_bad_segment_is_refused():
-    with pytest.raises(PatchingError):
-        DeviceSegments(["10.9.0.0/99"])
+@pytest.mark.parametrize("segment", ["10.9.0.0/99", "10.9.0.0", "2001:db8::"])
+def test_a_bad_segment_is_refused(segment):
+    with pytest.raises(PatchingError, match="patching_device_segments"):
+        DeviceSegments([segment])

@@ -97,8 +97,16 @@ def test_a_segment_that_cannot_be_read_is_refused(segment):
 
 
 def test_a_segment_with_host_bits_is_refused_and_both_meanings_are_offered():
-    with pytest.raises(PatchingError, match=r"10\.9\.0\.0/16.*10\.9\.1\.7"):
+    with pytest.raises(PatchingError, match=r"10\.9\.0\.0/16.*10\.9\.1\.7/32"):
         ask("10.1.0.5", segments=["10.9.1.7/16"])
+
+
+@pytest.mark.parametrize(
+    ("segment", "one"), [("10.9.0.0", "10.9.0.0/32"), ("10.9.1.7", "10.9.1.7/32"), ("2001:db8:9::", "2001:db8:9::/128")]
+)
+def test_a_segment_without_prefix_length_is_refused_because_it_would_be_one_host(segment, one):
+    with pytest.raises(PatchingError, match=f"a prefix length: .*{one} for the one host"):
+        ask("10.1.0.5", segments=[segment])
 
 
 @given(st.ip_addresses(v=4), st.integers(min_value=0, max_value=32))

@@ -10,9 +10,9 @@ import shlex
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_guard_hook
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
-    Host,
     InstallRequest,
     StageRequest,
 )

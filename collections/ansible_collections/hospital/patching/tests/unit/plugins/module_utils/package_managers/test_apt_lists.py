@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_lists
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result, Runner
 
 SIGNED = """-----BEGIN PGP SIGNED MESSAGE-----

@@ -5,8 +5,8 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import (
     PACKAGE_MANAGERS,
     select,

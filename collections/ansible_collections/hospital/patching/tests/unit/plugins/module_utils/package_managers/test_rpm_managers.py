@@ -4,8 +4,8 @@
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_origins, rpm_pending
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper

@@ -9,8 +9,9 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import zypper_xml
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING, Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 

@@ -18,8 +18,8 @@ TCP = """\
 """
 TCP6 = """\
   sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when
-   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000
-   1: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000
+   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 642
+   1: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 643
 """
 UDP = """\
    sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
@@ -67,8 +67,11 @@ def test_without_the_kernels_table_it_is_inconclusive(make_context, tmp_path):
     assert read(make_context, tmp_path)["verdict"] == "inconclusive"
 
 
-def test_a_broken_table_is_inconclusive(make_context, proc):
-    (proc / "net" / "tcp").write_text("header\n 0: nonsense 00:00 0A\n")
+@pytest.mark.parametrize(
+    "line", ["0: nonsense 00:00 0A", "0: 0000:0016 0:0 0A 0:0 0:0 0 0 0 1", TCP.splitlines()[1][:60]]
+)
+def test_a_broken_table_is_inconclusive(make_context, proc, line):
+    (proc / "net" / "tcp").write_text("header\n" + line + "\n")
     assert read(make_context, proc)["verdict"] == "inconclusive"
 
 

@@ -42,7 +42,7 @@ def test_a_name_that_does_not_resolve_is_inconclusive(read):
 def test_a_device_is_not_connected_to(listener, read):
     contacts = []
     port = listener(lambda connection, stop: contacts.append(1))
-    assert read(port, segments=["127.0.0.1"])["verdict"] == "inconclusive"
+    assert read(port, segments=["127.0.0.1/32"])["verdict"] == "inconclusive"
     assert contacts == []
 
 

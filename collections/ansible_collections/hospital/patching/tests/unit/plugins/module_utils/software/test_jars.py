@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import archive_scan, jars
 from ansible_collections.hospital.patching.plugins.module_utils.software.archive_scan import LIMITS, MIB
 
@@ -233,8 +233,19 @@ def test_own_rules(host):
     assert [found["group"] for found in scan(host, more=[row])["found"]] == ["example.hospital"]
 
 
+ROW = {"artifact": "a", "cve": "CVE-2030-1", "affected": [["1.0", "2.0"]]}
+
+
 @pytest.mark.parametrize(
-    "row", [{}, "text", {"artifact": "a", "cve": "b"}, {"artifact": "a", "cve": "b", "affected": [1]}]
+    "row",
+    [
+        {},
+        "text",
+        {"artifact": "a", "cve": "CVE-2030-1"},
+        *(dict(ROW, affected=bad) for bad in ([], "12", [1], ["20", "30"], [["1.0"]], [[2.1, "3"]], [["1.0", 2]])),
+        dict(ROW, cve=""),
+        dict(ROW, fixed="2.0"),
+    ],
 )
 def test_own_rules_of_another_shape_are_refused(host, row):
     with pytest.raises(PatchingError, match="vulnerable library"):

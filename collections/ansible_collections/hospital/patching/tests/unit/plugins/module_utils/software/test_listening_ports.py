@@ -7,9 +7,9 @@ import socket
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.listening_sockets import Socket
 from ansible_collections.hospital.patching.plugins.module_utils.software.listening_ports import (
-    Socket,
     collect,
     parse_table,
 )

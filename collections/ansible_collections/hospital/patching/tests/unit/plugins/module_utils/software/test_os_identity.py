@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import (
     collect,
     parse_os_release,

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result, Runner
 from ansible_collections.hospital.patching.plugins.module_utils.software import dpkg_packages, packages
 from ansible_collections.hospital.patching.plugins.module_utils.software.partial import PartialError

@@ -6,9 +6,9 @@ import os
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import Host
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.mount_table import mount_kinds
 from ansible_collections.hospital.patching.plugins.module_utils.software import tree_walk
-from ansible_collections.hospital.patching.plugins.module_utils.software.local_disks import parse_mounts
 from ansible_collections.hospital.patching.plugins.module_utils.software.tree_walk import Limits, TreeWalk
 
 MOUNTINFO = """\
@@ -39,7 +39,7 @@ def visited(host, *roots, **limits):
 
 
 def test_mounts():
-    assert parse_mounts(MOUNTINFO) == {
+    assert mount_kinds(MOUNTINFO) == {
         "/": "ext4",
         "/opt/share": "nfs4",
         "/opt/ehr": "xfs",
@@ -47,7 +47,7 @@ def test_mounts():
         "/home": "autofs",
         "/opt/ehr/overlay-merged": "overlay",
     }
-    assert parse_mounts("rubbish\n1 2 3\n - \n") == {}
+    assert mount_kinds("rubbish\n1 2 3\n - \n") == {}
 
 
 def test_only_local_disks_are_entered(host):
