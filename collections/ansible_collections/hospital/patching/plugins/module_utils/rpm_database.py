@@ -45,6 +45,11 @@ def directory(root: str) -> Optional[str]:
     return None
 
 
+def present(root: str) -> bool:
+    """Return whether there is an rpm database under ``root``."""
+    return directory(root) is not None
+
+
 def query(runner: Runner, root: str) -> Tuple[List[RpmPackage], List[str]]:
     """Return the packages of the database under ``root`` as ``rpm -qa`` lists them, and the problems.
 

@@ -4,10 +4,10 @@
 import os
 from typing import Any, Dict
 
+from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.assessed_only import AssessedOnly
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import has_database
 
 #: dnf is a link to one of the others; a host may lack the link.
 COMMANDS = ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/dnf5")
@@ -20,7 +20,7 @@ class Dnf(AssessedOnly):
 
     @staticmethod
     def present(root: str) -> bool:
-        return has_database(root) and any(os.path.exists(os.path.join(root, command)) for command in COMMANDS)
+        return rpm_database.present(root) and any(os.path.exists(os.path.join(root, command)) for command in COMMANDS)
 
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted)

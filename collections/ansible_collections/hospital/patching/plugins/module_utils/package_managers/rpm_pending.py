@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shape of pending updates that dnf and zypper share."""
 
-import os
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -11,17 +10,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import Reason
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 
-#: Where rpm keeps its database: /usr/lib/sysimage/rpm on SUSE and newer Fedora, /var/lib/rpm elsewhere.
-DATABASES = ("usr/lib/sysimage/rpm", "var/lib/rpm")
 #: What the package provides that carries the system's release: on Fedora's side, and on SUSE's.
 RELEASE_CAPABILITIES = ("system-release", "distribution-release")
 _CONSUMED = ("repository", "vendor", "source_rpm", "source_rpm_from", "issued_s", "built_s", "replaces")
-DATABASE_FILES = ("rpmdb.sqlite", "Packages.db", "Packages")
-
-
-def has_database(root: str) -> bool:
-    """Return whether rpm has a database under ``root``, in any of its three formats."""
-    return any(os.path.isfile(os.path.join(root, folder, name)) for folder in DATABASES for name in DATABASE_FILES)
 
 
 def update(change: Dict[str, Any], os_vendor: Optional[str]) -> Dict[str, Any]:

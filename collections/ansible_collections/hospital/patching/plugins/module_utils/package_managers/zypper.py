@@ -4,9 +4,9 @@
 import os
 from typing import Any, Dict
 
+from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.assessed_only import AssessedOnly
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_pending import has_database
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_pending import pending
 
 
@@ -20,7 +20,7 @@ class Zypper(AssessedOnly):
         # zypper may be installed on any rpm host; one that it runs has repositories of its own.
         repositories = os.path.join(root, "etc/zypp/repos.d")
         runs = os.path.isdir(repositories) and bool(os.listdir(repositories))
-        return runs and has_database(root) and os.path.exists(os.path.join(root, "usr/bin/zypper"))
+        return runs and rpm_database.present(root) and os.path.exists(os.path.join(root, "usr/bin/zypper"))
 
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted)

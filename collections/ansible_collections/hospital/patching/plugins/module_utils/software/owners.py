@@ -8,11 +8,11 @@ for all paths in two calls whose answers are data, whatever else it prints.
 import os
 from typing import Dict, Iterable, List, Optional, Set
 
+from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 
 _LISTS = "var/lib/dpkg/info"
-_RPM_DATABASES = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 #: Directories that a merged /usr has under two names (Debian's UsrMerge, Fedora's UsrMove).
 _MERGED = ("/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/")
 #: From this many directories on, looking for each costs more than it saves.
@@ -102,12 +102,7 @@ class Owners:
 
     def _rpm_used(self) -> bool:
         installed = any(os.access(below(self.host.root, path), os.X_OK) for path in ("usr/bin/rpm", "bin/rpm"))
-        stores = ("Packages", "rpmdb.sqlite", "Packages.db")
-        return installed and any(
-            os.path.exists(below(self.host.root, os.path.join(database, store)))
-            for database in _RPM_DATABASES
-            for store in stores
-        )
+        return installed and rpm_database.present(self.host.root)
 
     def _rpm(self, names: List[str]) -> Dict[str, str]:
         # What it says of files that nobody owns is prose; only marked lines are read.

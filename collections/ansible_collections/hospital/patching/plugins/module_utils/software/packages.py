@@ -3,6 +3,7 @@
 
 from typing import Any, Callable, Dict, List, Tuple
 
+from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.software import dpkg_packages, rpm_packages
@@ -19,7 +20,7 @@ def collect(host: Host) -> List[Dict[str, Any]]:
         PartialError: one of two could not, or some of its entries.
     """
     listers: List[Lister] = []
-    if rpm_packages.present(host.root):
+    if rpm_database.present(host.root):
         listers.append(rpm_packages.entries)
     if dpkg_packages.present(host.root) or not listers:
         listers.insert(0, dpkg_packages.entries)

@@ -21,11 +21,6 @@ Memory = NamedTuple(
 )
 
 
-def present(root: str) -> bool:
-    """Return whether there is an rpm database under ``root``."""
-    return rpm_database.directory(root) is not None
-
-
 def entries(host: Host) -> Tuple[List[Dict[str, Any]], List[str]]:
     """Return one entry a package as ``rpm -qa`` lists them, and what could not be read.
 
