@@ -9,7 +9,8 @@ version_added: 0.1.0
 description:
   - Says go, wait or stop, and why. Waits while the answer is wait; records the answer; a stop fails the host.
   - Go needs an open window into which the remaining work and the way back fit, a finished soak, enough peers in
-    service, no more failed hosts than the plan's failure budget allows, no stop file of the run, and no freeze file.
+    service, no more failed hosts than the plan's failure budget allows, no stop file of the run, no freeze file, and no
+    freeze of C(patching_freezes) over work and way back. Calendars are read again each time.
   - It waits at most until the remaining work and the way back just fit in the window; a host without a window waits no
     longer than its soak, work and way back take.
   - The failure budget (C(patching_failure_budget)) is a number of failed hosts for the run, for each ring and for each

@@ -21,6 +21,9 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_peers impor
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Check, Gate, Question
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import (
+    freezes,
+    freezes_for_reboot,
+    freezes_for_way_back,
     window,
     window_for_reboot,
     window_for_way_back,
@@ -131,6 +134,7 @@ def _budget(question: Question) -> Gate | None:
 CHECKS: tuple[Check, ...] = (
     _stop_file,
     _frozen,
+    freezes,
     _hands_off,
     _approved,
     _budget,
@@ -140,6 +144,14 @@ CHECKS: tuple[Check, ...] = (
     balancers,
     ring_before,
 )
-CHECKS_REBOOT: tuple[Check, ...] = (_frozen, _hands_off, window_for_reboot)
+CHECKS_REBOOT: tuple[Check, ...] = (_frozen, freezes_for_reboot, _hands_off, window_for_reboot)
 #: The window last, which a person may do without.
-CHECKS_BACK: tuple[Check, ...] = (_frozen, _hands_off, peers, partners, balancers, window_for_way_back)
+CHECKS_BACK: tuple[Check, ...] = (
+    _frozen,
+    freezes_for_way_back,
+    _hands_off,
+    peers,
+    partners,
+    balancers,
+    window_for_way_back,
+)

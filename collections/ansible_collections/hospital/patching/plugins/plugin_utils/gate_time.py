@@ -5,9 +5,40 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate, Question, wait
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule, frozen, read
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
-from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Occurrence, Window
+
+
+def freezes(question: Question) -> Gate | None:
+    """Ask whether a freeze of its calendars lies over the work and the way back."""
+    return _freezes(question, question.need)
+
+
+def freezes_for_reboot(question: Question) -> Gate | None:
+    """Ask the same of a reboot as long as it may be, and of what follows it."""
+    return _freezes(question, _reboot(question))
+
+
+def freezes_for_way_back(question: Question) -> Gate | None:
+    """Ask the same of the way back alone."""
+    return _freezes(question, timedelta(seconds=question.entry["way_back_s"]))
+
+
+def _freezes(question: Question, need: timedelta) -> Gate | None:
+    """A calendar that cannot be read closes; the window's is named here, for the others say only "not open"."""
+    entry = question.entry
+    try:
+        gap = frozen(entry["freezes"], question.now, question.now + need)
+        if entry["window"] is not None:
+            read(entry["window"]["text"]).between(question.now, question.now)
+    except PatchingError as error:
+        return Gate("stop", f"nothing may be disrupted: {error}")
+    if gap is None:
+        return None
+    return Gate("stop", f"nothing may be disrupted: a freeze lasts from {stamp(gap.start)} to {stamp(gap.end)}")
 
 
 def window(question: Question) -> Gate | None:
@@ -32,16 +63,15 @@ def window_for_reboot(question: Question) -> Gate | None:
     entry, end = question.entry, question.end
     if entry["window"] is None or end is None:
         return None
-    seconds = entry["limits"]["reboot_timeout_s"] + entry["limits"]["settle_s"] + entry["way_back_s"]
+    need = _reboot(question)
     live = _live(question)
     closes = min(end, live.end) if live is not None else question.now
     opened = question.now >= read_stamp(entry["window"]["start"])
-    if opened and question.now + timedelta(seconds=seconds) <= closes:
+    if opened and question.now + need <= closes:
         return None
     seen = f"ends at {stamp(closes)}" if opened and live is not None else "is not open now"
-    return Gate(
-        "stop", f"reboot, settling and way back need {seconds} s, but the window {entry['window']['text']!r} {seen}"
-    )
+    named = f"the window {entry['window']['text']!r} {seen}"
+    return Gate("stop", f"reboot, settling and way back need {int(need.total_seconds())} s, but {named}")
 
 
 def window_for_way_back(question: Question) -> Gate | None:
@@ -56,5 +86,16 @@ def window_for_way_back(question: Question) -> Gate | None:
     return Gate("stop", f"{seen}; wait for it, or say rollback_outside_window=true")
 
 
+def _reboot(question: Question) -> timedelta:
+    """How long a reboot, the settling and the way back may take."""
+    entry = question.entry
+    seconds = entry["limits"]["reboot_timeout_s"] + entry["limits"]["settle_s"] + entry["way_back_s"]
+    return timedelta(seconds=seconds)
+
+
 def _live(question: Question) -> Occurrence | None:
-    return Window.parse(question.entry["window"]["text"]).open_at(question.now)
+    """Return the occurrence that is open now by the rule; one that cannot be read is closed."""
+    try:
+        return Schedule.of(question.entry["window"]["text"], question.entry["freezes"]).open_at(question.now)
+    except PatchingError:
+        return None

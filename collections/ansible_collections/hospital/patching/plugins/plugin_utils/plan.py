@@ -209,6 +209,7 @@ def _host(
         "restart_by_reload": list(settings.restart_by_reload),
         "limits": {name: getattr(settings, name) for name in LIMITS},
         "freeze_file": settings.freeze_file,
+        "freezes": list(settings.freezes),
         "soak_s": settings.soak_s,
         "estimate_s": settings.estimate_s,
         "way_back_s": settings.way_back_s,

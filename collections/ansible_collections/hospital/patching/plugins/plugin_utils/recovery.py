@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
-from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
 
 #: The gate has let a host go.
 GO = ("gate", "done")
@@ -94,7 +95,10 @@ def may_restart(entry: Mapping[str, Any], now: datetime) -> bool:
         return True
     if entry["window"] is None:
         return True
-    live = Window.parse(entry["window"]["text"]).open_at(now)
+    try:
+        live = Schedule.of(entry["window"]["text"], entry["freezes"]).open_at(now)
+    except PatchingError:
+        return False  # what cannot be read counts as closed
     return live is not None and now + timedelta(seconds=entry["way_back_s"]) <= live.end
 
 

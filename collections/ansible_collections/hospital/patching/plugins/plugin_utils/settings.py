@@ -19,9 +19,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     application_catalogue,
     vulnerable_libraries,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils import schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
-from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
 
 PREFIX = "patching_"
 POLICIES = ("observed", "managed", "vendor_validated", "vendor_locked")
@@ -51,7 +51,13 @@ class Setting:
 
 
 def _read_window(value: object) -> str:
-    return Window.parse(types.text(value)).text
+    return schedule.check(types.text(value))
+
+
+def _read_freezes(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of times, as of patching_window, or [] when there are none")
+    return tuple(schedule.check(types.text(item)) for item in value)
 
 
 SETTINGS = (
@@ -97,7 +103,20 @@ SETTINGS = (
         "canary for the first host of a service, else broad",
     ),
     Setting("patching_soak_s", "seconds", 600, "how long the ring before must have run well", types.whole(0)),
-    Setting("patching_window", "window", None, 'when the host may be disrupted: "Sun 01:00, 3 h, UTC"', _read_window),
+    Setting(
+        "patching_window",
+        "window",
+        None,
+        'when the host may be disrupted: "Sun 01:00, 3 h, UTC", or "ics PLACE" with a calendar; see docs/windows.md',
+        _read_window,
+    ),
+    Setting(
+        "patching_freezes",
+        "list of windows, ranges of dates or calendars",
+        (),
+        'when nothing may be disrupted whatever the window says: "2026-12-23 18:00 to 2027-01-02 06:00, UTC"',
+        _read_freezes,
+    ),
     Setting("patching_probe_url", "URL or list of URLs", (), "answers well while the service is healthy", types.urls),
     Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
     Setting(
@@ -271,6 +290,7 @@ class Settings:
     ring: str | None
     soak_s: int
     window: str | None
+    freezes: tuple[str, ...]
     probe_url: tuple[str, ...]
     probes: tuple[dict[str, Any], ...]
     drain: dict[str, Any] | None

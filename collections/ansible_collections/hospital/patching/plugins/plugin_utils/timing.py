@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wave
-from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Occurrence, Window
 
 
 @dataclass(frozen=True)
 class Slot:
     """When one host may be patched. ``occurrence`` is None for an endpoint without a window."""
 
-    window: Window | None
+    window: Schedule | None
     occurrence: Occurrence | None
     estimate: timedelta
     way_back: timedelta
@@ -36,11 +38,12 @@ class Slot:
         """Return the refusal of a host whose turn would come at ``start``."""
         if self.window is None or self.occurrence is None:
             raise ValueError("a host without a window is never late")
-        following = self.window.next_after(self.occurrence.end - timedelta(seconds=1))
+        following = self.window.next_for(self.need, self.occurrence.end)
+        next_time = f"the next in which it fits opens at {stamp(following.start)}" if following else "none to come fits"
         return Exclusion(
             "refused",
             f"its turn would come at {stamp(start)} and needs {_seconds(self.need)} s with the way back, but its"
-            f" window ends at {stamp(self.occurrence.end)}; the next one opens at {stamp(following.start)}",
+            f" window ends at {stamp(self.occurrence.end)}; {next_time}",
         )
 
 
@@ -53,18 +56,19 @@ def slot_of(settings: Settings, now: datetime) -> Slot | Exclusion:
     estimate, way_back = timedelta(seconds=settings.estimate_s), timedelta(seconds=settings.way_back_s)
     if settings.window is None:
         return Slot(None, None, estimate, way_back, settings.service)
-    window = Window.parse(settings.window)
-    occurrence = window.open_at(now)
-    if occurrence is None or now + estimate + way_back > occurrence.end:
-        following = window.next_after(now)
-        occurrence = window.open_at(following.start) or following
-    slot = Slot(window, occurrence, estimate, way_back, settings.service)
-    if slot.fits(max(now, occurrence.start)):
-        return slot
+    need = estimate + way_back
+    try:
+        window = Schedule.of(settings.window, settings.freezes)
+        occurrence = window.next_for(need, now)
+        if occurrence is not None:
+            return Slot(window, occurrence, estimate, way_back, settings.service)
+        shorter = window.open_at(now) or window.next_after(now)
+    except PatchingError as error:
+        return Exclusion("refused", str(error))
     return Exclusion(
         "refused",
-        f"its work and the way back need {_seconds(slot.need)} s, but its window {settings.window!r} lasts"
-        f" {_seconds(occurrence.end - occurrence.start)} s; widen patching_window, or lower patching_estimate_s",
+        f"its work and the way back need {_seconds(need)} s, but its window {settings.window!r} lasts"
+        f" {_seconds(shorter.end - shorter.start)} s; widen patching_window, or lower patching_estimate_s",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
+from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline, works
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.hosts import other_host, planned_host
@@ -157,8 +157,7 @@ def _window(plan: Mapping[str, Any], ended: datetime | None) -> Document | None:
         "start": min(window["start"] for window in windows),
         "end": end,
         "texts": texts,
-        # A window is written as "Sun 01:00, 3 h, America/Chicago".
-        "time_zone": texts[0].rpartition(",")[2].strip() if texts else "UTC",
+        "time_zone": next((zone for text in texts if (zone := schedule.zone(text))), "UTC"),
         "left_s": None if ended is None else int((read_stamp(end) - ended).total_seconds()),
     }
 

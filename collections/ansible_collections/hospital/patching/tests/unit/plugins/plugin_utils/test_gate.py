@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate import decide, decide_reboot
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate import decide, decide_reboot, decide_way_back
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALLOWED,
     NOW,
+    PORTAL,
+    candidate,
     endpoint,
     lost,
     patched,
@@ -24,6 +26,22 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 )
 
 PLAN = planned(portal_pair()).plan
+NIGHT_ICS = "\r\n".join(
+    (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:test",
+        "BEGIN:VEVENT",
+        "UID:night",
+        "DTSTAMP:20260101T000000Z",
+        "DTSTART;TZID=America/Chicago:20261122T010000",
+        "DURATION:PT3H",
+        "RRULE:FREQ=WEEKLY",
+        "END:VEVENT",
+        "END:VCALENDAR",
+        "",
+    )
+)
 IN_PROGRESS = state(None, out=True)
 
 
@@ -67,6 +85,79 @@ def test_a_freeze_stops_even_what_would_only_wait():
     answer = ask("portal2", {"portal1": IN_PROGRESS}, frozen="/srv/freeze says: mass casualty")
     assert answer.decision == "stop"
     assert answer.reason.startswith("nothing may be disrupted: /srv/freeze says: mass casualty; to go on, ")
+
+
+HOUR = "2026-11-22 {:02}:00 to 2026-11-22 {:02}:00, UTC"
+
+
+def pair(now=NOW, **settings):
+    variables = PORTAL | {f"patching_{name}": value for name, value in settings.items()}
+    hosts = {name: candidate(name, variables) for name in ("portal1", "portal2")}
+    return planned({"lb1": candidate("lb1", {}), **hosts}, now).plan
+
+
+@pytest.mark.parametrize(
+    ("freeze", "decision"),
+    [(HOUR.format(7, 9), "stop"), (HOUR.format(8, 9), "stop"), (HOUR.format(6, 8), "go"), (HOUR.format(9, 10), "go")],
+)
+def test_a_freeze_of_a_calendar_over_work_and_way_back_stops(freeze, decision):
+    """Work and way back need an hour, and it is eight."""
+    plan = copy.deepcopy(PLAN)
+    for entry in plan["hosts"].values():
+        entry["freezes"] = [freeze]
+    answer = ask("portal1", plan=plan)
+    assert answer.decision == decision
+    if decision == "stop":
+        assert answer.reason == (
+            f"nothing may be disrupted: a freeze lasts from {freeze[:10]}T{freeze[11:16]}:00Z"
+            f" to {freeze[20:30]}T{freeze[31:36]}:00Z"
+        )
+
+
+def test_a_freeze_holds_before_a_reboot_and_on_the_way_back_and_without_a_window():
+    plan = copy.deepcopy(PLAN)
+    plan["hosts"]["portal1"]["freezes"] = [HOUR.format(7, 9)]
+    assert reboot(plan=plan).decision == "stop"
+    for outside in (False, True):
+        assert decide_way_back(plan, "portal1", NOW, {}, ALLOWED, None, outside).decision == "stop"
+    seen = planned({"ws1": endpoint("ws1", freezes=[HOUR.format(8, 9)])}).plan
+    assert ask("ws1", plan=seen).reason.startswith("nothing may be disrupted: a freeze lasts from")
+
+
+def test_a_plan_avoids_the_freezes_that_are_known():
+    before = NOW - timedelta(days=2)
+    plan = pair(before, freezes=["2026-11-22 01:00 to 2026-11-22 02:00, America/Chicago"])
+    assert plan["hosts"]["portal1"]["window"]["start"] == "2026-11-22T08:00:00Z"
+    plan = pair(before, freezes=["2026-11-22 00:00 to 2026-11-22 05:00, America/Chicago"])
+    assert plan["hosts"]["portal1"]["window"]["start"] == "2026-11-29T07:00:00Z"
+
+
+@pytest.mark.parametrize("which", ["window", "freezes"])
+def test_a_calendar_that_cannot_be_read_stops(which, tmp_path):
+    plan, text = copy.deepcopy(PLAN), f"ics {tmp_path}/absent.ics"
+    entry = plan["hosts"]["portal1"]
+    entry["window"]["text"], entry["freezes"] = (text, []) if which == "window" else (entry["window"]["text"], [text])
+    answers = [
+        ask("portal1", plan=plan),
+        reboot(plan=plan),
+        decide_way_back(plan, "portal1", NOW, {}, ALLOWED, None, outside_window=False),
+    ]
+    assert {answer.decision for answer in answers} == {"stop"}
+    assert all("absent.ics is not there" in answer.reason for answer in answers)
+
+
+def test_a_window_of_a_calendar_is_read_again_when_the_gate_is_asked(tmp_path):
+    path = tmp_path / "nights.ics"
+    path.write_text(NIGHT_ICS)
+    plan = pair(window=f"ics {path}")
+    assert plan["hosts"]["portal1"]["window"] == {
+        "text": f"ics {path}",
+        "start": "2026-11-22T07:00:00Z",
+        "end": "2026-11-22T10:00:00Z",
+    }
+    assert ask("portal1", plan=plan).decision == "go"
+    path.write_text(NIGHT_ICS.replace("END:VEVENT", "STATUS:CANCELLED\r\nEND:VEVENT"))
+    assert ask("portal1", plan=plan).decision == "stop"
 
 
 def test_an_address_that_may_not_be_contacted_stops():

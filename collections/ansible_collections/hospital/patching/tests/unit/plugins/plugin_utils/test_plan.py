@@ -348,7 +348,7 @@ def test_hosts_whose_turn_comes_too_late_are_refused_with_the_next_window():
     assert hosts_of(plan) == [["s1"], ["s2"]]
     entry = plan["not_planned"]["s3"]
     assert entry["outcome"] == "refused"
-    assert "the next one opens at 2026-11-29T08:00:00Z" in entry["reason"]
+    assert "the next in which it fits opens at 2026-11-29T08:00:00Z" in entry["reason"]
 
 
 def test_a_host_of_another_night_is_excluded_and_says_when():

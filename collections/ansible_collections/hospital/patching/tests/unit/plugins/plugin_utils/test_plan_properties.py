@@ -18,6 +18,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import plan as p
 from ansible_collections.hospital.patching.plugins.plugin_utils import timing, waves
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import plan_digest, verify_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     NOW,
@@ -35,6 +36,13 @@ RINGS = ("canary", "early", "broad")
 SERVICES = ("ehr", "viewer", "pacs", "portal")
 WINDOWS = (OPEN, "Sun 01:00, 3 h, America/Chicago", "Sun 08:00, 2 h, UTC", "Tue 01:00, 4 h, UTC")
 
+#: Freezes as a setting states them, and what they mean, in UTC.
+FREEZES = {
+    "2026-11-22 08:30 to 2026-11-22 09:15, UTC": ("2026-11-22T08:30", "2026-11-22T09:15"),
+    "2026-11-22 03:00 to 2026-11-22 03:30, America/Chicago": ("2026-11-22T09:00", "2026-11-22T09:30"),
+    "2026-11-24 00:00 to 2026-11-25 00:00, UTC": ("2026-11-24T00:00", "2026-11-25T00:00"),
+}
+
 
 @st.composite
 def fleets(draw: st.DrawFn) -> dict[str, Candidate]:
@@ -46,6 +54,7 @@ def fleets(draw: st.DrawFn) -> dict[str, Candidate]:
         common: dict[str, Any] = {
             "tier": draw(st.integers(1, 4)),
             "window": draw(st.sampled_from(WINDOWS)),
+            "freezes": draw(st.lists(st.sampled_from(list(FREEZES)), unique=True, max_size=2)),
             "allowed_signers": draw(st.sampled_from([None, "files/approvers"])),
             "min_healthy": draw(st.one_of(st.none(), st.integers(0, size))),
             "downtime_s": draw(st.sampled_from([None, 300])),
@@ -76,7 +85,7 @@ def broken_promises(plan: dict[str, Any], fleet: dict[str, Candidate], now: date
         + _too_many(plan, fleet)
         + _partners_together(plan, fleet)
         + _no_lone_canary(plan, fleet)
-        + _outside_windows(plan, fleet, now)
+        + _at_a_wrong_time(plan, fleet, now)
         + _wrong_order(plan, fleet)
     )
 
@@ -135,8 +144,8 @@ def _no_lone_canary(plan: dict[str, Any], fleet: dict[str, Candidate]) -> list[s
     return found
 
 
-def _outside_windows(plan: dict[str, Any], fleet: dict[str, Candidate], now: datetime) -> list[str]:
-    """Walk through the night as the gate will let it go, and see whether any host may end after its window."""
+def _at_a_wrong_time(plan: dict[str, Any], fleet: dict[str, Candidate], now: datetime) -> list[str]:
+    """Walk through the night as the gate will let it go: does any host end after its window, or work in a freeze?"""
     found, clock = [], now
     finished: dict[str, datetime] = {}
     for wave in plan["waves"]:
@@ -153,6 +162,9 @@ def _outside_windows(plan: dict[str, Any], fleet: dict[str, Candidate], now: dat
             end = clock + timedelta(seconds=entry["estimate_s"] + entry["way_back_s"])
             if entry["window"] and end > datetime.fromisoformat(entry["window"]["end"]):
                 found.append(f"ends too late: {host}")
+            frozen = [tuple(datetime.fromisoformat(f"{at}Z") for at in FREEZES[text]) for text in entry["freezes"]]
+            if entry["window"] and any(clock < last and first < end for first, last in frozen):
+                found.append(f"in a freeze: {host}")
         clock += timedelta(seconds=max(entry["estimate_s"] for entry in entries.values()))
         finished |= dict.fromkeys(entries, clock)
     return found
@@ -223,11 +235,16 @@ def _never_late(cut, slots, now):
     return {}
 
 
+def _without_freezes(cls, window, freezes=()):
+    return ORIGINAL_OF(window)
+
+
 def _no_canaries(members):
     return sorted(members, key=waves._order)
 
 
 ORIGINAL_CUT = waves.cut_waves
+ORIGINAL_OF = Schedule.of
 
 BREAKS = {
     "together": [(waves, "_fill", _fill_everything)],
@@ -235,6 +252,7 @@ BREAKS = {
     "forgotten": [(planner, "cut_waves", _forget_last)],
     "wrong order": [(planner, "cut_waves", _backwards)],
     "ends too late": [(planner, "too_late", _never_late)],
+    "in a freeze": [(Schedule, "of", classmethod(_without_freezes))],
     "not alone": [(waves, "with_canaries", _no_canaries), (planner, "with_canaries", _no_canaries)],
 }
 
@@ -249,6 +267,7 @@ def example_fleets() -> list[dict[str, Candidate]]:
             common: dict[str, Any] = {"window": "Sun 08:00, 4 h, UTC", "soak_s": 600, "tier": shuffler.choice((3, 4))}
             common["min_healthy"] = shuffler.choice((1, 2))
             common["never_with"] = [partner] if partner else None
+            common["freezes"] = list(FREEZES)[:1] if service == "pacs" and len(result) % 2 else None
             for number in range(1, shuffler.randint(4, 6)):
                 fleet[f"{service}{number}"] = server(f"{service}{number}", service, **common)
         fleet["pacs1"] = lost(fleet["pacs1"])
@@ -272,8 +291,8 @@ def test_a_broken_planner_is_caught_by_the_property_and_by_the_planner_itself(pr
         except PatchingError:
             refused += 1
     assert caught
-    # Whether work fits depends on estimates, which the plan's own check leaves to the gate.
-    assert refused or promise == "ends too late"
+    # Whether work fits depends on estimates, and freezes on calendars: the plan's own check leaves both to the gate.
+    assert refused or promise in ("ends too late", "in a freeze")
 
 
 def test_the_unbroken_planner_keeps_every_promise_on_the_same_fleets():

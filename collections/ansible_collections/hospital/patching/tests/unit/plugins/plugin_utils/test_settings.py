@@ -76,6 +76,11 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("ring", "first", "one of canary"),
         ("window", "Sun 25:00, 3 h, UTC", "a form like"),
         ("window", ["Sun"], "text"),
+        ("window", "ics nights.ics", "an absolute path"),
+        ("freezes", "2026-12-23 18:00 to 2027-01-02 06:00, UTC", "a list of times"),
+        ("freezes", ["Christmas"], "a form like"),
+        ("freezes", ["2026-12-32 18:00 to 2027-01-02 06:00, UTC"], "a form like"),
+        ("freezes", [5], "text"),
         ("device_segments", "10.9.0.0/16", r"a list of networks"),
         ("device_segments", ["10.9.1.7/16"], r"10\.9\.0\.0/16"),
         ("probe_url", "portal/health", "http"),
@@ -148,6 +153,15 @@ def test_text_of_digits_is_a_number_because_templates_yield_text(value, found):
 @pytest.mark.parametrize(("value", "found"), [("yes", True), ("False", False), (False, False)])
 def test_text_is_a_boolean_because_templates_yield_text(value, found):
     assert settings(security_only=value).security_only is found
+
+
+def test_a_window_and_freezes_may_be_calendars_which_are_not_read_yet():
+    found = settings(
+        window="ics /srv/nights.ics", freezes=["ics https://a/x.ics, event EHR*", "daily 06:00, 12 h, UTC"]
+    )
+    assert found.window == "ics /srv/nights.ics"
+    assert found.freezes == ("ics https://a/x.ics, event EHR*", "daily 06:00, 12 h, UTC")
+    assert settings().freezes == ()
 
 
 def test_one_address_stands_for_a_list():

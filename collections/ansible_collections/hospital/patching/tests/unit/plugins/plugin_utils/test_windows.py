@@ -195,7 +195,7 @@ def test_durations(duration, minutes):
     ],
 )
 def test_what_cannot_be_read_is_closed(text):
-    with pytest.raises(PatchingError, match="counts as closed"):
+    with pytest.raises(PatchingError, match="until it can be read nothing is disrupted"):
         Window.parse(text)
 
 

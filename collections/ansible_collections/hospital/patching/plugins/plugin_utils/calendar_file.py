@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""iCalendar documents (RFC 5545) of others: windows and freezes that a hospital keeps in its own calendar.
+
+Read strictly, because what is left out of a freeze opens it: any error in any
+event refuses the document, with the line. Cancelled events do not take place.
+A tentative one is no window yet, but is a freeze already.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from typing import Any
+
+import recurring_ical_events
+from icalendar import Calendar
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import Unavailable, fetch
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import (
+    Occurrence,
+    Stated,
+    narrowest,
+    widest,
+)
+
+#: The most bytes, events and occurrences of one document that are looked at.
+LARGEST = 10_000_000
+MOST_EVENTS = 20_000
+MOST_OCCURRENCES = 20_000
+#: How long a calendar server may take, and how long its answer is taken again.
+LIMIT_S = 20.0
+KEPT_S = 60.0
+#: A window may open once a year.
+HORIZON = timedelta(days=400)
+#: What recurs more often than this is no window and no freeze, and would be counted without end.
+FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+#: The clocks that are ahead of and behind all others: a day that is of no zone lasts from the first to the last.
+FIRST, LAST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
+
+Clock = Callable[[datetime, timedelta, tzinfo], Occurrence]
+#: icalendar types each value of an event as a union of thirty kinds; :func:`_wrong` refuses what is none of ours.
+Event = Any
+
+
+@dataclass(frozen=True)
+class CalendarFile(Stated):
+    """A document; ``event`` is a shell pattern of the summaries that count. Equal content is equal."""
+
+    text: str
+    place: str = field(compare=False)
+    event: str
+    digest: str
+    document: Calendar = field(compare=False, repr=False)
+    horizon = HORIZON
+
+    @classmethod
+    def read(cls, text: str, place: str, event: str = "*") -> CalendarFile:
+        """Return the document at ``place``, a path or URL.
+
+        Args:
+            text: how the setting states it, for messages.
+
+        Raises:
+            PatchingError: it cannot be read, or an event of it cannot.
+        """
+        content = _content(text, place)
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(text, place, event, digest, _document(text, place, event, content))
+
+    def between(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:
+        """Return the occurrences of confirmed events, at their narrowest."""
+        return _between(self, begin, end, is_freeze=False)
+
+    def at_widest(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:
+        """Return the occurrences of confirmed and tentative events, at their widest."""
+        return _between(self, begin, end, is_freeze=True)
+
+
+@lru_cache(maxsize=64)
+def _between(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze: bool) -> tuple[Occurrence, ...]:
+    """Kept, because many hosts share a calendar."""
+    query = recurring_ical_events.of(calendar.document, skip_bad_series=False)
+    found: list[Occurrence] = []
+    try:
+        for number, event in enumerate(query.between(begin, end)):
+            if number >= MOST_OCCURRENCES:
+                raise _refused(calendar.text, calendar.place, f"more than {MOST_OCCURRENCES} occurrences in 400 days")
+            if _takes_place(event, calendar.event, is_freeze):
+                found.append(_occurrence(event, is_freeze))
+    except (ValueError, OverflowError, TypeError) as error:
+        raise _refused(calendar.text, calendar.place, str(error)) from error
+    return tuple(sorted(one for one in found if one.start < one.end))
+
+
+def _takes_place(event: Event, pattern: str, is_freeze: bool) -> bool:
+    status = str(event.get("STATUS", "CONFIRMED")).upper()
+    if status == "CANCELLED" or (status == "TENTATIVE" and not is_freeze):
+        return False
+    return fnmatch.fnmatchcase(str(event.get("SUMMARY", "")), pattern)
+
+
+def _occurrence(event: Event, is_freeze: bool) -> Occurrence:
+    start, end = event["DTSTART"].dt, event["DTEND"].dt
+    if not isinstance(start, datetime):
+        return _days(start, end, is_freeze)
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError(f"{_named(event)} begins at {start}, in no time zone that is known")
+    if start.utcoffset() != end.utcoffset() and start.tzinfo != end.tzinfo:
+        return Occurrence(start.astimezone(UTC), end.astimezone(UTC))
+    duration = end.replace(tzinfo=None) - start.replace(tzinfo=None)
+    clock: Clock = widest if is_freeze else narrowest
+    return clock(start.replace(tzinfo=None, fold=0), duration, start.tzinfo)
+
+
+def _days(start: date, end: date, is_freeze: bool) -> Occurrence:
+    """A day without a zone begins first where clocks are ahead; as a window it would be anybody's guess."""
+    begins, ends = (datetime(day.year, day.month, day.day) for day in (start, end))  # noqa: DTZ001
+    if not is_freeze:
+        raise ValueError(f"an event of whole days, {start}: a window needs a time and a zone")
+    return Occurrence(begins.replace(tzinfo=FIRST).astimezone(UTC), ends.replace(tzinfo=LAST).astimezone(UTC))
+
+
+@lru_cache(maxsize=16)
+def _document(text: str, place: str, pattern: str, content: bytes) -> Calendar:
+    try:
+        document = Calendar.from_ical(content)
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        raise _refused(text, place, f"no iCalendar document: {error}") from error
+    if not isinstance(document, Calendar):
+        raise _refused(text, place, f"it is a {document.name}, no VCALENDAR")
+    if str(document.get("METHOD", "PUBLISH")).upper() == "CANCEL":
+        raise _refused(text, place, "it cancels events of another calendar")
+    events = document.walk("VEVENT")
+    if len(events) > MOST_EVENTS:
+        raise _refused(text, place, f"{len(events)} events, and at most {MOST_EVENTS} are read")
+    for line, event in zip(_lines(content), events, strict=False):
+        wrong = _wrong(event)
+        if wrong:
+            raise _refused(text, place, f"line {line}, {_named(event)}: {wrong}")
+    if not any(fnmatch.fnmatchcase(str(event.get("SUMMARY", "")), pattern) for event in events):
+        raise _refused(text, place, f"no event is called {pattern!r}" if pattern != "*" else "it has no event")
+    return document
+
+
+def _lines(content: bytes) -> Iterator[int]:
+    """Yield the line on which each event begins."""
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip().upper() == b"BEGIN:VEVENT":
+            yield number
+
+
+def _wrong(event: Event) -> str:
+    """Return what is wrong with an event, or nothing."""
+    try:
+        return _problem(event)
+    except (AttributeError, TypeError, ValueError) as error:
+        return f"not one start, one end and rules of known kinds: {error}"[:300]
+
+
+def _problem(event: Event) -> str:
+    if event.errors:
+        return "; ".join(f"{name or 'a line'}: {problem}" for name, problem in event.errors)[:300]
+    if "DTSTART" not in event:
+        return "no DTSTART"
+    start = event["DTSTART"].dt
+    if isinstance(start, datetime) and start.tzinfo is None:
+        named = event["DTSTART"].params.get("TZID")
+        return f"the time zone {named!r} is not known" if named else "DTSTART has no time zone"
+    if isinstance(start, datetime) and "DTEND" not in event and "DURATION" not in event:
+        return "neither DTEND nor DURATION"
+    if "DTEND" in event and "DURATION" in event:
+        return "both DTEND and DURATION"
+    wrong = _wrong_length(event, start)
+    return wrong or next((problem for rule in _rules(event) if (problem := _wrong_rule(rule))), "")
+
+
+def _wrong_length(event: Event, start: date) -> str:
+    if "DURATION" in event:
+        return "" if event["DURATION"].dt > timedelta(0) else "it lasts no time at all"
+    end = event["DTEND"].dt if "DTEND" in event else start + timedelta(days=1)
+    if isinstance(start, datetime) != isinstance(end, datetime):
+        return "DTSTART and DTEND are of two kinds"
+    if isinstance(end, datetime) and end.tzinfo is None:
+        return "DTEND has no time zone that is known"
+    return "" if end > start else "it ends before it begins"
+
+
+def _rules(event: Event) -> list[Any]:
+    rules = event.get("RRULE", [])
+    return rules if isinstance(rules, list) else [rules]
+
+
+def _wrong_rule(rule: Any) -> str:
+    frequency = next(iter(rule.get("FREQ", [""])), "")
+    return "" if str(frequency).upper() in FREQUENCIES else f"it recurs {frequency or 'at no frequency'}"
+
+
+def _named(event: Event) -> str:
+    return f"event {str(event.get('SUMMARY') or event.get('UID') or 'without a name')[:80]!r}"
+
+
+_answers: dict[str, tuple[float, bytes]] = {}
+
+
+def _content(text: str, place: str) -> bytes:
+    """Return the bytes at ``place``; a server is asked once a minute at most."""
+    when, known = _answers.get(place, (0.0, b""))
+    if known and "://" in place and time.monotonic() - when < KEPT_S:
+        return known
+    try:
+        content = fetch(place, LARGEST, LIMIT_S)
+    except Unavailable as error:
+        raise _refused(text, place, str(error)) from error
+    _answers[place] = (time.monotonic(), content)
+    return content
+
+
+def _refused(text: str, place: str, seen: str) -> PatchingError:
+    return PatchingError(
+        f"calendar {place}",
+        seen,
+        "an iCalendar document whose events have a start, an end and a time zone",
+        f"correct it, or {text!r} where the inventory sets it; until then nothing is disrupted",
+    )

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a host may be disrupted: in its window, as far as no freeze lies over it.
+
+A time is stated as one text: the short form of :mod:`windows`, a range of dates
+(:mod:`date_range`), or ``ics PLACE`` with a path or URL of a calendar, and
+``ics PLACE, event PATTERN`` for those of its events whose summaries match.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import date_range
+from ansible_collections.hospital.patching.plugins.plugin_utils.calendar_file import CalendarFile
+from ansible_collections.hospital.patching.plugins.plugin_utils.date_range import DateRange
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import (
+    MARGIN,
+    Occurrence,
+    Recurring,
+    Stated,
+    without,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
+
+_ICS = re.compile(r"ics (?P<place>\S.*?)(?:, *event (?P<event>.+))?")
+
+
+def check(text: str) -> str:
+    """Return ``text`` when it states a time; a calendar is not read yet.
+
+    Raises:
+        PatchingError: it does not.
+    """
+    match = _ICS.fullmatch(text.strip())
+    if match is None:
+        return _stated(text).text
+    _check_place(text, match["place"])
+    return text.strip()
+
+
+def read(text: str) -> Stated:
+    """Return the time that ``text`` states; raises as :func:`check`, and when its calendar cannot be read."""
+    match = _ICS.fullmatch(text.strip())
+    if match is None:
+        return _stated(text)
+    _check_place(text, match["place"])
+    return CalendarFile.read(text.strip(), match["place"], match["event"] or "*")
+
+
+def _stated(text: str) -> Stated:
+    return DateRange.parse(text) if date_range.FORM.match(text.strip()) else Window.parse(text)
+
+
+def _check_place(text: str, place: str) -> None:
+    parts = urlsplit(place)
+    if "://" not in place:
+        wrong = "" if Path(place).is_absolute() else "another path would depend on where the run is started"
+    elif parts.scheme not in ("http", "https"):
+        wrong = f"a calendar is not fetched by {parts.scheme}"
+    else:
+        # The text stands in plans and reports.
+        wrong = "a login or query in a URL may be a secret, and plans and reports show it" * bool(
+            parts.username or parts.password or parts.query
+        )
+    if wrong:
+        raise PatchingError(
+            f"calendar {text.partition('://')[0] + '://…' if '://' in place else text!r}",
+            wrong,
+            "an absolute path, or an http(s) URL without login and query",
+            "correct it where the inventory sets it; a secret URL is best fetched into a file by the site itself",
+        )
+
+
+def zone(text: str) -> str | None:
+    """Return the time zone that a text names; of a calendar, each event has its own."""
+    if _ICS.fullmatch(text.strip()):
+        return None
+    found = _stated(text)
+    return found.zone if isinstance(found, Window | DateRange) else None
+
+
+@dataclass(frozen=True)
+class Schedule(Recurring):
+    """A window without its freezes."""
+
+    window: Stated
+    freezes: tuple[Stated, ...] = ()
+
+    @classmethod
+    def of(cls, window: str, freezes: Sequence[str] = ()) -> Schedule:
+        """Return the schedule that these texts state; raises as :func:`read`."""
+        return cls(read(window), tuple(read(text) for text in freezes))
+
+    @property
+    def text(self) -> str:  # type: ignore[override]
+        return self.window.text
+
+    @property
+    def horizon(self) -> timedelta:  # type: ignore[override]
+        return self.window.horizon
+
+    def between(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:
+        """Return what the freezes leave of the window's occurrences that touch the span."""
+        found = self.window.between(begin, end)
+        if not found or not self.freezes:
+            return found
+        first, last = found[0].start - MARGIN, max(one.end for one in found) + MARGIN
+        closed = [gap for freeze in self.freezes for gap in freeze.at_widest(first, last)]
+        return [piece for piece in without(found, closed) if piece.start < end and begin < piece.end]
+
+
+def frozen(freezes: Sequence[str], begin: datetime, end: datetime) -> Occurrence | None:
+    """Return the first freeze that touches the span from ``begin`` to ``end``, or None; raises as :func:`read`."""
+    found = [gap for text in freezes for gap in read(text).at_widest(begin - MARGIN, end + MARGIN)]
+    return min((gap for gap in found if gap.start < end and begin < gap.end), default=None)

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calendars of others, against expectations that were worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import calendar_file, schedule
+
+BERLIN, CHICAGO, SYDNEY = "Europe/Berlin", "America/Chicago", "Australia/Sydney"
+
+
+def utc(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def event(*lines, uid="a", summary="night"):
+    head = ["BEGIN:VEVENT", f"UID:{uid}", "DTSTAMP:20260101T000000Z", f"SUMMARY:{summary}"]
+    return "\r\n".join([*head, *lines, "END:VEVENT", ""])
+
+
+def document(*events, head=()):
+    return (
+        "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test", *head, ""])
+        + "".join(events)
+        + "END:VCALENDAR\r\n"
+    )
+
+
+@pytest.fixture
+def ics(tmp_path):
+    def write(*events, event="*", head=()):
+        path = tmp_path / "calendar.ics"
+        path.write_text(document(*events, head=head))
+        return schedule.read(f"ics {path}" + (f", event {event}" if event != "*" else ""))
+
+    return write
+
+
+def spans(calendar, begin, end, widest=False):
+    found = (calendar.at_widest if widest else calendar.between)(utc(begin), utc(end))
+    return [f"{one.start:%m-%d %H:%M} {one.end:%m-%d %H:%M}" for one in found]
+
+
+def test_saturday_at_eleven_for_three_hours_never_opens_on_saturday_at_midnight(ics):
+    calendar = ics(event("DTSTART:20261121T230000Z", "DTEND:20261122T020000Z", "RRULE:FREQ=WEEKLY;BYDAY=SA"))
+    assert calendar.open_at(utc("2026-11-28T00:00")) is None
+    assert calendar.open_at(utc("2026-11-28T01:59")) is None
+    assert calendar.open_at(utc("2026-11-28T23:00")).end == utc("2026-11-29T02:00")
+    assert calendar.open_at(utc("2026-11-29T02:00")) is None
+
+
+# Spring and autumn in three zones; 2026: Chicago 8 March and 1 November, Berlin 29 March and 25 October,
+# Sydney 4 October and 5 April. Each event is from 01:00 to 04:00 on the clock.
+@pytest.mark.parametrize(
+    ("zone", "day", "window", "freeze"),
+    [
+        (CHICAGO, "20260308", "03-08 07:00 03-08 09:00", "03-08 07:00 03-08 10:00"),
+        (BERLIN, "20260329", "03-29 00:00 03-29 02:00", "03-29 00:00 03-29 03:00"),
+        (SYDNEY, "20261004", "10-03 15:00 10-03 17:00", "10-03 15:00 10-03 18:00"),
+        (CHICAGO, "20261101", "11-01 06:00 11-01 09:00", "11-01 06:00 11-01 10:00"),
+        (BERLIN, "20261025", "10-24 23:00 10-25 02:00", "10-24 23:00 10-25 03:00"),
+        (SYDNEY, "20260405", "04-04 14:00 04-04 17:00", "04-04 14:00 04-04 18:00"),
+    ],
+)
+@pytest.mark.parametrize("length", ["DURATION:PT3H", "DTEND"])
+def test_daylight_saving_never_widens_a_window_and_never_narrows_a_freeze(ics, zone, day, window, freeze, length):
+    last = f"DTEND;TZID={zone}:{day}T040000" if length == "DTEND" else length
+    calendar = ics(event(f"DTSTART;TZID={zone}:{day}T010000", last))
+    around = f"{day[:4]}-01-01T00:00", f"{day[:4]}-12-31T00:00"
+    assert spans(calendar, *around) == [window]
+    assert spans(calendar, *around, widest=True) == [freeze]
+
+
+def test_a_rule_of_the_31st_skips_the_months_that_have_none(ics):
+    calendar = ics(event(f"DTSTART;TZID={BERLIN}:20261031T220000", "DURATION:PT2H", "RRULE:FREQ=MONTHLY;BYMONTHDAY=31"))
+    assert spans(calendar, "2026-10-01T00:00", "2027-04-01T12:00") == [
+        "10-31 21:00 10-31 23:00",
+        "12-31 21:00 12-31 23:00",
+        "01-31 21:00 01-31 23:00",
+        "03-31 20:00 03-31 22:00",
+    ]
+    assert calendar.next_after(utc("2026-11-01T00:00")).start == utc("2026-12-31T21:00")
+
+
+def test_an_occurrence_that_was_moved_opens_where_it_was_moved_to(ics):
+    calendar = ics(
+        event(f"DTSTART;TZID={BERLIN}:20261103T220000", "DURATION:PT2H", "RRULE:FREQ=WEEKLY"),
+        event(
+            f"RECURRENCE-ID;TZID={BERLIN}:20261110T220000", f"DTSTART;TZID={BERLIN}:20261111T010000", "DURATION:PT1H"
+        ),
+    )
+    assert spans(calendar, "2026-11-01T00:00", "2026-11-20T00:00") == [
+        "11-03 21:00 11-03 23:00",
+        "11-11 00:00 11-11 01:00",
+        "11-17 21:00 11-17 23:00",
+    ]
+
+
+def test_excluded_and_additional_dates(ics):
+    calendar = ics(
+        event(
+            "DTSTART:20261103T220000Z",
+            "DURATION:PT2H",
+            "RRULE:FREQ=WEEKLY;COUNT=3",
+            "EXDATE:20261110T220000Z",
+            "RDATE:20261112T220000Z",
+        )
+    )
+    found = spans(calendar, "2026-11-01T00:00", "2026-12-20T00:00")
+    assert [one[:5] for one in found] == ["11-03", "11-12", "11-17"]
+
+
+def test_across_the_end_of_the_year_and_a_leap_day(ics):
+    calendar = ics(
+        event("DTSTART:20261231T230000Z", "DURATION:PT2H"),
+        event("DTSTART:20280228T230000Z", "DURATION:PT2H", "RRULE:FREQ=DAILY;COUNT=2", uid="b"),
+    )
+    assert calendar.open_at(utc("2027-01-01T00:30")).end == utc("2027-01-01T01:00")
+    assert calendar.open_at(utc("2028-02-29T23:30")).end == utc("2028-03-01T01:00")
+
+
+def test_windows_that_overlap_are_one(ics):
+    calendar = ics(
+        event("DTSTART:20261103T200000Z", "DTEND:20261103T230000Z"),
+        event("DTSTART:20261103T220000Z", "DTEND:20261104T020000Z", uid="b"),
+    )
+    found = calendar.open_at(utc("2026-11-03T22:30"))
+    assert (found.start, found.end) == (utc("2026-11-03T20:00"), utc("2026-11-04T02:00"))
+
+
+def test_only_the_events_of_that_name(ics):
+    calendar = ics(
+        event("DTSTART:20261103T200000Z", "DURATION:PT1H", summary="EHR night"),
+        event("DTSTART:20261105T200000Z", "DURATION:PT1H", uid="b", summary="cafeteria"),
+        event="EHR*",
+    )
+    assert [one[:5] for one in spans(calendar, "2026-11-01T00:00", "2026-12-01T00:00")] == ["11-03"]
+
+
+@pytest.mark.parametrize(
+    ("status", "window", "freeze"), [("CANCELLED", 0, 0), ("TENTATIVE", 0, 1), ("CONFIRMED", 1, 1)]
+)
+def test_what_is_not_sure_is_no_window_and_is_a_freeze(ics, status, window, freeze):
+    calendar = ics(event("DTSTART:20261103T200000Z", "DURATION:PT1H", f"STATUS:{status}"))
+    month = "2026-11-01T00:00", "2026-12-01T00:00"
+    assert (len(spans(calendar, *month)), len(spans(calendar, *month, widest=True))) == (window, freeze)
+
+
+def test_a_blackout_day_without_a_zone_lasts_from_its_first_to_its_last_moment_on_earth(ics):
+    calendar = ics(event("DTSTART;VALUE=DATE:20261224", "DTEND;VALUE=DATE:20261227"))
+    assert spans(calendar, "2026-12-01T00:00", "2026-12-31T00:00", widest=True) == ["12-23 10:00 12-27 12:00"]
+    with pytest.raises(PatchingError, match="a window needs a time and a zone"):
+        calendar.open_at(utc("2026-12-24T12:00"))
+
+
+def test_outlooks_names_of_zones(ics):
+    outlook = ics(event("DTSTART;TZID=W. Europe Standard Time:20261103T220000", "DURATION:PT1H"))
+    assert spans(outlook, "2026-11-01T00:00", "2026-12-01T00:00") == ["11-03 21:00 11-03 22:00"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "seen"),
+    [
+        (["DTSTART:20261332T000000Z", "DURATION:PT3H"], "DTSTART: Wrong datetime"),
+        (["DTSTART:20261101T000000Z", "DURATION:3 hours"], "DURATION: Expected time"),
+        (["DTSTART:20261101T000000Z", "DTEND:20261101T25"], "DTEND: "),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=SOMETIMES"], "RRULE: "),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY", "EXDATE:20261199T000000Z"], "EXDATE: "),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "THIS IS NO LINE"], "a line: "),
+        (["DTSTART:20261101T000000Z"], "neither DTEND nor DURATION"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT0S"], "it lasts no time at all"),
+        (["DTSTART:20261101T000000Z", "DTEND:20261031T000000Z"], "it ends before it begins"),
+        (["DTSTART:20261101T000000", "DURATION:PT3H"], "DTSTART has no time zone"),
+        (["DTSTART;TZID=Mars/Olympus:20261101T000000", "DURATION:PT3H"], "the time zone 'Mars/Olympus' is not known"),
+        (["DTSTART:20261101T000000Z", "DTEND:20261101T040000"], "DTEND has no time zone"),
+        (["DTSTART;VALUE=DATE:20261101", "DTEND:20261101T040000Z"], "of two kinds"),
+        (["DURATION:PT3H"], "no DTSTART"),
+        (["DTSTART:20261101T000000Z", "DTSTART:20261102T000000Z", "DURATION:PT3H"], "not one start"),
+        (["DTSTART;VALUE=PERIOD:20261101T000000Z/PT3H"], ""),
+        (["DTSTART:20261101T000000Z", "DTEND:20261101T010000Z", "DURATION:PT3H"], "both DTEND"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=SECONDLY"], "it recurs SECONDLY"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=MINUTELY"], "it recurs MINUTELY"),
+    ],
+)
+def test_an_event_that_is_wrong_refuses_the_calendar_and_names_the_line(ics, lines, seen):
+    good = event("DTSTART:20261101T000000Z", "DURATION:PT3H")
+    with pytest.raises(PatchingError, match=r"line 11, event 'bad': .*until then nothing is disrupted") as refusal:
+        ics(good, event(*lines, uid="b", summary="bad"))
+    assert seen in refusal.value.seen
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("", "no iCalendar document"),
+        ("<html>sign in</html>", "no iCalendar document"),
+        (document(event("DTSTART:20261101T000000Z", "DURATION:PT3H"))[:-40], "no iCalendar document"),
+        (document() + document(), "no iCalendar document"),
+        (document(), "it has no event"),
+        (document(event("DTSTART:20261101T000000Z", "DURATION:PT3H"), head=["METHOD:CANCEL"]), "it cancels events"),
+    ],
+)
+def test_what_is_no_calendar_is_refused(tmp_path, text, seen):
+    path = tmp_path / "x.ics"
+    path.write_text(text)
+    with pytest.raises(PatchingError, match=seen) as refusal:
+        schedule.read(f"ics {path}")
+    assert refusal.value.subject == f"calendar {path}"
+
+
+def test_a_calendar_that_is_not_there_and_one_without_that_event(tmp_path, ics):
+    with pytest.raises(PatchingError, match="is not there"):
+        schedule.read(f"ics {tmp_path}/absent.ics")
+    with pytest.raises(PatchingError, match="no event is called 'EHR"):
+        ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H"), event="EHR*")
+
+
+def test_too_many_events_and_too_many_occurrences_are_refused(ics, monkeypatch):
+    monkeypatch.setattr(calendar_file, "MOST_EVENTS", 2)
+    three = [event("DTSTART:20261101T000000Z", "DURATION:PT3H", uid=str(number)) for number in range(3)]
+    with pytest.raises(PatchingError, match="3 events, and at most 2 are read"):
+        ics(*three)
+    monkeypatch.setattr(calendar_file, "MOST_OCCURRENCES", 50)
+    endless = ics(event("DTSTART:20261101T000000Z", "DURATION:PT10M", "RRULE:FREQ=HOURLY"))
+    with pytest.raises(PatchingError, match="more than 50 occurrences"):
+        endless.next_after(utc("2026-11-02T00:00"))
+
+
+def test_ten_thousand_events_are_read(ics):
+    lines = "DTSTART:20261101T000000Z", "DURATION:PT3H"
+    calendar = ics(*(event(*lines, uid=str(number)) for number in range(10_000)))
+    assert calendar.open_at(utc("2026-11-01T01:00")).end == utc("2026-11-01T03:00")
+
+
+def test_a_file_that_changed_is_read_again_and_equal_content_is_equal(ics):
+    before = ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H"))
+    assert ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H")) == before
+    after = ics(event("DTSTART:20261101T000000Z", "DURATION:PT4H"))
+    assert after != before
+    assert after.open_at(utc("2026-11-01T01:00")).end == utc("2026-11-01T04:00")
+
+
+def test_a_server_is_asked_once_a_minute(monkeypatch):
+    asked = []
+    content = document(event("DTSTART:20261101T000000Z", "DURATION:PT3H")).encode()
+    monkeypatch.setattr(calendar_file, "fetch", lambda place, *_limits: asked.append(place) or content)
+    monkeypatch.setattr(calendar_file, "_answers", {})
+    for _ in range(3):
+        schedule.read("ics https://calendar.example/night.ics")
+    assert asked == ["https://calendar.example/night.ics"]
+    monkeypatch.setattr(calendar_file, "KEPT_S", 0.0)
+    schedule.read("ics https://calendar.example/night.ics")
+    assert len(asked) == 2
+
+
+def test_events_in_two_zones_end_when_they_say(ics):
+    lines = f"DTSTART;TZID={BERLIN}:20261103T220000", f"DTEND;TZID={CHICAGO}:20261103T180000"
+    assert spans(ics(event(*lines)), "2026-11-01T00:00", "2026-12-01T00:00") == ["11-03 21:00 11-04 00:00"]
+
+
+def test_nothing_opens_after_the_last_event(ics):
+    calendar = ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H"))
+    with pytest.raises(PatchingError, match="does not open in the 400 days after 2026-11-02"):
+        calendar.next_after(utc("2026-11-02T00:00"))
+    assert calendar.open_at(utc("2026-11-02T00:00") + timedelta(days=1)) is None
