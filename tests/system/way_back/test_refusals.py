@@ -7,6 +7,8 @@ Refusals of a plan against inventory, command line and batch are in test_waves.p
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -158,3 +160,45 @@ def test_drift_since_staging_is_refused(staged):
     before = {host: as_found(host) for host in PORTALS}
     refused(staged, "ehr-portal", "1.0.5", "1.0.0")
     assert {host: as_found(host) for host in PORTALS} == before
+
+
+def freeze(path: Path, begins: datetime) -> None:
+    """Write a calendar with one freeze of six hours."""
+    lines = (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//test//EN",
+        "BEGIN:VEVENT",
+        "UID:freeze",
+        f"DTSTAMP:{begins:%Y%m%dT%H%M%SZ}",
+        f"DTSTART:{begins:%Y%m%dT%H%M%SZ}",
+        "DURATION:PT6H",
+        "SUMMARY:go-live of the EHR",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    )
+    path.write_text("".join(f"{line}\r\n" for line in lines), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_freeze_that_the_calendar_names_since_the_plan_stops_the_run_and_its_end_lets_it_go_on(tmp_path):
+    portals_as_built()
+    freezes = tmp_path / "freezes.ics"
+    night = Night(tmp_path / "evidence", patching_freezes=[f"ics {freezes}"])
+    freeze(freezes, datetime(2020, 1, 1, tzinfo=UTC))
+    night.ready()
+    before = {host: as_found(host) for host in PORTALS}
+    freeze(freezes, datetime.now(UTC) - timedelta(hours=1))
+    assert night.play("patch").rc != 0
+    assert night.outcomes() == dict.fromkeys(PORTALS, "not_started")
+    assert "nothing may be disrupted: a freeze lasts from" in night.reason("portal1")
+    assert {host: as_found(host) for host in PORTALS} == before
+
+    freezes.write_text("BEGIN:VCALENDAR", encoding="utf-8")
+    assert night.play("patch").rc != 0
+    assert f"calendar {freezes}" in night.reason("portal1")
+    assert {host: as_found(host) for host in PORTALS} == before
+
+    freeze(freezes, datetime(2020, 1, 1, tzinfo=UTC))
+    assert night.play("patch").rc == 0
+    assert night.outcomes() == dict.fromkeys(PORTALS, "patched")

@@ -156,11 +156,9 @@ def test_text_is_a_boolean_because_templates_yield_text(value, found):
 
 
 def test_a_window_and_freezes_may_be_calendars_which_are_not_read_yet():
-    found = settings(
-        window="ics /srv/nights.ics", freezes=["ics https://a/x.ics, event EHR*", "daily 06:00, 12 h, UTC"]
-    )
-    assert found.window == "ics /srv/nights.ics"
-    assert found.freezes == ("ics https://a/x.ics, event EHR*", "daily 06:00, 12 h, UTC")
+    freezes = ["ics https://a/x.ics, event EHR*", "daily 06:00, 12 h, UTC"]
+    found = settings(window="ics /srv/nights.ics", freezes=freezes)
+    assert (found.window, found.freezes) == ("ics /srv/nights.ics", tuple(freezes))
     assert settings().freezes == ()
 
 
