@@ -85,10 +85,9 @@ class CalendarFile(Stated):
 @lru_cache(maxsize=64)
 def _between(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze: bool) -> tuple[Occurrence, ...]:
     """Kept, because many hosts share a calendar."""
-    query = recurring_ical_events.of(calendar.document, skip_bad_series=False)
     found: list[Occurrence] = []
     try:
-        for number, event in enumerate(query.between(begin, end)):
+        for number, event in enumerate(_query(calendar).between(begin, end)):
             if number >= MOST_OCCURRENCES:
                 raise _refused(calendar.text, calendar.place, f"more than {MOST_OCCURRENCES} occurrences in 400 days")
             if _takes_place(event, calendar.event, is_freeze):
@@ -96,6 +95,11 @@ def _between(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze: 
     except (ValueError, OverflowError, TypeError) as error:
         raise _refused(calendar.text, calendar.place, str(error)) from error
     return tuple(sorted(one for one in found if one.start < one.end))
+
+
+@lru_cache(maxsize=16)
+def _query(calendar: CalendarFile) -> Any:
+    return recurring_ical_events.of(calendar.document, skip_bad_series=False)
 
 
 def _takes_place(event: Event, pattern: str, is_freeze: bool) -> bool:

@@ -54,21 +54,21 @@ class Recurring(ABC):
         daily window of 24 hours has no hole at midnight.
         """
         found = self.between(now - MARGIN, now + LONGEST_NIGHT + MARGIN)
-        start, end = now, now
-        for one in found:
-            if one.start <= max(now, end) and one.end > end and end - now < LONGEST_NIGHT:
-                start, end = (min(start, one.start) if one.start <= now else start), one.end
-        return Occurrence(start, end) if end > now else None
+        opened = [number for number, one in enumerate(found) if one.start <= now < one.end]
+        if not opened:
+            return None
+        return Occurrence(found[opened[0]].start, max(_runs_to(found, number, now) for number in opened))
 
     def next_for(self, need: timedelta, now: datetime) -> Occurrence | None:
         """Return the first occurrence, open or to come, in which ``need`` fits; None when the horizon has none."""
         opened = self.open_at(now)
         if opened is not None and now + need <= opened.end:
             return opened
-        for one in self.between(now, now + self.horizon):
-            whole = self.open_at(one.start) if one.start > now else None
-            if whole is not None and one.start + need <= whole.end:
-                return Occurrence(one.start, whole.end)
+        found = self.between(now, now + self.horizon)
+        for number, one in enumerate(found):
+            end = _runs_to(found, number, one.start) if one.start > now else one.start
+            if one.start + need <= end:
+                return Occurrence(one.start, end)
         return None
 
     def next_after(self, now: datetime) -> Occurrence:
@@ -94,6 +94,16 @@ class Stated(Recurring):
     @abstractmethod
     def at_widest(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:
         """Return the occurrences that touch the span, as a freeze has them; raises as :meth:`between`."""
+
+
+def _runs_to(found: Sequence[Occurrence], number: int, now: datetime) -> datetime:
+    """Return when an occurrence ends, which runs on into those that it reaches."""
+    end = found[number].end
+    for following in range(number + 1, len(found)):
+        if found[following].start > end or end - now >= LONGEST_NIGHT:
+            break
+        end = max(end, found[following].end)
+    return end
 
 
 def narrowest(wall: datetime, duration: timedelta, zone: tzinfo) -> Occurrence:

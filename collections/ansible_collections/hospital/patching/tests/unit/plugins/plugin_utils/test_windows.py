@@ -148,6 +148,15 @@ def test_no_occurrence_lasts_longer_than_stated_nor_past_the_clock(zone, hour, m
     assert found.start > now
 
 
+@given(st.sampled_from(ZONES), st.integers(0, 23), st.integers(0, 59), st.integers(1, 24 * 60), MOMENTS)
+def test_a_freeze_covers_every_moment_of_the_same_window(zone, hour, minute, length, now):
+    window = Window.parse(f"daily {hour:02}:{minute:02}, {length} min, {zone}")
+    span = now, now + timedelta(days=3)
+    freezes = window.at_widest(span[0] - timedelta(days=1), span[1] + timedelta(days=1))
+    for one in window.between(*span):
+        assert any(freeze.start <= one.start and one.end <= freeze.end for freeze in freezes)
+
+
 @given(
     st.sampled_from(ZONES),
     st.integers(0, 23),
