@@ -43,6 +43,9 @@ FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 #: The clocks that are ahead of and behind all others: a day that is of no zone lasts from the first to the last.
 FIRST, LAST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 
+#: What an event has once (RFC 5545, 3.6.1).
+ONCE = ("UID", "SUMMARY", "STATUS", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID")
+
 Clock = Callable[[datetime, timedelta, tzinfo], Occurrence]
 #: icalendar types each value of an event as a union of thirty kinds; :func:`_wrong` refuses what is none of ours.
 Event = Any
@@ -143,8 +146,9 @@ def _document(text: str, place: str, pattern: str, content: bytes) -> Calendar:
     events = document.walk("VEVENT")
     if len(events) > MOST_EVENTS:
         raise _refused(text, place, f"{len(events)} events, and at most {MOST_EVENTS} are read")
+    known: set[tuple[str, str]] = set()
     for line, event in zip(_lines(content), events, strict=False):
-        wrong = _wrong(event)
+        wrong = _wrong(event) or _again(event, known)
         if wrong:
             raise _refused(text, place, f"line {line}, {_named(event)}: {wrong}")
     if not any(fnmatch.fnmatchcase(str(event.get("SUMMARY", "")), pattern) for event in events):
@@ -167,9 +171,26 @@ def _wrong(event: Event) -> str:
         return f"not one start, one end and rules of known kinds: {error}"[:300]
 
 
+def _again(event: Event, known: set[tuple[str, str]]) -> str:
+    """Of two events with one UID the second would be passed over, because it is taken for the first."""
+    if "UID" not in event:
+        return ""
+    moved = event["RECURRENCE-ID"].to_ical().decode() if "RECURRENCE-ID" in event else ""
+    identity = str(event["UID"]), moved
+    if identity in known:
+        return "another event has its UID"
+    known.add(identity)
+    return ""
+
+
 def _problem(event: Event) -> str:
     if event.errors:
         return "; ".join(f"{name or 'a line'}: {problem}" for name, problem in event.errors)[:300]
+    twice = [key for key in ONCE if isinstance(event.get(key), list)]
+    if twice:
+        return f"{twice[0]} is there twice"
+    if "EXRULE" in event:
+        return "EXRULE, which iCalendar has no longer and which would be passed over"
     if "DTSTART" not in event:
         return "no DTSTART"
     start = event["DTSTART"].dt
@@ -202,7 +223,9 @@ def _rules(event: Event) -> list[Any]:
 
 def _wrong_rule(rule: Any) -> str:
     frequency = next(iter(rule.get("FREQ", [""])), "")
-    return "" if str(frequency).upper() in FREQUENCIES else f"it recurs {frequency or 'at no frequency'}"
+    if str(frequency).upper() not in FREQUENCIES:
+        return f"it recurs {frequency or 'at no frequency'}"
+    return next((f"{key} is 0" for key in ("INTERVAL", "COUNT") if any(int(one) < 1 for one in rule.get(key, []))), "")
 
 
 def _named(event: Event) -> str:

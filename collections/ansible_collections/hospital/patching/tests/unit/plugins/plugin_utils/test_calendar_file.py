@@ -179,11 +179,15 @@ def test_outlooks_names_of_zones(ics):
         (["DTSTART:20261101T000000Z", "DTEND:20261101T040000"], "DTEND has no time zone"),
         (["DTSTART;VALUE=DATE:20261101", "DTEND:20261101T040000Z"], "of two kinds"),
         (["DURATION:PT3H"], "no DTSTART"),
-        (["DTSTART:20261101T000000Z", "DTSTART:20261102T000000Z", "DURATION:PT3H"], "not one start"),
+        (["DTSTART:20261101T000000Z", "DTSTART:20261102T000000Z", "DURATION:PT3H"], "DTSTART is there twice"),
         (["DTSTART;VALUE=PERIOD:20261101T000000Z/PT3H"], ""),
         (["DTSTART:20261101T000000Z", "DTEND:20261101T010000Z", "DURATION:PT3H"], "both DTEND"),
         (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=SECONDLY"], "it recurs SECONDLY"),
         (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=MINUTELY"], "it recurs MINUTELY"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;INTERVAL=0"], "INTERVAL is 0"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;COUNT=0"], "COUNT is 0"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "EXRULE:FREQ=DAILY;COUNT=2"], "EXRULE"),
+        (["DTSTART:20261101T000000Z", "DURATION:PT3H", "UID:c"], "UID is there twice"),
     ],
 )
 def test_an_event_that_is_wrong_refuses_the_calendar_and_names_the_line(ics, lines, seen):
@@ -217,6 +221,37 @@ def test_a_calendar_that_is_not_there_and_one_without_that_event(tmp_path, ics):
         schedule.read(f"ics {tmp_path}/absent.ics")
     with pytest.raises(PatchingError, match="no event is called 'EHR"):
         ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H"), event="EHR*")
+
+
+def test_two_events_of_one_uid_are_refused_because_the_second_would_be_passed_over(ics):
+    with pytest.raises(PatchingError, match=r"line 11, event 'freeze': another event has its UID"):
+        ics(
+            event("DTSTART:20261101T000000Z", "DURATION:PT3H"),
+            event("DTSTART:20261103T000000Z", "DURATION:PT3H", summary="freeze"),
+        )
+    moved = event("RECURRENCE-ID:20261102T000000Z", "DTSTART:20261102T010000Z", "DURATION:PT1H")
+    with pytest.raises(PatchingError, match="line 20, event 'night': another event has its UID"):
+        ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;COUNT=3"), moved, moved)
+
+
+def test_an_occurrence_that_was_cancelled_does_not_take_place(ics):
+    calendar = ics(
+        event("DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;COUNT=3"),
+        event("RECURRENCE-ID:20261102T000000Z", "DTSTART:20261102T000000Z", "DURATION:PT3H", "STATUS:CANCELLED"),
+    )
+    assert [one[:5] for one in spans(calendar, "2026-10-01T00:00", "2026-12-01T00:00")] == ["11-01", "11-03"]
+
+
+def test_from_a_day_on_it_was_moved(ics):
+    calendar = ics(
+        event("DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;COUNT=3"),
+        event("RECURRENCE-ID;RANGE=THISANDFUTURE:20261102T000000Z", "DTSTART:20261102T100000Z", "DURATION:PT1H"),
+    )
+    assert spans(calendar, "2026-10-01T00:00", "2026-12-01T00:00") == [
+        "11-01 00:00 11-01 03:00",
+        "11-02 10:00 11-02 11:00",
+        "11-03 10:00 11-03 11:00",
+    ]
 
 
 def test_too_many_events_and_too_many_occurrences_are_refused(ics, monkeypatch):
