@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, gate, lost, outcomes, rollback
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
+from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 
@@ -58,12 +59,14 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         started = self.clock.monotonic()
         case = Case(run, run.plan(), host, self.clock.now(), task_vars["hostvars"])
-        answer = self._ask(case, arguments)
+        entry, segments = case.plan["hosts"].get(host, {}), case.plan["site"]["segments"]
+        reasons = Inhibits(entry.get("inhibits", []), segments, clock=self.clock)
+        answer = self._ask(case, arguments, reasons)
         with run.heartbeat(check=self._task.check_mode):
             while answer.decision == "wait" and not self._task.check_mode:
                 self._display.v(f"{host}: the gate waits: {answer.reason}")
                 self.clock.sleep(arguments["poll_s"])
-                answer = self._ask(case, arguments)
+                answer = self._ask(case, arguments, reasons)
         result = {"changed": False, "decision": answer.decision, "reason": answer.reason, "before": arguments["before"]}
         if self._task.check_mode:
             return result
@@ -74,7 +77,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             result.update(failed=True, msg=answer.reason)
         return result
 
-    def _ask(self, case: Case, arguments: dict[str, Any]) -> Gate:
+    def _ask(self, case: Case, arguments: dict[str, Any], reasons: Inhibits) -> Gate:
         now, frozen = self.clock.now(), case.frozen
         if arguments["before"] == "reboot":
             return gate.decide_reboot(case.plan, case.host, now, case.contact, frozen)
@@ -82,6 +85,12 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             return Gate("stop", case.missing.reason)
         if arguments["way_back"]:
             return self._ask_way_back(case, now, frozen, arguments["outside_window"])
+        answer = self._decide(case, now, frozen)
+        # Only whoever could go at once asks: an inhibit is not polled all evening for a window that opens at night.
+        inhibited = reasons.no_go() if answer.decision == "go" else None
+        return answer if inhibited is None else self._decide(case, now, frozen, inhibited)
+
+    def _decide(self, case: Case, now: datetime, frozen: str | None, inhibited: str | None = None) -> Gate:
         return gate.decide(
             case.plan,
             case.host,
@@ -91,6 +100,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             stop_requested=case.run.stop_requested(),
             frozen=frozen,
             asked=case.asked,
+            inhibited=inhibited,
         )
 
     def _ask_way_back(self, case: Case, now: datetime, frozen: str | None, outside_window: bool) -> Gate:

@@ -20,6 +20,8 @@ description:
   - The freeze file (C(patching_freeze_file), by default C(freeze) in the evidence directory) stops every host while it
     is there; the file C(stop) in the run's directory stops the run's hosts that have not begun. The first line of
     either is the reason. A file that cannot be read, or whose folder is missing, counts as there.
+  - An inhibit (C(patching_inhibits)) that does not say go lets the host wait; one that gives no answer does not say go.
+    Before a reboot and for a rollback inhibits do not count.
   - In check mode it stops nothing and returns what it would have said.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:

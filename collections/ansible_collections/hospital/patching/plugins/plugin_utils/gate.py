@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_peers impor
     peers,
     ring_before,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Check, Gate, Question
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Check, Gate, Question, wait
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import (
     freezes,
     freezes_for_reboot,
@@ -42,6 +42,7 @@ def decide(
     frozen: str | None,
     approvers: Collection[str] = (),
     asked: datetime | None = None,
+    inhibited: str | None = None,
 ) -> Gate:
     """Say whether ``host`` may be disrupted at ``now``; the gravest answer of all checks counts.
 
@@ -53,10 +54,11 @@ def decide(
         frozen: what the freeze file tells; None when there is none.
         approvers: who has verifiably signed the plan's digest.
         asked: when this was asked first, so that a host without a window does not wait for ever.
+        inhibited: the first of the host's inhibits that does not say go; None when all do.
     """
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
-    question = Question(plan, host, now, contact, frozen, states, stop_requested, approvers, asked)
+    question = Question(plan, host, now, contact, frozen, states, stop_requested, approvers, asked, inhibited)
     return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
 
 
@@ -114,6 +116,11 @@ def _frozen(question: Question) -> Gate | None:
     return Gate("stop", f"{told}; to go on, have the freeze ended and start again")
 
 
+def _inhibited(question: Question) -> Gate | None:
+    """What is a reason not to start now may end; until then the host waits, at most to its cut-off."""
+    return wait(question, f"not now: {question.inhibited}") if question.inhibited is not None else None
+
+
 def _hands_off(question: Question) -> Gate | None:
     return None if question.contact.allowed else Gate("stop", question.contact.reason)
 
@@ -139,6 +146,7 @@ CHECKS: tuple[Check, ...] = (
     _approved,
     _budget,
     window,
+    _inhibited,
     peers,
     partners,
     balancers,

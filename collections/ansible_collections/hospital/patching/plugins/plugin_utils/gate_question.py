@@ -35,6 +35,7 @@ class Question:
     stop_requested: str | None = None
     approvers: Collection[str] = ()
     asked: datetime | None = None
+    inhibited: str | None = None
 
     @property
     def entry(self) -> Mapping[str, Any]:

@@ -33,11 +33,16 @@ def told_by(path: Path) -> str | None:
 
 
 def _first_line(path: Path) -> str:
-    """Return the first line as it may be shown on a terminal; a named pipe is not waited for."""
+    """Return the first line of a file; a named pipe is not waited for."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         text = os.read(descriptor, ENOUGH).decode("utf-8", errors="replace")
     finally:
         os.close(descriptor)
+    return first_line(text)
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a text as it may be shown on a terminal."""
     words = " ".join((text.splitlines() or [""])[0].split())
     return "".join(sign for sign in words if sign.isprintable())[:LONGEST]

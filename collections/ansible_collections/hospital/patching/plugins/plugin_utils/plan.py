@@ -210,6 +210,7 @@ def _host(
         "limits": {name: getattr(settings, name) for name in LIMITS},
         "freeze_file": settings.freeze_file,
         "freezes": list(settings.freezes),
+        "inhibits": [dict(one) for one in settings.inhibits],
         "soak_s": settings.soak_s,
         "estimate_s": settings.estimate_s,
         "way_back_s": settings.way_back_s,

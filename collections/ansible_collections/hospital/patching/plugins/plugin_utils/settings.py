@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     application_catalogue,
     vulnerable_libraries,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils import schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 
@@ -147,6 +147,13 @@ SETTINGS = (
         "a file on the controller; while it is there nothing may be disrupted",
         types.absolute_path,
         "freeze in the evidence directory",
+    ),
+    Setting(
+        "patching_inhibits",
+        "list of {file | url | command, [timeout_s]}",
+        (),
+        "live reasons not to start, asked on the controller; see docs/windows.md",
+        inhibits.read,
     ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
@@ -297,6 +304,7 @@ class Settings:
     snapshot: dict[str, Any]
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
+    inhibits: tuple[dict[str, Any], ...]
     security_only: bool
     package_manager: str
     update_classes: tuple[str, ...]

@@ -16,6 +16,8 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
     ALLOWED,
     NOW,
     PLAN_ID,
+    PORTAL,
+    candidate,
     endpoint,
     planned,
     portal_pair,
@@ -107,6 +109,44 @@ def test_a_host_without_a_window_is_not_waited_for_without_end(tmp_path):
     run.record("ws1", "drain", "done")
     assert "nothing is waited for after" in gate(run, "ws2", clock=clock, poll_s=60)["msg"]
     assert clock.seconds == 1800 + 1800 + 600
+
+
+def inhibited(tmp_path, **inhibit):
+    variables = PORTAL | {"patching_inhibits": [inhibit]}
+    fleet = {name: candidate(name, variables) for name in ("portal1", "portal2")}
+    return begun(tmp_path / "evidence", {"lb1": candidate("lb1", {}), **fleet})
+
+
+def test_it_waits_for_an_inhibit_and_goes_when_that_has_ended(tmp_path):
+    busy, clock = tmp_path / "busy", FakeClock()
+    busy.write_text("list two runs late\n", encoding="utf-8")
+    run, sleep = inhibited(tmp_path, file=str(busy)), clock.sleep
+
+    def end_later(seconds):
+        sleep(seconds)
+        if clock.seconds >= 600:
+            busy.unlink(missing_ok=True)
+
+    clock.sleep = end_later
+    assert gate(run, check=True, clock=FakeClock())["reason"] == f"not now: {busy} says: list two runs late"
+    assert gate(run, before="reboot", clock=FakeClock())["decision"] == "go"
+    assert gate(run, clock=clock, poll_s=60)["decision"] == "go"
+    assert clock.seconds == 600
+
+
+def test_an_inhibit_that_stays_stops_the_host_at_its_cut_off(tmp_path):
+    result = gate(inhibited(tmp_path, command=["false"]), poll_s=60)
+    assert (result["decision"], result["failed"]) == ("stop", True)
+    assert result["msg"].startswith("not now: false says: exit 1; after 2026-11-22T09:00:00Z")
+
+
+def test_a_host_that_waits_for_something_else_asks_no_inhibit(tmp_path):
+    asked = tmp_path / "asked"
+    run = inhibited(tmp_path, command=["touch", str(asked)])
+    assert gate(run, "portal2", check=True)["decision"] == "wait"
+    assert not asked.exists()
+    assert gate(run)["decision"] == "go"
+    assert asked.exists()
 
 
 def test_what_happens_while_it_waits_counts(run):

@@ -160,6 +160,19 @@ def test_a_window_of_a_calendar_is_read_again_when_the_gate_is_asked(tmp_path):
     assert ask("portal1", plan=plan).decision == "stop"
 
 
+def test_an_inhibit_is_waited_for_up_to_the_cut_off():
+    answer = ask("portal1", inhibited="/srv/theatre says: list two runs late")
+    assert (answer.decision, answer.reason) == ("wait", "not now: /srv/theatre says: list two runs late")
+    assert answer.until == NOW + timedelta(hours=1)
+    late = ask("portal1", now=NOW + timedelta(hours=1), inhibited="/srv/theatre says: list two runs late")
+    assert late.decision == "stop"
+    assert late.reason.startswith("not now: /srv/theatre says: list two runs late; after 2026-11-22T09:00:00Z")
+
+
+def test_a_stop_goes_before_an_inhibit():
+    assert ask("portal1", inhibited="x", stop_requested="enough").decision == "stop"
+
+
 def test_an_address_that_may_not_be_contacted_stops():
     answer = ask("portal1", contact=BLOCKED)
     assert (answer.decision, answer.reason) == ("stop", "inside the device segment 10.9.0.0/16")
