@@ -174,6 +174,21 @@ def test_a_window_and_freezes_may_be_calendars_which_are_not_read_yet():
     assert settings().freezes == ()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"window": "ics https://a/x.ics?token=hunter2"},
+        {"window": "ics https://ada:hunter2@a/x.ics"},
+        {"freezes": ["daily 06:00, 12 h, UTC", "ics https://a/x.ics?token=hunter2"]},
+        {"inhibits": [{"url": "https://ada:hunter2@a/x"}]},
+    ],
+)
+def test_a_refusal_repeats_no_token(given):
+    with pytest.raises(PatchingError) as refusal:
+        settings(**given)
+    assert "hunter2" not in str(refusal.value)
+
+
 def test_one_address_stands_for_a_list():
     assert settings(probe_url="http://a/").probe_url == ("http://a/",)
 
