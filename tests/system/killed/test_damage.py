@@ -71,6 +71,7 @@ def test_a_host_whose_journal_cannot_be_trusted_is_refused(damage, staged):
     assert {host: untouched(host) for host in PORTALS} == before
 
 
+@pytest.mark.slow
 def test_nobody_is_taken_out_beside_a_host_whose_journal_cannot_be_read(staged):
     before = {host: untouched(host) for host in PORTALS}
     with journal_of("portal2", JOURNALS["newer"][0]):

@@ -225,6 +225,7 @@ def test_a_controller_that_is_killed_and_left(staged, step, outcomes, tmp_path):
     require_final_state(staged)
 
 
+@pytest.mark.slow
 def test_a_person_holds_a_host_out_and_puts_it_back(staged):
     assert staged.play("patch").rc == 0
     run = {"patching_run_id": staged.plan["plan_id"], "return_hosts": "portal1"}

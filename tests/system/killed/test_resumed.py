@@ -27,6 +27,7 @@ def require_returned(host: str, installed: str) -> None:
     assert version(host) == installed
 
 
+@pytest.mark.slow
 def test_a_resume_that_may_not_go_on_only_secures(staged):
     """A stop file, as a freeze or a window that has closed, ends the journey; it does not leave the host drained."""
     run = {"patching_run_id": staged.plan["plan_id"]}
@@ -46,13 +47,10 @@ def test_a_resume_that_may_not_go_on_only_secures(staged):
     require_final_state(staged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "event", "playbook"),
-    [
-        pytest.param("restart", "done", "patch", marks=pytest.mark.slow),
-        ("verify", "failed", "patch"),
-        pytest.param("verify", "failed", "recover", marks=pytest.mark.slow),
-    ],
+    [("restart", "done", "patch"), ("verify", "failed", "patch"), ("verify", "failed", "recover")],
 )
 def test_a_patch_that_breaks_the_application_is_taken_back_by_whoever_comes_next(night, step, event, playbook):
     """Its damage is neither called "broken before" by a new reading nor "patched" because it is installed."""

@@ -119,6 +119,7 @@ def test_a_host_that_cannot_be_put_back_is_held_and_shouted_about(night):
     assert night.run.name in again["not_planned"]["portal1"]["reason"] or "held by run" in str(again["not_planned"])
 
 
+@pytest.mark.slow
 def test_a_rollback_that_cannot_be_done_disrupts_nothing(staged):
     """Refused while the host serves: its way back is gone, its window is shut, or its package was changed since."""
     night = staged
