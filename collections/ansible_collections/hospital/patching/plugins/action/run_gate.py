@@ -6,12 +6,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, gate, lost, outcomes, rollback
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    approvals,
+    contacts,
+    gate,
+    lost,
+    outcomes,
+    rollback,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
 from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
@@ -91,6 +99,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         return answer if inhibited is None else self._decide(case, now, frozen, inhibited)
 
     def _decide(self, case: Case, now: datetime, frozen: str | None, inhibited: str | None = None) -> Gate:
+        approved = self._approvers(case)
         return gate.decide(
             case.plan,
             case.host,
@@ -99,9 +108,19 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             case.contact,
             stop_requested=case.run.stop_requested(),
             frozen=frozen,
+            approvers=approved,
             asked=case.asked,
             inhibited=inhibited,
         )
+
+    def _approvers(self, case: Case) -> tuple[str, ...]:
+        """Verify the signatures that a critical host needs: they may have come, or their people gone, meanwhile."""
+        if not case.plan["hosts"].get(case.host, {}).get("approvals"):
+            return ()
+        named = case.hostvars[case.host].get("patching_allowed_signers")
+        allowed = Path(self._loader.path_dwim(str(named))) if named else None
+        plan_dir = case.run.evidence.plan_dir(str(case.plan["plan_id"]))
+        return approvals.read(plan_dir, str(case.plan["digest"]), allowed).approvers
 
     def _ask_way_back(self, case: Case, now: datetime, frozen: str | None, outside_window: bool) -> Gate:
         records = case.run.ledger.read()

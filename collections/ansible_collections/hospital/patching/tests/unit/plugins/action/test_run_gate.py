@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from datetime import timedelta
 from unittest import mock
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_gate
-from ansible_collections.hospital.patching.plugins.plugin_utils import lost
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, lost
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALLOWED,
@@ -50,17 +53,18 @@ def run(tmp_path):
     return begun(tmp_path, portal_pair())
 
 
-def gate(run, host="portal1", check=False, clock=None, **options):
+def gate(run, host="portal1", check=False, clock=None, hostvars=None, **options):
     plugin = run_gate.ActionModule.__new__(run_gate.ActionModule)
     defaults = {"before": "host", "way_back": False, "outside_window": False, "poll_s": 2}
     arguments = {**defaults, "run_id": PLAN_ID, "evidence_dir": str(run.evidence.root), **options}
     plugin.validate_argument_spec = mock.Mock(return_value=(None, arguments))
+    plugin._loader = DataLoader()
     plugin.clock, plugin._task, plugin._display = clock or FakeClock(), mock.Mock(check_mode=check), mock.Mock()
     with (
         mock.patch.object(ActionBase, "run", return_value={}),
         mock.patch.object(run_gate.contacts, "journey", return_value=ALLOWED),
     ):
-        return plugin.run(task_vars={"inventory_hostname": host, "hostvars": {}})
+        return plugin.run(task_vars={"inventory_hostname": host, "hostvars": hostvars or {}})
 
 
 def recorded(run):
@@ -147,6 +151,25 @@ def test_a_host_that_waits_for_something_else_asks_no_inhibit(tmp_path):
     assert not asked.exists()
     assert gate(run)["decision"] == "go"
     assert asked.exists()
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen (openssh-client)")
+def test_a_critical_host_goes_when_somebody_has_signed_and_as_long_as_he_may(tmp_path):
+    key, allowed = tmp_path / "ada", tmp_path / "approvers"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    allowed.write_text("ada@hospital " + key.with_suffix(".pub").read_text())
+    variables = PORTAL | {"patching_tier": 2, "patching_allowed_signers": str(allowed)}
+    fleet = {name: candidate(name, variables) for name in ("portal1", "portal2")}
+    run = begun(tmp_path / "evidence", {"lb1": candidate("lb1", {}), **fleet})
+    hostvars = {"portal1": variables}
+    assert "tier 2 needs 1 signed approvals of the plan, 0 are there" in gate(run, hostvars=hostvars)["msg"]
+
+    signature = approvals.sign(run.plan()["digest"], key)
+    approvals.keep(run.evidence.plan_dir(PLAN_ID), signature)
+    assert gate(run, hostvars=hostvars)["decision"] == "go"
+    assert gate(run, hostvars={"portal1": {}})["decision"] == "stop"
+    allowed.write_text("")
+    assert gate(run, hostvars=hostvars)["decision"] == "stop"
 
 
 def test_what_happens_while_it_waits_counts(run):

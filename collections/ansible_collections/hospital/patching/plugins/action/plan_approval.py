@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows a plan, who has approved it, and adds a signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, plan_text
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """Verifies before it keeps; contacts no host."""
+
+    ARGUMENTS = {
+        "plan": {"type": "str", "required": True},
+        "key": {"type": "path"},
+        "signature": {"type": "path"},
+        "evidence_dir": {"type": "path", "default": "evidence"},
+    }
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        store = Evidence(Path(arguments["evidence_dir"]))
+        approved = store.load_plan(arguments["plan"]).plan
+        digest, plan_dir = str(approved["digest"]), store.plan_dir(str(approved["plan_id"]))
+        allowed = self._allowed(approved, task_vars["hostvars"])
+        before = approvals.read(plan_dir, digest, allowed)
+        signature = self._signature(arguments, digest)
+        name = ""
+        if signature:
+            name = approvals.verify(signature, digest, allowed).names[0]
+            if not self._task.check_mode:
+                approvals.keep(plan_dir, signature)
+        after = approvals.read(plan_dir, digest, allowed)
+        needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
+        return {
+            "changed": bool(signature) and after.approvers != before.approvers,
+            "approvers": list(after.approvers),
+            "rejected": list(after.rejected),
+            "needed": needed,
+            "text": [
+                *plan_text.plan_table(approved).splitlines(),
+                f"Approved by {', '.join(after.approvers) or 'nobody'}; its most critical hosts need {needed}",
+                *(f"Does not count: {why}" for why in after.rejected),
+                *([f"{name} would approve it"] if signature and self._task.check_mode else []),
+                *([] if signature else [f"To approve it: {approvals.command(digest)}"]),
+            ],
+        }
+
+    @staticmethod
+    def _signature(arguments: Mapping[str, Any], digest: str) -> str:
+        if arguments["signature"]:
+            try:
+                return Path(arguments["signature"]).read_text(encoding="ascii")[: approvals.LARGEST]
+            except (OSError, ValueError) as error:
+                raise PatchingError(
+                    f"signature {arguments['signature']}", str(error), "a file that ssh-keygen -Y sign wrote", "name it"
+                ) from error
+        return approvals.sign(digest, Path(arguments["key"])) if arguments["key"] else ""
+
+    def _allowed(self, approved: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]]) -> Path:
+        needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
+        found = {self._file(hostvars[host].get("patching_allowed_signers")) for host in needing if host in hostvars}
+        subject = f"plan {approved['plan_id']}"
+        if not needing:
+            seen, expected = "none of its hosts needs a signature", "hosts of tier 1 or 2"
+            raise PatchingError(subject, seen, expected, "start it with its digest: that approves tiers 3 and 4")
+        if len(found) != 1 or None in found:
+            seen = f"patching_allowed_signers is {_listed(found)} for its hosts of tiers 1 and 2"
+            raise PatchingError(subject, seen, "one file for all of them", "set it once, and plan again")
+        return next(path for path in found if path is not None)
+
+    def _file(self, text: object) -> Path | None:
+        return Path(self._loader.path_dwim(str(text))) if text else None
+
+
+def _listed(paths: Iterable[Path | None]) -> str:
+    return " or ".join(sorted(str(path) if path else "not set" for path in paths)) or "not known"

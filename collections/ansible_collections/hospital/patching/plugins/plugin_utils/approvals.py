@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Approvals: SSH signatures of listed people over a plan's digest.
+
+::
+
+    <evidence dir>/plans/<plan id>/approvals/<hex>.sig     one signature each, as ssh-keygen -Y sign writes it
+
+What is signed is the digest and a line feed, in the namespace
+``hospital.patching.plan``. Who may sign stands in an allowed-signers file
+(ssh-keygen(1), ALLOWED SIGNERS). Nobody's signature is remembered as good:
+each is verified whenever it counts, so that a line that is taken out of that
+file, or has expired, counts no longer. A typed name approves nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_text
+
+NAMESPACE = "hospital.patching.plan"
+#: No signature is larger.
+LARGEST = 65536
+TIMEOUT_S = 30
+_KEY = re.compile(r"with \S+ key (SHA256:\S+)")
+#: What a pattern has and a name has not: a signature has to be somebody's.
+_PATTERN = re.compile(r"[*?!]")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A good signature: all names under which its key is listed, and the key's fingerprint."""
+
+    names: tuple[str, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class Approvals:
+    """Who has approved: one name a person. ``rejected`` says of each other signature why it does not count."""
+
+    approvers: tuple[str, ...]
+    rejected: tuple[str, ...]
+
+
+def folder(plan_dir: Path) -> Path:
+    """Return where the signatures of a plan lie."""
+    return plan_dir / "approvals"
+
+
+def read(plan_dir: Path, digest: str, allowed_signers: Path | None, runner: Runner | None = None) -> Approvals:
+    """Verify every signature of a plan.
+
+    Args:
+        allowed_signers: None, or a file that is missing or unreadable, allows nobody.
+    """
+    good: list[Signature] = []
+    rejected: list[str] = []
+    for path in sorted(folder(plan_dir).glob("*.sig")):
+        try:
+            good.append(verify(path.read_text(encoding="ascii")[:LARGEST], digest, allowed_signers, runner))
+        except (PatchingError, OSError, ValueError) as error:
+            rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
+    approvers, doubled = _people(good)
+    return Approvals(approvers, (*rejected, *doubled))
+
+
+def _people(signatures: Sequence[Signature]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Count each person and each key once: who has two keys, or two names, is one person."""
+    people: list[str] = []
+    doubled: list[str] = []
+    taken: set[str] = set()
+    for one in sorted(signatures, key=lambda one: (len(one.names), one.names, one.key)):
+        if taken.isdisjoint((*one.names, one.key)):
+            people.append(one.names[0])
+        else:
+            doubled.append(f"{one.names[0]}: the same person or key has approved already")
+        taken.update((*one.names, one.key))
+    return tuple(people), tuple(doubled)
+
+
+def verify(signature: str, digest: str, allowed_signers: Path | None, runner: Runner | None = None) -> Signature:
+    """Return whose signature over ``digest`` this is.
+
+    Raises:
+        PatchingError: it is nobody's who may sign, or is over something else.
+    """
+    if allowed_signers is None:
+        raise _rejected("patching_allowed_signers is not set")
+    run = runner or Runner()
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="approval-", suffix=".sig") as handle:
+        handle.write(signature)
+        handle.flush()
+        about = ["-s", handle.name, "-f", str(allowed_signers)]
+        found = run.run(["ssh-keygen", "-Y", "find-principals", *about], timeout_s=TIMEOUT_S, check=False)
+        names = tuple(sorted(name for name in found.stdout.split() if not _PATTERN.search(name)))
+        if found.rc != 0 or not names:
+            raise _rejected(f"its key is nobody's in {allowed_signers}: {_said(found.stderr)}")
+        words = ["ssh-keygen", "-Y", "verify", "-I", names[0], "-n", NAMESPACE, *about]
+        checked = run.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False)
+    key = _KEY.search(checked.stdout)
+    if checked.rc != 0 or key is None:
+        raise _rejected(f"{names[0]} has signed something else than {digest}, or for something else")
+    return Signature(names, key[1])
+
+
+def sign(digest: str, key: Path, runner: Runner | None = None) -> str:
+    """Return a signature over ``digest`` by a private key, or by the agent's key whose public file ``key`` names.
+
+    Raises:
+        PatchingError: the key cannot be used without asking somebody.
+    """
+    # No terminal and no window: a passphrase is not asked for in the middle of a playbook.
+    silent = {"SSH_ASKPASS": "/bin/false", "SSH_ASKPASS_REQUIRE": "force"}
+    words = ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", NAMESPACE]
+    made = (runner or Runner()).run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", env=silent, check=False)
+    if made.rc != 0 or "BEGIN SSH SIGNATURE" not in made.stdout:
+        raise PatchingError(
+            f"key {key}",
+            _said(made.stderr),
+            "a private key without passphrase, or the public file of a key that ssh-agent holds",
+            f"load it with ssh-add and name its .pub, or sign elsewhere: {command(digest)}",
+        )
+    return made.stdout
+
+
+def command(digest: str) -> str:
+    """Return the command that signs ``digest`` on any machine."""
+    return f"echo {digest} | ssh-keygen -Y sign -n {NAMESPACE} -f KEY > approval.sig"
+
+
+def keep(plan_dir: Path, signature: str) -> Path:
+    """Put a verified signature beside its plan; the same again changes nothing."""
+    path = folder(plan_dir) / f"{hashlib.sha256(signature.encode()).hexdigest()[:32]}.sig"
+    if not path.exists():
+        write_text(path, signature)
+    return path
+
+
+def _said(text: str) -> str:
+    return " ".join(text.split())[:300] or "ssh-keygen does not say why"
+
+
+def _rejected(seen: str) -> PatchingError:
+    return PatchingError(
+        "an approval",
+        seen,
+        "a signature over the plan's digest by somebody who may sign",
+        "sign the digest that plan.yml printed, with a key that patching_allowed_signers lists",
+    )

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Approvals, signed and verified by the real ssh-keygen."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals
+
+DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen (openssh-client)")
+
+
+class People:
+    """Some people with a key each, the file of who may sign, and a plan's folder."""
+
+    def __init__(self, root):
+        self.root, self.plan_dir, self.allowed = root, root / "plan", root / "approvers"
+        self.allowed.write_text("")
+
+    def key(self, name, passphrase=""):
+        path = self.root / name
+        if not path.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", path], check=True)
+        return path
+
+    def allow(self, names, key=None, options=""):
+        public = self.key(key or names.split(",", 1)[0]).with_suffix(".pub").read_text().split()
+        with self.allowed.open("a") as handle:
+            handle.write(f"{names} {options} {public[0]} {public[1]}\n")
+
+    def sign(self, name, digest=DIGEST):
+        signature = approvals.sign(digest, self.key(name))
+        approvals.keep(self.plan_dir, signature)
+        return signature
+
+    def read(self, digest=DIGEST):
+        return approvals.read(self.plan_dir, digest, self.allowed)
+
+
+@pytest.fixture
+def people(tmp_path):
+    return People(tmp_path)
+
+
+def test_two_people_approve_a_plan_and_the_same_again_changes_nothing(people):
+    for name in ("ada", "ben"):
+        people.allow(name)
+        people.sign(name)
+    assert people.read() == approvals.Approvals(("ada", "ben"), ())
+    people.sign("ada")
+    assert people.read() == approvals.Approvals(("ada", "ben"), ())
+
+
+def test_a_signature_over_another_plan_counts_not_here(people):
+    people.allow("ada")
+    approvals.keep(people.plan_dir, approvals.sign(OTHER, people.key("ada")))
+    found = people.read()
+    assert found.approvers == ()
+    assert "ada has signed something else than sha256:aaa" in found.rejected[0]
+
+
+def test_a_signature_for_another_purpose_does_not_count(people):
+    people.allow("ada")
+    words = ["ssh-keygen", "-Y", "sign", "-f", people.key("ada"), "-n", "git"]
+    made = subprocess.run(words, input=f"{DIGEST}\n", capture_output=True, text=True, check=True)
+    with pytest.raises(PatchingError, match="ada has signed something else"):
+        approvals.verify(made.stdout, DIGEST, people.allowed)
+
+
+def test_a_forged_a_damaged_and_a_strangers_signature_do_not_count(people):
+    people.allow("ada")
+    people.key("mallory")
+    forged = people.sign("mallory")
+    good = approvals.sign(DIGEST, people.key("ada"))
+    approvals.keep(people.plan_dir, good.replace("U1NIU0lH", "U1NIU0lG"))
+    approvals.keep(people.plan_dir, "ada approves this")
+    (approvals.folder(people.plan_dir) / "x.sig").write_bytes(b"\xff\xfe")
+    found = people.read()
+    assert (found.approvers, len(found.rejected)) == ((), 4)
+    with pytest.raises(PatchingError, match="its key is nobody's"):
+        approvals.verify(forged, DIGEST, people.allowed)
+
+
+def test_who_has_two_keys_or_two_names_is_one_person(people):
+    people.allow("ada")
+    people.allow("ada", key="ada-laptop")
+    people.allow("ben,ben.admin")
+    for name in ("ada", "ada-laptop", "ben"):
+        people.sign(name)
+    found = people.read()
+    assert found.approvers == ("ada", "ben")
+    assert found.rejected == ("ada: the same person or key has approved already",)
+
+
+def test_a_key_that_two_people_share_counts_once_and_for_both(people):
+    people.allow("ada,ben", key="shared")
+    people.allow("ben")
+    people.sign("shared")
+    people.sign("ben")
+    assert len(people.read().approvers) == 1
+
+
+@pytest.mark.parametrize("names", ["*", "*@hospital", "a?a", "!ada,*"])
+def test_a_key_that_is_listed_by_a_pattern_is_nobodys(people, names):
+    people.allow(names, key="ada")
+    people.sign("ada")
+    assert people.read().approvers == ()
+
+
+def test_whoever_is_taken_out_of_the_list_or_has_expired_counts_no_longer(people):
+    people.allow("ada")
+    people.allow("ben", options='valid-before="20200101"')
+    people.allow("cyd", options='namespaces="git"')
+    for name in ("ada", "ben", "cyd"):
+        people.sign(name)
+    assert people.read().approvers == ("ada",)
+    people.allowed.write_text("")
+    assert people.read().approvers == ()
+
+
+@pytest.mark.parametrize("missing", ["none", "absent", "folder"])
+def test_without_a_list_nobody_may_sign(people, missing):
+    people.allow("ada")
+    people.sign("ada")
+    allowed = {"none": None, "absent": people.root / "absent", "folder": people.root}[missing]
+    found = approvals.read(people.plan_dir, DIGEST, allowed)
+    assert (found.approvers, len(found.rejected)) == ((), 1)
+
+
+def test_a_plan_that_nobody_has_signed(people):
+    assert people.read() == approvals.Approvals((), ())
+
+
+def test_a_key_that_asks_for_a_passphrase_is_refused_with_the_command_for_elsewhere(people):
+    people.key("ada", passphrase="a long one")
+    with pytest.raises(PatchingError, match=f"echo {DIGEST} | ssh-keygen -Y sign") as refusal:
+        approvals.sign(DIGEST, people.root / "ada")
+    assert "ssh-agent" in refusal.value.expected
+    with pytest.raises(PatchingError, match="absent"):
+        approvals.sign(DIGEST, people.root / "absent")
+
+
+def test_the_command_for_elsewhere_makes_a_signature_that_counts(people):
+    people.allow("ada")
+    command = approvals.command(DIGEST).replace("KEY", str(people.key("ada")))
+    subprocess.run(command, shell=True, cwd=people.root, check=True, capture_output=True)
+    signature = (people.root / "approval.sig").read_text()
+    assert approvals.verify(signature, DIGEST, people.allowed).names == ("ada",)
