@@ -27,17 +27,18 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         store = Evidence(Path(arguments["evidence_dir"]))
-        approved = store.load_plan(arguments["plan"]).plan
+        loaded = store.load_plan(arguments["plan"])
+        approved = loaded.plan
         digest, plan_dir = str(approved["digest"]), store.plan_dir(str(approved["plan_id"]))
         allowed = self._allowed(approved, task_vars["hostvars"])
-        before = approvals.read(plan_dir, digest, allowed)
+        before = approvals.of_plan(store, loaded, allowed)
         signature = self._signature(arguments, digest)
         name = ""
         if signature:
             name = approvals.verify(signature, digest, allowed).names[0]
             if not self._task.check_mode:
                 approvals.keep(plan_dir, signature)
-        after = approvals.read(plan_dir, digest, allowed)
+        after = approvals.of_plan(store, loaded, allowed)
         needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
         return {
             "changed": bool(signature) and after.approvers != before.approvers,

@@ -119,8 +119,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             return ()
         named = case.hostvars[case.host].get("patching_allowed_signers")
         allowed = Path(self._loader.path_dwim(str(named))) if named else None
-        plan_dir = case.run.evidence.plan_dir(str(case.plan["plan_id"]))
-        return approvals.read(plan_dir, str(case.plan["digest"]), allowed).approvers
+        return approvals.of_plan(case.run.evidence, case.run.loaded(), allowed).approvers
 
     def _ask_way_back(self, case: Case, now: datetime, frozen: str | None, outside_window: bool) -> Gate:
         records = case.run.ledger.read()

@@ -23,12 +23,15 @@ from pathlib import Path
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_text
+from ansible_collections.hospital.patching.plugins.plugin_utils import plan_drops
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, Loaded, write_text
 
 NAMESPACE = "hospital.patching.plan"
 #: No signature is larger.
 LARGEST = 65536
 TIMEOUT_S = 30
+#: Of how many plans before a plan the approvals are looked at.
+RECENT = 50
 _KEY = re.compile(r"with \S+ key (SHA256:\S+)")
 #: What a pattern has and a name has not: a signature has to be somebody's.
 _PATTERN = re.compile(r"[*?!]")
@@ -55,12 +58,33 @@ def folder(plan_dir: Path) -> Path:
     return plan_dir / "approvals"
 
 
-def read(plan_dir: Path, digest: str, allowed_signers: Path | None, runner: Runner | None = None) -> Approvals:
-    """Verify every signature of a plan.
+def of_plan(store: Evidence, current: Loaded, allowed_signers: Path | None, runner: Runner | None = None) -> Approvals:
+    """Verify every signature over a plan, and over the :data:`RECENT` plans from which it only drops something.
 
     Args:
         allowed_signers: None, or a file that is missing or unreadable, allows nobody.
     """
+    own = str(current.plan["plan_id"])
+    good, rejected = _read(store.plan_dir(own), str(current.plan["digest"]), allowed_signers, runner)
+    for plan_id in reversed(store.plans()[-RECENT:]):
+        plan_dir = store.plan_dir(plan_id)
+        if plan_id == own or not folder(plan_dir).is_dir():
+            continue
+        try:
+            approved = store.load_plan(plan_id)
+        except PatchingError as error:
+            rejected.append(f"those of plan {plan_id}: {error.seen}")
+            continue
+        if not plan_drops.difference(approved, current):
+            further, wrong = _read(plan_dir, str(approved.plan["digest"]), allowed_signers, runner)
+            good, rejected = good + further, rejected + wrong
+    approvers, doubled = _people(good)
+    return Approvals(approvers, (*rejected, *doubled))
+
+
+def _read(
+    plan_dir: Path, digest: str, allowed_signers: Path | None, runner: Runner | None
+) -> tuple[list[Signature], list[str]]:
     good: list[Signature] = []
     rejected: list[str] = []
     for path in sorted(folder(plan_dir).glob("*.sig")):
@@ -68,8 +92,7 @@ def read(plan_dir: Path, digest: str, allowed_signers: Path | None, runner: Runn
             good.append(verify(path.read_text(encoding="ascii")[:LARGEST], digest, allowed_signers, runner))
         except (PatchingError, OSError, ValueError) as error:
             rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
-    approvers, doubled = _people(good)
-    return Approvals(approvers, (*rejected, *doubled))
+    return good, rejected
 
 
 def _people(signatures: Sequence[Signature]) -> tuple[tuple[str, ...], tuple[str, ...]]:

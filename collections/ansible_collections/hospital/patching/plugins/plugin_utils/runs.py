@@ -82,14 +82,14 @@ class Run:
             run.evidence.start_run(run.run_id, loaded)
         return run
 
-    def _loaded(self) -> evidence.Loaded:
+    def loaded(self) -> evidence.Loaded:
         """Return the run's own copy of its plan; in check mode, where none is made, the plan itself."""
         copy = self.evidence.run_dir(self.run_id) / "plan.json"
         return self.evidence.load_plan(str(copy) if copy.exists() else self.run_id)
 
     def plan(self) -> dict[str, Any]:
         """Return the run's plan, checked against its schema and digest."""
-        return dict(self._loaded().plan)
+        return dict(self.loaded().plan)
 
     def host(self, name: str) -> dict[str, Any]:
         """Return the plan's entry of one host.
@@ -109,7 +109,7 @@ class Run:
 
     def manifest(self, name: str) -> dict[str, Any]:
         """Return the manifest that binds one host."""
-        return dict(self._loaded().manifests[self.host(name)["manifest"]])
+        return dict(self.loaded().manifests[self.host(name)["manifest"]])
 
     def record(self, host: str | None, step: str, event: str, **detail: Any) -> ledger.Record:
         """Append one ledger record and return it."""

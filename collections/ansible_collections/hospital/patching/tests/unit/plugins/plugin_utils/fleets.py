@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import Planned, build_plan
@@ -88,6 +90,11 @@ def lost(one: Candidate) -> Candidate:
 
 def planned(candidates: dict[str, Candidate], now: datetime = NOW, **more: Any) -> Planned:
     return build_plan(PLAN_ID, now, candidates, **more)
+
+
+def loaded(made: Planned) -> Loaded:
+    """Return a plan as it is read from the evidence directory."""
+    return Loaded(made.plan, made.manifests, Path("plan.json"))
 
 
 def portal_pair() -> dict[str, Candidate]:

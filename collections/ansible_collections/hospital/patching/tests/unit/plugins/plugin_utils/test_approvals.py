@@ -10,8 +10,23 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import approvals
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import build_plan
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    NOW,
+    PLAN_ID,
+    PORTAL,
+    candidate,
+    loaded,
+    pending,
+    planned,
+    portal_pair,
+    update,
+)
 
-DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+PLAN = loaded(planned(portal_pair()))
+DIGEST, OTHER = PLAN.plan["digest"], "sha256:" + "b" * 64
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen (openssh-client)")
 
 
@@ -19,8 +34,9 @@ class People:
     """Some people with a key each, the file of who may sign, and a plan's folder."""
 
     def __init__(self, root):
-        self.root, self.plan_dir, self.allowed = root, root / "plan", root / "approvers"
+        self.root, self.allowed, self.store = root, root / "approvers", Evidence(root / "evidence")
         self.allowed.write_text("")
+        self.plan = PLAN
 
     def key(self, name, passphrase=""):
         path = self.root / name
@@ -38,8 +54,12 @@ class People:
         approvals.keep(self.plan_dir, signature)
         return signature
 
-    def read(self, digest=DIGEST):
-        return approvals.read(self.plan_dir, digest, self.allowed)
+    @property
+    def plan_dir(self):
+        return self.store.plan_dir(PLAN_ID)
+
+    def read(self):
+        return approvals.of_plan(self.store, self.plan, self.allowed)
 
 
 @pytest.fixture
@@ -61,7 +81,7 @@ def test_a_signature_over_another_plan_counts_not_here(people):
     approvals.keep(people.plan_dir, approvals.sign(OTHER, people.key("ada")))
     found = people.read()
     assert found.approvers == ()
-    assert "ada has signed something else than sha256:aaa" in found.rejected[0]
+    assert f"ada has signed something else than {DIGEST[:20]}" in found.rejected[0]
 
 
 def test_a_signature_for_another_purpose_does_not_count(people):
@@ -128,7 +148,7 @@ def test_without_a_list_nobody_may_sign(people, missing):
     people.allow("ada")
     people.sign("ada")
     allowed = {"none": None, "absent": people.root / "absent", "folder": people.root}[missing]
-    found = approvals.read(people.plan_dir, DIGEST, allowed)
+    found = approvals.of_plan(people.store, PLAN, allowed)
     assert (found.approvers, len(found.rejected)) == ((), 1)
 
 
@@ -151,3 +171,58 @@ def test_the_command_for_elsewhere_makes_a_signature_that_counts(people):
     subprocess.run(command, shell=True, cwd=people.root, check=True, capture_output=True)
     signature = (people.root / "approval.sig").read_text()
     assert approvals.verify(signature, DIGEST, people.allowed).names == ("ada",)
+
+
+LATER = "20261122T081000Z-ab12cd35"
+
+
+def night(hosts=("portal1", "portal2"), names=("openssl", "tzdata"), plan_id=PLAN_ID, **settings):
+    """Return a plan of these hosts and updates."""
+    assessed = pending(*(update(name) for name in names))
+    variables = PORTAL | settings
+    left_out = candidate("portal2", variables, assessed, Exclusion("excluded", "the plan was not asked for this host"))
+    fleet = {"portal1": candidate("portal1", variables, assessed), "portal2": candidate("portal2", variables, assessed)}
+    fleet |= {host: left_out for host in ("portal2",) if host not in hosts}
+    return build_plan(plan_id, NOW, {"lb1": candidate("lb1", {}), **fleet})
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({}, True),
+        ({"hosts": ("portal1",)}, True),
+        ({"names": ("openssl",)}, True),
+        ({"names": ("openssl", "tzdata", "nginx")}, False),
+        ({"patching_probe_url": "https://elsewhere/"}, False),
+    ],
+)
+def test_dropping_hosts_or_updates_needs_no_new_approval_and_anything_else_does(people, changed, counts):
+    approved, after = night(), night(plan_id=LATER, **changed)
+    people.store.save_plan(approved)
+    people.store.save_plan(after)
+    people.allow("ada")
+    approvals.keep(people.plan_dir, approvals.sign(approved.plan["digest"], people.key("ada")))
+    people.plan = loaded(after)
+    assert people.read().approvers == (("ada",) if counts else ())
+
+
+def test_who_has_approved_both_plans_counts_once(people):
+    for made in (night(), night(plan_id=LATER, names=("openssl",))):
+        people.store.save_plan(made)
+        people.plan = loaded(made)
+        signature = approvals.sign(made.plan["digest"], people.key("ada"))
+        approvals.keep(people.store.plan_dir(made.plan["plan_id"]), signature)
+    people.allow("ada")
+    assert people.read().approvers == ("ada",)
+
+
+def test_a_damaged_plan_lends_no_approval(people):
+    people.store.save_plan(night())
+    people.allow("ada")
+    approvals.keep(people.plan_dir, approvals.sign(night().plan["digest"], people.key("ada")))
+    path = people.plan_dir / "plan.json"
+    path.write_text(path.read_text().replace("tzdata", "tzdatb"))
+    people.plan = loaded(night(plan_id=LATER, names=("openssl",)))
+    found = people.read()
+    assert found.approvers == ()
+    assert found.rejected[0].startswith(f"those of plan {PLAN_ID}: ")

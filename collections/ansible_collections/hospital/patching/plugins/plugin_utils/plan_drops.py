@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a plan is an approved one from which hosts or updates were dropped: that needs no new approval.
+
+Whatever else differs does: a host or an update more, another window, probe,
+drain or way back, a larger failure budget, two hosts together that were apart,
+another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded
+from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import allows
+
+#: Of a host's entry: what is compared by itself, or follows from the updates.
+_APART = frozenset({"updates", "manifest", "group", "ring", "estimate_s", "way_back_s"})
+#: Of a service: hosts that are out now and were not then make a plan more careful.
+_CAREFUL = frozenset({"out"})
+
+
+def difference(approved: Loaded, current: Loaded) -> str:
+    """Return the first difference of ``current`` that is more than something dropped, or empty text.
+
+    Both are verified. Manifests count by themselves, because a stage may take from
+    its manifest what an update turns out to need.
+    """
+    found = next(_differences(approved.plan, current.plan), "")
+    return found or next(_of_manifests(approved, current), "")
+
+
+def _of_manifests(approved: Loaded, current: Loaded) -> Iterator[str]:
+    for host, entry in current.plan["hosts"].items():
+        before = approved.manifests[approved.plan["hosts"][host]["manifest"]]
+        if before["digest"] == entry["manifest"]:
+            continue
+        for target in current.manifests[entry["manifest"]]["entries"]:
+            if not allows(before, {**target, "to": target["version"]}):
+                yield f"the manifest of {host} allows {target['name']} {target['version'] or 'to be removed'}"
+
+
+def _differences(approved: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]:
+    if plan["schema"] != approved["schema"]:
+        yield "the plans are of two kinds"
+    if plan["site"] != approved["site"]:
+        yield "the device segments differ"
+    if not _is_within(approved["failure_budget"], plan["failure_budget"]):
+        yield "more hosts may fail"
+    for host, entry in plan["hosts"].items():
+        if host not in approved["hosts"]:
+            yield f"{host} is new"
+        else:
+            yield from _of_host(host, approved["hosts"][host], entry)
+    for name, service in plan["services"].items():
+        yield from _of_service(name, approved["services"].get(name), service)
+    yield from _of_waves(approved, plan)
+
+
+def _of_host(host: str, before: Mapping[str, Any], entry: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(set(before) | set(entry)):
+        if key not in _APART and before.get(key) != entry.get(key):
+            yield f"{key} of {host} differs"
+    if entry["ring"] not in (before["ring"], "canary"):
+        yield f"{host} is in ring {entry['ring']}"
+    known = {_without_cves(update) for update in before["updates"]}
+    for update in entry["updates"]:
+        if _without_cves(update) not in known:
+            yield f"{host} gets {update['name']} {update['to'] or 'removed'}"
+
+
+def _without_cves(update: Mapping[str, Any]) -> bytes | str:
+    """Which CVEs an update fixes is a feed's knowledge of the day, as in the plan's digest."""
+    return canonical_json({**update, "cves": None})
+
+
+def _of_service(name: str, before: Mapping[str, Any] | None, service: Mapping[str, Any]) -> Iterator[str]:
+    if before is None:
+        yield f"service {name} is new"
+        return
+    if any(before.get(key) != service.get(key) for key in set(before) | set(service) if key not in _CAREFUL):
+        yield f"service {name} differs"
+    if not set(before["out"]) <= set(service["out"]):
+        yield f"of service {name} fewer hosts count as out"
+
+
+def _of_waves(approved: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterator[str]:
+    number_of = {host: wave["number"] for wave in approved["waves"] for host in wave["hosts"]}
+    reached = 0
+    for wave in plan["waves"]:
+        numbers = {number_of[host] for host in wave["hosts"] if host in number_of}
+        if len(numbers) > 1:
+            yield f"{', '.join(wave['hosts'])} are together"
+        if numbers and min(numbers) < reached:
+            yield f"{', '.join(wave['hosts'])} come later than they were approved"
+        reached = max((reached, *numbers))
+
+
+def _is_within(approved: Mapping[str, Any], budget: Mapping[str, Any]) -> bool:
+    """A ring that was not there before is the canaries', and may have what the run may."""
+    if budget["run"] > approved["run"]:
+        return False
+    rings = {**dict.fromkeys(budget["rings"], approved["run"]), **approved["rings"]}
+    services = approved["services"]
+    return all(number <= rings[ring] for ring, number in budget["rings"].items()) and all(
+        number <= services.get(name, 0) for name, number in budget["services"].items()
+    )
