@@ -19,8 +19,11 @@ from typing import Any
 
 import recurring_ical_events
 from icalendar import Calendar
+from icalendar.timezone import tzp
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import calendar_check
+from ansible_collections.hospital.patching.plugins.plugin_utils.calendar_check import Event
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import Unavailable, fetch
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import (
     Occurrence,
@@ -38,17 +41,10 @@ LIMIT_S = 20.0
 KEPT_S = 60.0
 #: A window may open once a year.
 HORIZON = timedelta(days=400)
-#: What recurs more often than this is no window and no freeze, and would be counted without end.
-FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 #: The clocks that are ahead of and behind all others: a day that is of no zone lasts from the first to the last.
 FIRST, LAST = timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))
 
-#: What an event has once (RFC 5545, 3.6.1).
-ONCE = ("UID", "SUMMARY", "STATUS", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID")
-
 Clock = Callable[[datetime, timedelta, tzinfo], Occurrence]
-#: icalendar types each value of an event as a union of thirty kinds; :func:`_wrong` refuses what is none of ours.
-Event = Any
 
 
 @dataclass(frozen=True)
@@ -78,11 +74,19 @@ class CalendarFile(Stated):
 
     def between(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:
         """Return the occurrences of confirmed events, at their narrowest."""
-        return _between(self, begin, end, is_freeze=False)
+        return _touching(self, begin, end, is_freeze=False)
 
     def at_widest(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:
         """Return the occurrences of confirmed and tentative events, at their widest."""
-        return _between(self, begin, end, is_freeze=True)
+        return _touching(self, begin, end, is_freeze=True)
+
+
+def _touching(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze: bool) -> list[Occurrence]:
+    """Whoever waits at the gate asks every few seconds: the same hours are looked up once."""
+    hour = timedelta(hours=1)
+    first, last = (one.replace(minute=0, second=0, microsecond=0) for one in (begin, end))
+    found = _between(calendar, first - hour, last + 2 * hour, is_freeze)
+    return [one for one in found if one.end > begin and (one.start <= begin or one.start < end)]
 
 
 @lru_cache(maxsize=64)
@@ -95,7 +99,7 @@ def _between(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze: 
                 raise _refused(calendar.text, calendar.place, f"more than {MOST_OCCURRENCES} occurrences in 400 days")
             if _takes_place(event, calendar.event, is_freeze):
                 found.append(_occurrence(event, is_freeze))
-    except (ValueError, OverflowError, TypeError) as error:
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError) as error:
         raise _refused(calendar.text, calendar.place, str(error)) from error
     return tuple(sorted(one for one in found if one.start < one.end))
 
@@ -117,7 +121,7 @@ def _occurrence(event: Event, is_freeze: bool) -> Occurrence:
     if not isinstance(start, datetime):
         return _days(start, end, is_freeze)
     if start.tzinfo is None or end.tzinfo is None:
-        raise ValueError(f"{_named(event)} begins at {start}, in no time zone that is known")
+        raise ValueError(f"{calendar_check.named(event)} begins at {start}, in no time zone that is known")
     if start.utcoffset() != end.utcoffset() and start.tzinfo != end.tzinfo:
         return Occurrence(start.astimezone(UTC), end.astimezone(UTC))
     duration = end.replace(tzinfo=None) - start.replace(tzinfo=None)
@@ -135,6 +139,8 @@ def _days(start: date, end: date, is_freeze: bool) -> Occurrence:
 
 @lru_cache(maxsize=16)
 def _document(text: str, place: str, pattern: str, content: bytes) -> Calendar:
+    # icalendar keeps the private zones (VTIMEZONE) of one document for the next: they are named alike, and differ.
+    tzp.use_default()
     try:
         document = Calendar.from_ical(content)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
@@ -143,14 +149,18 @@ def _document(text: str, place: str, pattern: str, content: bytes) -> Calendar:
         raise _refused(text, place, f"it is a {document.name}, no VCALENDAR")
     if str(document.get("METHOD", "PUBLISH")).upper() == "CANCEL":
         raise _refused(text, place, "it cancels events of another calendar")
+    # It would move events that are in UTC, and it is no part of iCalendar; times without a zone are refused.
+    document.pop("X-WR-TIMEZONE", None)
     events = document.walk("VEVENT")
     if len(events) > MOST_EVENTS:
         raise _refused(text, place, f"{len(events)} events, and at most {MOST_EVENTS} are read")
-    known: set[tuple[str, str]] = set()
-    for line, event in zip(_lines(content), events, strict=False):
-        wrong = _wrong(event) or _again(event, known)
+    lines, known = list(_lines(content)), calendar_check.Identities()
+    if len(lines) != len(events):
+        raise _refused(text, place, f"{len(events)} events, of which {len(lines)} begin with BEGIN:VEVENT on a line")
+    for line, event in zip(lines, events, strict=True):
+        wrong = calendar_check.wrong(event) or known.again(event)
         if wrong:
-            raise _refused(text, place, f"line {line}, {_named(event)}: {wrong}")
+            raise _refused(text, place, f"line {line}, {calendar_check.named(event)}: {wrong}")
     if not any(fnmatch.fnmatchcase(str(event.get("SUMMARY", "")), pattern) for event in events):
         raise _refused(text, place, f"no event is called {pattern!r}" if pattern != "*" else "it has no event")
     return document
@@ -161,75 +171,6 @@ def _lines(content: bytes) -> Iterator[int]:
     for number, line in enumerate(content.splitlines(), 1):
         if line.strip().upper() == b"BEGIN:VEVENT":
             yield number
-
-
-def _wrong(event: Event) -> str:
-    """Return what is wrong with an event, or nothing."""
-    try:
-        return _problem(event)
-    except (AttributeError, TypeError, ValueError) as error:
-        return f"not one start, one end and rules of known kinds: {error}"[:300]
-
-
-def _again(event: Event, known: set[tuple[str, str]]) -> str:
-    """Of two events with one UID the second would be passed over, because it is taken for the first."""
-    if "UID" not in event:
-        return ""
-    moved = event["RECURRENCE-ID"].to_ical().decode() if "RECURRENCE-ID" in event else ""
-    identity = str(event["UID"]), moved
-    if identity in known:
-        return "another event has its UID"
-    known.add(identity)
-    return ""
-
-
-def _problem(event: Event) -> str:
-    if event.errors:
-        return "; ".join(f"{name or 'a line'}: {problem}" for name, problem in event.errors)[:300]
-    twice = [key for key in ONCE if isinstance(event.get(key), list)]
-    if twice:
-        return f"{twice[0]} is there twice"
-    if "EXRULE" in event:
-        return "EXRULE, which iCalendar has no longer and which would be passed over"
-    if "DTSTART" not in event:
-        return "no DTSTART"
-    start = event["DTSTART"].dt
-    if isinstance(start, datetime) and start.tzinfo is None:
-        named = event["DTSTART"].params.get("TZID")
-        return f"the time zone {named!r} is not known" if named else "DTSTART has no time zone"
-    if isinstance(start, datetime) and "DTEND" not in event and "DURATION" not in event:
-        return "neither DTEND nor DURATION"
-    if "DTEND" in event and "DURATION" in event:
-        return "both DTEND and DURATION"
-    wrong = _wrong_length(event, start)
-    return wrong or next((problem for rule in _rules(event) if (problem := _wrong_rule(rule))), "")
-
-
-def _wrong_length(event: Event, start: date) -> str:
-    if "DURATION" in event:
-        return "" if event["DURATION"].dt > timedelta(0) else "it lasts no time at all"
-    end = event["DTEND"].dt if "DTEND" in event else start + timedelta(days=1)
-    if isinstance(start, datetime) != isinstance(end, datetime):
-        return "DTSTART and DTEND are of two kinds"
-    if isinstance(end, datetime) and end.tzinfo is None:
-        return "DTEND has no time zone that is known"
-    return "" if end > start else "it ends before it begins"
-
-
-def _rules(event: Event) -> list[Any]:
-    rules = event.get("RRULE", [])
-    return rules if isinstance(rules, list) else [rules]
-
-
-def _wrong_rule(rule: Any) -> str:
-    frequency = next(iter(rule.get("FREQ", [""])), "")
-    if str(frequency).upper() not in FREQUENCIES:
-        return f"it recurs {frequency or 'at no frequency'}"
-    return next((f"{key} is 0" for key in ("INTERVAL", "COUNT") if any(int(one) < 1 for one in rule.get(key, []))), "")
-
-
-def _named(event: Event) -> str:
-    return f"event {str(event.get('SUMMARY') or event.get('UID') or 'without a name')[:80]!r}"
 
 
 _answers: dict[str, tuple[float, bytes]] = {}

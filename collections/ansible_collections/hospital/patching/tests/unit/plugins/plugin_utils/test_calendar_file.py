@@ -162,6 +162,9 @@ def test_outlooks_names_of_zones(ics):
     assert spans(outlook, "2026-11-01T00:00", "2026-12-01T00:00") == ["11-03 21:00 11-03 22:00"]
 
 
+DAILY = (f"DTSTART;TZID={CHICAGO}:20261101T220000", "DURATION:PT3H")
+
+
 @pytest.mark.parametrize(
     ("lines", "seen"),
     [
@@ -175,7 +178,10 @@ def test_outlooks_names_of_zones(ics):
         (["DTSTART:20261101T000000Z", "DURATION:PT0S"], "it lasts no time at all"),
         (["DTSTART:20261101T000000Z", "DTEND:20261031T000000Z"], "it ends before it begins"),
         (["DTSTART:20261101T000000", "DURATION:PT3H"], "DTSTART has no time zone"),
-        (["DTSTART;TZID=Mars/Olympus:20261101T000000", "DURATION:PT3H"], "the time zone 'Mars/Olympus' is not known"),
+        (
+            ["DTSTART;TZID=Mars/Olympus:20261101T000000", "DURATION:PT3H"],
+            "the time zone 'Mars/Olympus' of DTSTART is not",
+        ),
         (["DTSTART:20261101T000000Z", "DTEND:20261101T040000"], "DTEND has no time zone"),
         (["DTSTART;VALUE=DATE:20261101", "DTEND:20261101T040000Z"], "of two kinds"),
         (["DURATION:PT3H"], "no DTSTART"),
@@ -188,6 +194,15 @@ def test_outlooks_names_of_zones(ics):
         (["DTSTART:20261101T000000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;COUNT=0"], "COUNT is 0"),
         (["DTSTART:20261101T000000Z", "DURATION:PT3H", "EXRULE:FREQ=DAILY;COUNT=2"], "EXRULE"),
         (["DTSTART:20261101T000000Z", "DURATION:PT3H", "UID:c"], "UID is there twice"),
+        ([*DAILY, "RRULE:FREQ=DAILY;UNTIL=20261224"], "UNTIL and DTSTART are of two kinds"),
+        ([*DAILY, "RRULE:FREQ=DAILY;UNTIL=20261224T220000"], "UNTIL is not in UTC"),
+        (["DTSTART;VALUE=DATE:20261101", "RRULE:FREQ=DAILY;UNTIL=20261224T000000Z"], "UNTIL and DTSTART are of two"),
+        ([*DAILY, "RDATE;VALUE=PERIOD:20261220T000000Z/P10D"], "RDATE is a period"),
+        ([*DAILY, "EXDATE;TZID=Mars/X:20261224T220000"], "the time zone 'Mars/X' of EXDATE is not known"),
+        ([*DAILY, "RDATE:20261224T220000"], "RDATE has no time zone"),
+        ([*DAILY, "EXDATE:20261224T220000Z"], "EXDATE is in another time zone than DTSTART"),
+        ([*DAILY, "EXDATE;VALUE=DATE:20261224"], "EXDATE and DTSTART are of two kinds"),
+        ([*DAILY, "RECURRENCE-ID;TZID=Mars/X:20261224T220000"], "of RECURRENCE-ID is not known"),
     ],
 )
 def test_an_event_that_is_wrong_refuses_the_calendar_and_names_the_line(ics, lines, seen):
@@ -221,6 +236,57 @@ def test_a_calendar_that_is_not_there_and_one_without_that_event(tmp_path, ics):
         schedule.read(f"ics {tmp_path}/absent.ics")
     with pytest.raises(PatchingError, match="no event is called 'EHR"):
         ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H"), event="EHR*")
+
+
+def test_a_series_ends_with_its_last_day(ics):
+    calendar = ics(event("DTSTART:20261220T080000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;UNTIL=20261224T080000Z"))
+    assert spans(calendar, "2026-12-01T00:00", "2026-12-31T00:00", widest=True)[-1] == "12-24 08:00 12-24 11:00"
+    days = ics(event("DTSTART;VALUE=DATE:20261220", "RRULE:FREQ=DAILY;UNTIL=20261224"))
+    assert spans(days, "2026-12-01T00:00", "2026-12-31T00:00", widest=True)[-1] == "12-23 10:00 12-25 12:00"
+
+
+def private_zone(offset):
+    return "\r\n".join(
+        (
+            "BEGIN:VTIMEZONE",
+            "TZID:Customized Time Zone",
+            "BEGIN:STANDARD",
+            "DTSTART:19700101T000000",
+            f"TZOFFSETFROM:{offset}",
+            f"TZOFFSETTO:{offset}",
+            "END:STANDARD",
+            "END:VTIMEZONE",
+            "",
+        )
+    )
+
+
+def test_a_private_zone_is_its_own_calendars_alone(ics):
+    lines = "DTSTART;TZID=Customized Time Zone:20261201T010000", "DURATION:PT3H"
+    month = "2026-11-01T00:00", "2027-01-01T00:00"
+    east, west = (ics(private_zone(offset), event(*lines)) for offset in ("+0100", "-0600"))
+    assert spans(east, *month) == ["12-01 00:00 12-01 03:00"]
+    assert spans(west, *month) == ["12-01 07:00 12-01 10:00"]
+    with pytest.raises(PatchingError, match="the time zone 'Customized Time Zone' of DTSTART is not known"):
+        ics(event(*lines))
+
+
+@pytest.mark.parametrize("zone", [BERLIN, "Mars/Olympus"])
+def test_a_zone_of_the_whole_calendar_moves_no_event(ics, zone):
+    lines = "DTSTART:20261201T230000Z", "DURATION:PT1H", "RRULE:FREQ=WEEKLY;BYDAY=TU;COUNT=2"
+    calendar = ics(event(*lines), head=[f"X-WR-TIMEZONE:{zone}"])
+    assert spans(calendar, "2026-11-01T00:00", "2027-01-01T00:00") == [
+        "12-01 23:00 12-02 00:00",
+        "12-08 23:00 12-09 00:00",
+    ]
+
+
+def test_an_event_whose_beginning_is_hidden_refuses_the_calendar(tmp_path):
+    path = tmp_path / "x.ics"
+    good = event("DTSTART:20261101T000000Z", "DURATION:PT3H")
+    path.write_text(document(good, event("DURATION:PT3H", uid="b").replace("BEGIN:VEVENT", "BEGIN:VEV\r\n ENT")))
+    with pytest.raises(PatchingError, match="2 events, of which 1 begin with BEGIN:VEVENT"):
+        schedule.read(f"ics {path}")
 
 
 def test_two_events_of_one_uid_are_refused_because_the_second_would_be_passed_over(ics):
