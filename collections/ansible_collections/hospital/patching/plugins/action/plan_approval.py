@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, plan_text
@@ -67,19 +68,21 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _allowed(self, approved: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]]) -> Path:
         needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
-        found = {self._file(hostvars[host].get("patching_allowed_signers")) for host in needing if host in hostvars}
+        unknown = [host for host in needing if host not in hostvars]
         subject = f"plan {approved['plan_id']}"
         if not needing:
             seen, expected = "none of its hosts needs a signature", "hosts of tier 1 or 2"
             raise PatchingError(subject, seen, expected, "start it with its digest: that approves tiers 3 and 4")
-        if len(found) != 1 or None in found:
-            seen = f"patching_allowed_signers is {_listed(found)} for its hosts of tiers 1 and 2"
-            raise PatchingError(subject, seen, "one file for all of them", "set it once, and plan again")
-        return next(path for path in found if path is not None)
-
-    def _file(self, text: object) -> Path | None:
-        return Path(self._loader.path_dwim(str(text))) if text else None
-
-
-def _listed(paths: Iterable[Path | None]) -> str:
-    return " or ".join(sorted(str(path) if path else "not set" for path in paths)) or "not known"
+        if unknown:
+            seen = f"this inventory does not know {', '.join(unknown[:5])}"
+            raise PatchingError(subject, seen, "the inventory that it was made from", "name that with -i")
+        if "patching_allowed_signers" in load_extra_vars(self._loader):
+            seen = "patching_allowed_signers is given on the command line, where whoever approves decides it"
+            raise PatchingError(subject, seen, "a list that the inventory names", "set it in the inventory")
+        found = {approvals.list_of(hostvars[host].get("patching_allowed_signers")) for host in needing}
+        allowed = next(iter(found)) if len(found) == 1 else None
+        if allowed is None:
+            named = " or ".join(sorted(str(path) if path else "not set" for path in found))
+            seen = f"patching_allowed_signers is {named} for its hosts of tiers 1 and 2"
+            raise PatchingError(subject, seen, "one file for all of them", "set it once")
+        return allowed

@@ -6,14 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
-    approvals,
     contacts,
     gate,
     lost,
@@ -21,8 +20,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     rollback,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, Live
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
-from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 
@@ -66,62 +65,66 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         started = self.clock.monotonic()
+        variables = task_vars["hostvars"].get(host) or {}
         case = Case(run, run.plan(), host, self.clock.now(), task_vars["hostvars"])
-        entry, segments = case.plan["hosts"].get(host, {}), case.plan["site"]["segments"]
-        reasons = Inhibits(entry.get("inhibits", []), segments, clock=self.clock)
-        answer = self._ask(case, arguments, reasons)
+        live = Live(run, host, variables, self.clock)
         with run.heartbeat(check=self._task.check_mode):
+            answer = self._ask(case, arguments, live)
             while answer.decision == "wait" and not self._task.check_mode:
                 self._display.v(f"{host}: the gate waits: {answer.reason}")
                 self.clock.sleep(arguments["poll_s"])
-                answer = self._ask(case, arguments, reasons)
+                answer = self._ask(case, arguments, live)
         result = {"changed": False, "decision": answer.decision, "reason": answer.reason, "before": arguments["before"]}
         if self._task.check_mode:
             return result
         stopped = answer.decision != "go"
+        if not stopped and arguments["before"] == "host" and not arguments["way_back"]:
+            result.update(live.evidence())
         took_ms = int((self.clock.monotonic() - started) * 1000)
         run.record(host, "gate", "refused" if stopped else "done", took_ms=took_ms, **result)
         if stopped:
             result.update(failed=True, msg=answer.reason)
         return result
 
-    def _ask(self, case: Case, arguments: dict[str, Any], reasons: Inhibits) -> Gate:
-        now, frozen = self.clock.now(), case.frozen
+    def _ask(self, case: Case, arguments: dict[str, Any], live: Live) -> Gate:
         if arguments["before"] == "reboot":
-            return gate.decide_reboot(case.plan, case.host, now, case.contact, frozen)
+            return gate.decide_reboot(
+                case.plan, case.host, self.clock.now(), case.contact, case.frozen, freezes=live.freezes
+            )
         if case.missing is not None:
             return Gate("stop", case.missing.reason)
         if arguments["way_back"]:
-            return self._ask_way_back(case, now, frozen, arguments["outside_window"])
-        answer = self._decide(case, now, frozen)
+            return self._ask_way_back(case, live, arguments["outside_window"])
+        given = sorted(set(INVENTORYS_OWN).intersection(load_extra_vars(self._loader)))
+        if given:
+            seen = f"{', '.join(given)} is given on the command line, where whoever starts the run decides it"
+            return Gate("stop", f"{seen}; set it in the inventory, and plan again")
+        answer = self._decide(case, live)
         # Only whoever could go at once asks: an inhibit is not polled all evening for a window that opens at night.
-        inhibited = reasons.no_go() if answer.decision == "go" else None
-        return answer if inhibited is None else self._decide(case, now, frozen, inhibited)
+        if answer.decision != "go":
+            return answer
+        inhibited = live.no_go()
+        # It may have taken a minute to answer: everything else is asked again, now.
+        return self._decide(case, live, inhibited)
 
-    def _decide(self, case: Case, now: datetime, frozen: str | None, inhibited: str | None = None) -> Gate:
-        approved = self._approvers(case)
+    def _decide(self, case: Case, live: Live, inhibited: str | None = None) -> Gate:
+        approvers, frozen, states = live.approvers(), case.frozen, case.run.states()
         return gate.decide(
             case.plan,
             case.host,
-            now,
-            case.run.states(),
+            self.clock.now(),
+            states,
             case.contact,
             stop_requested=case.run.stop_requested(),
             frozen=frozen,
-            approvers=approved,
+            approvers=approvers,
             asked=case.asked,
             inhibited=inhibited,
+            freezes=live.freezes,
+            approvals=live.needed,
         )
 
-    def _approvers(self, case: Case) -> tuple[str, ...]:
-        """Verify the signatures that a critical host needs: they may have come, or their people gone, meanwhile."""
-        if not case.plan["hosts"].get(case.host, {}).get("approvals"):
-            return ()
-        named = case.hostvars[case.host].get("patching_allowed_signers")
-        allowed = Path(self._loader.path_dwim(str(named))) if named else None
-        return approvals.of_plan(case.run.evidence, case.run.loaded(), allowed).approvers
-
-    def _ask_way_back(self, case: Case, now: datetime, frozen: str | None, outside_window: bool) -> Gate:
+    def _ask_way_back(self, case: Case, live: Live, outside_window: bool) -> Gate:
         records = case.run.ledger.read()
         stopped = None if self._task.check_mode else rollback.stopped_by(records, case.host)
         if stopped is None and rollback.asked_since(records, case.run.stop_path):
@@ -129,4 +132,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if stopped:
             return Gate("stop", stopped)
         states = outcomes.host_states(records)
-        return gate.decide_way_back(case.plan, case.host, now, states, case.contact, frozen, outside_window)
+        return gate.decide_way_back(
+            case.plan,
+            case.host,
+            self.clock.now(),
+            states,
+            case.contact,
+            case.frozen,
+            outside_window,
+            freezes=live.freezes,
+        )

@@ -112,7 +112,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             recovery.installed(records, host),
             taken.failed if taken else None,
             resumption.restarted(records, host),
-            recovery.may_restart(run.host(host), self.clock.now()),
+            recovery.may_restart(run.host(host), self.clock.now(), run.plan()["site"]["segments"]),
         )
         return {"changed": False, **found.result()}
 

@@ -14,11 +14,12 @@ file, or has expired, counts no longer. A typed name approves nothing.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -32,6 +33,7 @@ LARGEST = 65536
 TIMEOUT_S = 30
 #: Of how many plans before a plan the approvals are looked at.
 RECENT = 50
+_ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END SSH SIGNATURE-----")
 _KEY = re.compile(r"with \S+ key (SHA256:\S+)")
 #: What a pattern has and a name has not: a signature has to be somebody's.
 _PATTERN = re.compile(r"[*?!]")
@@ -43,6 +45,7 @@ class Signature:
 
     names: tuple[str, ...]
     key: str
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Approvals:
 
     approvers: tuple[str, ...]
     rejected: tuple[str, ...]
+    #: The files of good signatures, also of who has signed twice.
+    signatures: tuple[Path, ...] = ()
 
 
 def folder(plan_dir: Path) -> Path:
@@ -79,7 +84,7 @@ def of_plan(store: Evidence, current: Loaded, allowed_signers: Path | None, runn
             further, wrong = _read(plan_dir, str(approved.plan["digest"]), allowed_signers, runner)
             good, rejected = good + further, rejected + wrong
     approvers, doubled = _people(good)
-    return Approvals(approvers, (*rejected, *doubled))
+    return Approvals(approvers, (*rejected, *doubled), tuple(one.path for one in good if one.path))
 
 
 def _read(
@@ -89,7 +94,8 @@ def _read(
     rejected: list[str] = []
     for path in sorted(folder(plan_dir).glob("*.sig")):
         try:
-            good.append(verify(path.read_text(encoding="ascii")[:LARGEST], digest, allowed_signers, runner))
+            found = verify(path.read_text(encoding="ascii")[:LARGEST], digest, allowed_signers, runner)
+            good.append(replace(found, path=path))
         except (PatchingError, OSError, ValueError) as error:
             rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
     return good, rejected
@@ -117,21 +123,45 @@ def verify(signature: str, digest: str, allowed_signers: Path | None, runner: Ru
     """
     if allowed_signers is None:
         raise _rejected("patching_allowed_signers is not set")
+    names = _names(_key_of(signature), allowed_signers)
+    if not names:
+        raise _rejected(f"its key is nobody's in {allowed_signers}")
     run = runner or Runner()
     with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="approval-", suffix=".sig") as handle:
         handle.write(signature)
         handle.flush()
-        about = ["-s", handle.name, "-f", str(allowed_signers)]
-        found = run.run(["ssh-keygen", "-Y", "find-principals", *about], timeout_s=TIMEOUT_S, check=False)
-        names = tuple(sorted(name for name in found.stdout.split() if not _PATTERN.search(name)))
-        if found.rc != 0 or not names:
-            raise _rejected(f"its key is nobody's in {allowed_signers}: {_said(found.stderr)}")
-        words = ["ssh-keygen", "-Y", "verify", "-I", names[0], "-n", NAMESPACE, *about]
-        checked = run.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False)
-    key = _KEY.search(checked.stdout)
-    if checked.rc != 0 or key is None:
-        raise _rejected(f"{names[0]} has signed something else than {digest}, or for something else")
-    return Signature(names, key[1])
+        for name in names:
+            words = ["ssh-keygen", "-Y", "verify", "-f", str(allowed_signers), "-I", name, "-n", NAMESPACE]
+            words += ["-s", handle.name]
+            checked = run.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False)
+            key = _KEY.search(checked.stdout)
+            if checked.rc == 0 and key is not None:
+                return Signature(names, key[1])
+    raise _rejected(f"{names[0]} may not sign now, or has signed something else than {digest}, or for something else")
+
+
+def _key_of(signature: str) -> str:
+    """Return the public key of a signature as lists of keys write it (PROTOCOL.sshsig of OpenSSH)."""
+    match = _ARMOR.fullmatch(signature.strip())
+    try:
+        blob = base64.b64decode("".join(match[1].split()), validate=True) if match else b""
+    except ValueError:
+        blob = b""
+    length = int.from_bytes(blob[10:14], "big")
+    if not blob.startswith(b"SSHSIG") or not 0 < length <= len(blob) - 14:
+        raise _rejected("it is no SSH signature")
+    return base64.b64encode(blob[14 : 14 + length]).decode("ascii")
+
+
+def _names(key: str, allowed_signers: Path) -> tuple[str, ...]:
+    """Return all names under which a key is listed, on whichever lines; ssh-keygen tells those of the first alone."""
+    try:
+        lines = allowed_signers.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise _rejected(f"{allowed_signers} cannot be read: {error}") from error
+    listed = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    names = {name for words in listed if key in words[1:] for name in words[0].split(",")}
+    return tuple(sorted(name for name in names if name and not _PATTERN.search(name)))
 
 
 def sign(digest: str, key: Path, runner: Runner | None = None) -> str:
@@ -165,6 +195,19 @@ def keep(plan_dir: Path, signature: str) -> Path:
     if not path.exists():
         write_text(path, signature)
     return path
+
+
+def copy(signatures: Sequence[Path], run_dir: Path) -> None:
+    """Keep signatures in a run's folder, for who audits that alone; each is named by its plan."""
+    for path in signatures:
+        target = folder(run_dir) / f"{path.parent.parent.name}-{path.name}"
+        if not target.exists():
+            write_text(target, path.read_text(encoding="ascii"))
+
+
+def list_of(setting: object) -> Path | None:
+    """Return the file that ``patching_allowed_signers`` names; a relative path starts where the run is started."""
+    return Path(str(setting)).expanduser().absolute() if setting else None
 
 
 def _said(text: str) -> str:

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import recurring_ical_events
 from icalendar import Calendar
 from icalendar.timezone import tzp
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import calendar_check
+from ansible_collections.hospital.patching.plugins.plugin_utils import calendar_check, segments
 from ansible_collections.hospital.patching.plugins.plugin_utils.calendar_check import Event
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import Unavailable, fetch
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import (
@@ -59,16 +60,17 @@ class CalendarFile(Stated):
     horizon = HORIZON
 
     @classmethod
-    def read(cls, text: str, place: str, event: str = "*") -> CalendarFile:
+    def read(cls, text: str, place: str, event: str = "*", segments: Sequence[str] | None = ()) -> CalendarFile:
         """Return the document at ``place``, a path or URL.
 
         Args:
             text: how the setting states it, for messages.
+            segments: networks of devices, from none of which it is fetched; None fetches nothing.
 
         Raises:
             PatchingError: it cannot be read, or an event of it cannot.
         """
-        content = _content(text, place)
+        content = _content(text, place, segments)
         digest = hashlib.sha256(content).hexdigest()
         return cls(text, place, event, digest, _document(text, place, event, content))
 
@@ -176,13 +178,19 @@ def _lines(content: bytes) -> Iterator[int]:
 _answers: dict[str, tuple[float, bytes]] = {}
 
 
-def _content(text: str, place: str) -> bytes:
+def _content(text: str, place: str, device_segments: Sequence[str] | None) -> bytes:
     """Return the bytes at ``place``; a server is asked once a minute at most."""
+    if "://" in place:
+        server = urlsplit(place).hostname or ""
+        contact = segments.contact(server, server, "managed", device_segments)
+        if not contact.allowed:
+            raise _refused(text, place, f"not connected to: {contact.reason}")
     when, known = _answers.get(place, (0.0, b""))
     if known and "://" in place and time.monotonic() - when < KEPT_S:
         return known
     try:
-        content = fetch(place, LARGEST, LIMIT_S)
+        # A redirect could lead into a device segment.
+        content = fetch(place, LARGEST, LIMIT_S, follow=False)
     except Unavailable as error:
         raise _refused(text, place, str(error)) from error
     _answers[place] = (time.monotonic(), content)

@@ -17,6 +17,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences impo
     widest,
 )
 
+#: No calendar is kept beyond; at the end of all time no clock can be reckoned with.
+EARLIEST, LATEST = 2000, 2200
 FORMAT = "%Y-%m-%d %H:%M"
 FORM = re.compile(r"(?P<start>\d{4}-\d\d-\d\d \d\d:\d\d) to (?P<end>\d{4}-\d\d-\d\d \d\d:\d\d), *(?P<zone>\S+)")
 
@@ -48,6 +50,8 @@ class DateRange(Stated):
             raise _unreadable(text, str(error)) from error
         if end <= start:
             raise _unreadable(text, "it ends before it begins")
+        if start.year < EARLIEST or end.year > LATEST:
+            raise _unreadable(text, f"it lies outside the years {EARLIEST} to {LATEST}")
         return cls(text.strip(), start, end, match["zone"])
 
     def between(self, begin: datetime, end: datetime) -> Sequence[Occurrence]:

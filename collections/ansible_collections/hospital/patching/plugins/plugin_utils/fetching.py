@@ -22,12 +22,13 @@ class NotThis(Unavailable):
     """This document cannot be read, which says nothing about others at the same place."""
 
 
-def fetch(place: str, largest: int, limit_s: float) -> bytes:
+def fetch(place: str, largest: int, limit_s: float, follow: bool = True) -> bytes:
     """Return the content at a path, an http(s) URL or a URL of fsspec.
 
     Args:
         largest: the most bytes that are read.
         limit_s: the most seconds that it takes, all together: a socket's own limit holds only between two bytes.
+        follow: whether a redirect is followed, and a proxy used.
 
     Raises:
         Unavailable: nothing more is to be expected from there, as of a server that is down.
@@ -37,7 +38,7 @@ def fetch(place: str, largest: int, limit_s: float) -> bytes:
 
     def run() -> None:
         try:
-            answers.append((_remote if _is_url(place) else _local)(place, largest, limit_s))
+            answers.append(_remote(place, largest, limit_s, follow) if _is_url(place) else _local(place, largest))
         except Exception as error:  # noqa: BLE001 (libraries and servers yield anything; it is answered as data)
             answers.append(error)
 
@@ -97,12 +98,19 @@ def _masked(text: str, place: str) -> str:
     return text
 
 
-def _local(place: str, largest: int, _limit_s: float) -> bytes:
+def _local(place: str, largest: int) -> bytes:
     with Path(place).open("rb") as handle:
         return handle.read(largest + 1)
 
 
-def _remote(url: str, largest: int, limit_s: float) -> bytes:
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Answers a redirect with its status, as an error."""
+
+    def redirect_request(self, *_request: object) -> None:
+        return None
+
+
+def _remote(url: str, largest: int, limit_s: float, follow: bool) -> bytes:
     if not url.startswith(("http://", "https://")):
         import fsspec  # noqa: PLC0415 (only a site with such a feed needs it)
 
@@ -119,6 +127,7 @@ def _remote(url: str, largest: int, limit_s: float) -> bytes:
         # Not sent on to wherever the server redirects (RFC 7617; RFC 9110, 15.4).
         encoded = base64.b64encode(unquote(login).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {encoded}")
-    with urllib.request.build_opener().open(request, timeout=limit_s) as answer:
+    handlers = () if follow else (_Stay(), urllib.request.ProxyHandler({}))
+    with urllib.request.build_opener(*handlers).open(request, timeout=limit_s) as answer:
         content: bytes = answer.read(largest + 1)
         return content

@@ -7,7 +7,7 @@ before a person takes a host back. What it does not know counts as no.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,9 +21,9 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_peers impor
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Check, Gate, Question, wait
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import (
-    freezes,
-    freezes_for_reboot,
-    freezes_for_way_back,
+    no_freeze,
+    no_freeze_for_reboot,
+    no_freeze_for_way_back,
     window,
     window_for_reboot,
     window_for_way_back,
@@ -43,6 +43,8 @@ def decide(
     approvers: Collection[str] = (),
     asked: datetime | None = None,
     inhibited: str | None = None,
+    freezes: Sequence[str] = (),
+    approvals: int = 0,
 ) -> Gate:
     """Say whether ``host`` may be disrupted at ``now``; the gravest answer of all checks counts.
 
@@ -55,20 +57,42 @@ def decide(
         approvers: who has verifiably signed the plan's digest.
         asked: when this was asked first, so that a host without a window does not wait for ever.
         inhibited: the first of the host's inhibits that does not say go; None when all do.
+        freezes: those of the inventory by now; the plan's count besides.
+        approvals: how many the inventory's tier asks for by now; the plan cannot lower it.
     """
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
-    question = Question(plan, host, now, contact, frozen, states, stop_requested, approvers, asked, inhibited)
+    question = Question(
+        plan,
+        host,
+        now,
+        contact,
+        frozen,
+        states,
+        stop_requested,
+        approvers,
+        asked,
+        inhibited,
+        freezes,
+        approvals,
+    )
     return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
 
 
-def decide_reboot(plan: Mapping[str, Any], host: str, now: datetime, contact: Contact, frozen: str | None) -> Gate:
+def decide_reboot(
+    plan: Mapping[str, Any],
+    host: str,
+    now: datetime,
+    contact: Contact,
+    frozen: str | None,
+    freezes: Sequence[str] = (),
+) -> Gate:
     """Say whether ``host``, whose updates are installed, may be rebooted at ``now``; it never waits.
 
     The host is out already, so it is finished whatever its peers, other
     failures and the stop file say; a stop has it put back.
     """
-    answer = _gravest(Question(plan, host, now, contact, frozen), CHECKS_REBOOT)
+    answer = _gravest(Question(plan, host, now, contact, frozen, freezes=freezes), CHECKS_REBOOT)
     if answer is None:
         return Gate("go", "reboot, settling and way back fit in the window")
     return replace(answer, reason=f"the reboot was not begun: {answer.reason}")
@@ -82,6 +106,7 @@ def decide_way_back(
     contact: Contact,
     frozen: str | None,
     outside_window: bool,
+    freezes: Sequence[str] = (),
 ) -> Gate:
     """Say whether a person may have ``host`` taken back at ``now``.
 
@@ -90,7 +115,8 @@ def decide_way_back(
     person who takes it upon himself may say that it cannot wait for the window.
     """
     checks = CHECKS_BACK[:-1] if outside_window else CHECKS_BACK
-    return _gravest(Question(plan, host, now, contact, frozen, states), checks) or Gate("go", "enough peers in service")
+    question = Question(plan, host, now, contact, frozen, states, freezes=freezes)
+    return _gravest(question, checks) or Gate("go", "enough peers in service")
 
 
 def _gravest(question: Question, checks: Iterable[Check]) -> Gate | None:
@@ -126,10 +152,10 @@ def _hands_off(question: Question) -> Gate | None:
 
 
 def _approved(question: Question) -> Gate | None:
-    needed, given = question.entry["approvals"], len(set(question.approvers))
+    needed, given = max(question.entry["approvals"], question.approvals), len(set(question.approvers))
     if given >= needed:
         return None
-    return Gate("stop", f"tier {question.entry['tier']} needs {needed} signed approvals of the plan, {given} are there")
+    return Gate("stop", f"its tier needs signed approvals of the plan by {needed} people, and {given} have signed")
 
 
 def _budget(question: Question) -> Gate | None:
@@ -141,7 +167,7 @@ def _budget(question: Question) -> Gate | None:
 CHECKS: tuple[Check, ...] = (
     _stop_file,
     _frozen,
-    freezes,
+    no_freeze,
     _hands_off,
     _approved,
     _budget,
@@ -152,11 +178,11 @@ CHECKS: tuple[Check, ...] = (
     balancers,
     ring_before,
 )
-CHECKS_REBOOT: tuple[Check, ...] = (_frozen, freezes_for_reboot, _hands_off, window_for_reboot)
+CHECKS_REBOOT: tuple[Check, ...] = (_frozen, no_freeze_for_reboot, _hands_off, window_for_reboot)
 #: The window last, which a person may do without.
 CHECKS_BACK: tuple[Check, ...] = (
     _frozen,
-    freezes_for_way_back,
+    no_freeze_for_way_back,
     _hands_off,
     peers,
     partners,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +36,20 @@ class Question:
     approvers: Collection[str] = ()
     asked: datetime | None = None
     inhibited: str | None = None
+    #: Freezes and the number of approvals that the inventory asks for by now, beside the plan's.
+    freezes: Sequence[str] = ()
+    approvals: int = 0
+
+    @property
+    def frozen_by(self) -> list[str]:
+        """The freezes of the plan, and those that came since: a freeze needs no new plan."""
+        planned: list[str] = self.entry["freezes"]
+        return [*planned, *(text for text in self.freezes if text not in planned)]
+
+    @property
+    def segments(self) -> list[str] | None:
+        found: list[str] | None = self.plan["site"]["segments"]
+        return found
 
     @property
     def entry(self) -> Mapping[str, Any]:

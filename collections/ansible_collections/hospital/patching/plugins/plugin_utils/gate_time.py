@@ -12,28 +12,28 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 
 
-def freezes(question: Question) -> Gate | None:
+def no_freeze(question: Question) -> Gate | None:
     """Ask whether a freeze of its calendars lies over the work and the way back."""
-    return _freezes(question, question.need)
+    return _no_freeze(question, question.need)
 
 
-def freezes_for_reboot(question: Question) -> Gate | None:
+def no_freeze_for_reboot(question: Question) -> Gate | None:
     """Ask the same of a reboot as long as it may be, and of what follows it."""
-    return _freezes(question, _reboot(question))
+    return _no_freeze(question, _reboot(question))
 
 
-def freezes_for_way_back(question: Question) -> Gate | None:
+def no_freeze_for_way_back(question: Question) -> Gate | None:
     """Ask the same of the way back alone."""
-    return _freezes(question, timedelta(seconds=question.entry["way_back_s"]))
+    return _no_freeze(question, timedelta(seconds=question.entry["way_back_s"]))
 
 
-def _freezes(question: Question, need: timedelta) -> Gate | None:
+def _no_freeze(question: Question, need: timedelta) -> Gate | None:
     """A calendar that cannot be read closes; the window's is named here, for the others say only "not open"."""
     entry = question.entry
     try:
-        gap = frozen(entry["freezes"], question.now, question.now + need)
+        gap = frozen(question.frozen_by, question.now, question.now + need, question.segments)
         if entry["window"] is not None:
-            read(entry["window"]["text"]).between(question.now, question.now)
+            read(entry["window"]["text"], question.segments).between(question.now, question.now)
     except PatchingError as error:
         return Gate("stop", f"nothing may be disrupted: {error}")
     if gap is None:
@@ -96,6 +96,7 @@ def _reboot(question: Question) -> timedelta:
 def _live(question: Question) -> Occurrence | None:
     """Return the occurrence that is open now by the rule; one that cannot be read is closed."""
     try:
-        return Schedule.of(question.entry["window"]["text"], question.entry["freezes"]).open_at(question.now)
+        window = question.entry["window"]["text"]
+        return Schedule.of(window, question.frozen_by, question.segments).open_at(question.now)
     except PatchingError:
         return None

@@ -4,10 +4,11 @@
 Each is asked on the controller, right before a host would be disrupted:
 
 * ``{file: PATH}``: no-go while the file is there; its first line says why.
-* ``{url: URL}``: go when the answer has status 200 and its text begins with the word ``go``.
+* ``{url: URL}``: go when the answer has status 200 and its first line is ``go``, or ``go:`` and why.
 * ``{command: [WORD, ...]}``: go when it exits 0; the first line that it prints says why not.
 
 ``timeout_s`` bounds URL and command. An error or no answer in time is no-go.
+Plans and reports show them: no secret may be in a URL or command.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
-from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner, without_logins
 from ansible_collections.hospital.patching.plugins.plugin_utils import halt_files
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 
@@ -61,6 +62,8 @@ def _read(value: object) -> dict[str, Any]:
     elif kind == "file" and not Path(given[kind]).is_absolute():
         raise ValueError("an absolute path, because another one would depend on where the run is started")
     elif kind == "url":
+        if "?" in given[kind]:
+            raise ValueError("a url without a query, which may hold a token: plans and reports show it")
         registry.check(_probe(found))
     return found
 
@@ -70,7 +73,8 @@ def _is_text(value: object) -> bool:
 
 
 def _probe(inhibit: Mapping[str, Any]) -> dict[str, Any]:
-    go = r"(?i)\A\s*go\b"
+    # The word alone, or before a colon or the end of a line: "go-live: do not patch" says no.
+    go = r"(?i)\A\s*go[ \t]*(?:[:\r\n]|\Z)"
     url, timeout_s = inhibit["url"], inhibit["timeout_s"]
     return {"name": "inhibit", "type": "http", "url": url, "text_regexp": go, "timeout_s": timeout_s}
 
@@ -88,15 +92,10 @@ class Inhibits:
         self.inhibits = inhibits
         self.clock, self.runner = clock or Clock(), runner or Runner()
         self.connector = Connector(None if segments is None else list(segments), self.clock)
-        self._known: tuple[float, str | None] | None = None
 
     def no_go(self) -> str | None:
-        """Return the first reason not to start, or None; asked again after :data:`KEPT_S` at the earliest."""
-        now = self.clock.monotonic()
-        if self._known is None or now - self._known[0] >= KEPT_S:
-            reasons = (self._ask(inhibit) for inhibit in self.inhibits)
-            self._known = now, next((reason for reason in reasons if reason is not None), None)
-        return self._known[1]
+        """Return the first reason not to start, or None."""
+        return next((reason for inhibit in self.inhibits if (reason := self._ask(inhibit)) is not None), None)
 
     def _ask(self, inhibit: Mapping[str, Any]) -> str | None:
         if "file" in inhibit:
@@ -115,4 +114,5 @@ class Inhibits:
             return f"{name} gives no answer: {error.seen}"
         if result.rc == 0:
             return None
-        return f"{name} says: {halt_files.first_line(result.stdout or result.stderr) or f'exit {result.rc}'}"
+        said = halt_files.first_line(without_logins(result.stdout or result.stderr))
+        return f"{name} says: {said or f'exit {result.rc}'}"

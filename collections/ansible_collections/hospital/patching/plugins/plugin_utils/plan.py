@@ -297,9 +297,17 @@ def verify_plan(
             f"the digest it carries, {plan['digest']}",
             "make a new plan; never edit one",
         )
-    problems = wave_problems(plan) or _inventory_problems(plan, known_hosts, groups)
+    problems = wave_problems(plan) or _approval_problems(plan) or _inventory_problems(plan, known_hosts, groups)
     if problems:
-        raise PatchingError(subject, "; ".join(problems[:5]), "waves that keep every service up", "make a new plan")
+        raise PatchingError(subject, "; ".join(problems[:5]), "a plan as plan.yml makes it", "make a new plan")
+
+
+def _approval_problems(plan: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{host} of tier {entry['tier']} asks for {entry['approvals']} approvals instead of {APPROVALS[entry['tier']]}"
+        for host, entry in plan["hosts"].items()
+        if entry["approvals"] != APPROVALS[entry["tier"]]
+    ]
 
 
 def _inventory_problems(

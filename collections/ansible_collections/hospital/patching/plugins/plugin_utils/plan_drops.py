@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import allows
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS
 
 #: Of a host's entry: what is compared by itself, or follows from the updates.
 _APART = frozenset({"updates", "manifest", "group", "ring", "estimate_s", "way_back_s"})
@@ -53,6 +54,7 @@ def _differences(approved: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterat
             yield f"{host} is new"
         else:
             yield from _of_host(host, approved["hosts"][host], entry)
+            yield from _of_ring(host, approved["hosts"], plan["hosts"])
     for name, service in plan["services"].items():
         yield from _of_service(name, approved["services"].get(name), service)
     yield from _of_waves(approved, plan)
@@ -62,12 +64,26 @@ def _of_host(host: str, before: Mapping[str, Any], entry: Mapping[str, Any]) -> 
     for key in sorted(set(before) | set(entry)):
         if key not in _APART and before.get(key) != entry.get(key):
             yield f"{key} of {host} differs"
-    if entry["ring"] not in (before["ring"], "canary"):
-        yield f"{host} is in ring {entry['ring']}"
     known = {_without_cves(update) for update in before["updates"]}
     for update in entry["updates"]:
         if _without_cves(update) not in known:
             yield f"{host} gets {update['name']} {update['to'] or 'removed'}"
+
+
+def _of_ring(host: str, approved: Mapping[str, Any], planned: Mapping[str, Any]) -> Iterator[str]:
+    """A host may become the canary of its service in the place of one that was dropped, and not to save the soak."""
+    before, after = approved[host]["ring"], planned[host]["ring"]
+    if before == after:
+        return
+    earlier = [
+        other
+        for other, entry in planned.items()
+        if entry["service"] == planned[host]["service"]
+        and other in approved
+        and RINGS.index(approved[other]["ring"]) < RINGS.index(before)
+    ]
+    if after != "canary" or earlier or planned[host]["service"] is None:
+        yield f"{host} is in ring {after}"
 
 
 def _without_cves(update: Mapping[str, Any]) -> bytes | str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes
-from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule, frozen
 
 #: The gate has let a host go.
 GO = ("gate", "done")
@@ -89,17 +89,18 @@ def way(at_to: bool, at_from: bool, installed: bool, failed: str | None, restart
     return Way(back=True, restart=may_restart, expect="from", outcome="rolled_back", reason=reason)
 
 
-def may_restart(entry: Mapping[str, Any], now: datetime) -> bool:
+def may_restart(entry: Mapping[str, Any], now: datetime, segments: Sequence[str] | None) -> bool:
     """Say whether a serving process may be restarted: nobody is on the host, or its window is open long enough."""
     if entry["drain"]["type"] != "none":
         return True
-    if entry["window"] is None:
-        return True
+    ready = now + timedelta(seconds=entry["way_back_s"])
     try:
-        live = Schedule.of(entry["window"]["text"], entry["freezes"]).open_at(now)
+        if entry["window"] is None:
+            return frozen(entry["freezes"], now, ready, segments) is None
+        live = Schedule.of(entry["window"]["text"], entry["freezes"], segments).open_at(now)
     except PatchingError:
         return False  # what cannot be read counts as closed
-    return live is not None and now + timedelta(seconds=entry["way_back_s"]) <= live.end
+    return live is not None and ready <= live.end
 
 
 def returned(at_to: bool, at_from: bool, proven: bool, installed: bool) -> str:

@@ -28,6 +28,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences impo
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.windows import Window
 
+#: The networks of devices; None when nobody has declared them.
+Segments = Sequence[str] | None
 _ICS = re.compile(r"ics (?P<place>\S.*?)(?:, *event (?P<event>.+))?")
 
 
@@ -44,13 +46,18 @@ def check(text: str) -> str:
     return text.strip()
 
 
-def read(text: str) -> Stated:
-    """Return the time that ``text`` states; raises as :func:`check`, and when its calendar cannot be read."""
+def read(text: str, segments: Segments = ()) -> Stated:
+    """Return the time that ``text`` states; raises as :func:`check`, and when its calendar cannot be read.
+
+    Args:
+        segments: networks of devices, from none of which a calendar is fetched; None, when nobody has declared
+            them, fetches nothing.
+    """
     match = _ICS.fullmatch(text.strip())
     if match is None:
         return _stated(text)
     _check_place(text, match["place"])
-    return CalendarFile.read(text.strip(), match["place"], match["event"] or "*")
+    return CalendarFile.read(text.strip(), match["place"], match["event"] or "*", segments)
 
 
 def _stated(text: str) -> Stated:
@@ -93,9 +100,9 @@ class Schedule(Recurring):
     freezes: tuple[Stated, ...] = ()
 
     @classmethod
-    def of(cls, window: str, freezes: Sequence[str] = ()) -> Schedule:
-        """Return the schedule that these texts state; raises as :func:`read`."""
-        return cls(read(window), tuple(read(text) for text in freezes))
+    def of(cls, window: str, freezes: Sequence[str] = (), segments: Segments = ()) -> Schedule:
+        """Return the schedule that these texts state; arguments and errors as of :func:`read`."""
+        return cls(read(window, segments), tuple(read(text, segments) for text in freezes))
 
     @property
     def text(self) -> str:  # type: ignore[override]
@@ -115,7 +122,7 @@ class Schedule(Recurring):
         return [piece for piece in without(found, closed) if piece.start < end and begin < piece.end]
 
 
-def frozen(freezes: Sequence[str], begin: datetime, end: datetime) -> Occurrence | None:
+def frozen(freezes: Sequence[str], begin: datetime, end: datetime, segments: Segments = ()) -> Occurrence | None:
     """Return the first freeze that touches the span from ``begin`` to ``end``, or None; raises as :func:`read`."""
-    found = [gap for text in freezes for gap in read(text).at_widest(begin - MARGIN, end + MARGIN)]
+    found = [gap for text in freezes for gap in read(text, segments).at_widest(begin - MARGIN, end + MARGIN)]
     return min((gap for gap in found if gap.start < end and begin < gap.end), default=None)

@@ -9,7 +9,6 @@ would otherwise silently be its default.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +28,6 @@ POLICIES = ("observed", "managed", "vendor_validated", "vendor_locked")
 KINDS = ("server", "endpoint")
 RINGS = ("canary", "early", "broad")
 HIDDEN = "(set, not shown)"
-#: A query, which may hold a token, and the URL before it.
-_QUERY = re.compile(r"(://[^\s?'\"]*)\?[^\s'\"]*")
 
 
 @dataclass(frozen=True)
@@ -389,7 +386,7 @@ def _shown(given: object) -> str:
         return f"{{{', '.join(str(key) for key in given)}}}"
     if isinstance(given, list | tuple) and not all(isinstance(one, str) for one in given):
         return f"[{', '.join(_shown(one) for one in given)}]"
-    return _QUERY.sub(r"\1?…", without_logins(repr(given)))
+    return without_logins(repr(given))
 
 
 def _unknown(host: str, name: str) -> PatchingError:

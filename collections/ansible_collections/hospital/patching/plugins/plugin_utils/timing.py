@@ -58,7 +58,7 @@ def slot_of(settings: Settings, now: datetime) -> Slot | Exclusion:
         return Slot(None, None, estimate, way_back, settings.service)
     need = estimate + way_back
     try:
-        window = Schedule.of(settings.window, settings.freezes)
+        window = Schedule.of(settings.window, settings.freezes, settings.device_segments)
         occurrence = window.next_for(need, now)
         if occurrence is not None:
             return Slot(window, occurrence, estimate, way_back, settings.service)

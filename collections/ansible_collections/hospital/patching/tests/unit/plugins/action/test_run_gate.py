@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from datetime import timedelta
@@ -53,7 +54,7 @@ def run(tmp_path):
     return begun(tmp_path, portal_pair())
 
 
-def gate(run, host="portal1", check=False, clock=None, hostvars=None, **options):
+def gate(run, host="portal1", check=False, clock=None, hostvars=None, extra_vars=None, **options):
     plugin = run_gate.ActionModule.__new__(run_gate.ActionModule)
     defaults = {"before": "host", "way_back": False, "outside_window": False, "poll_s": 2}
     arguments = {**defaults, "run_id": PLAN_ID, "evidence_dir": str(run.evidence.root), **options}
@@ -63,6 +64,7 @@ def gate(run, host="portal1", check=False, clock=None, hostvars=None, **options)
     with (
         mock.patch.object(ActionBase, "run", return_value={}),
         mock.patch.object(run_gate.contacts, "journey", return_value=ALLOWED),
+        mock.patch.object(run_gate, "load_extra_vars", return_value=extra_vars or {}),
     ):
         return plugin.run(task_vars={"inventory_hostname": host, "hostvars": hostvars or {}})
 
@@ -162,14 +164,63 @@ def test_a_critical_host_goes_when_somebody_has_signed_and_as_long_as_he_may(tmp
     fleet = {name: candidate(name, variables) for name in ("portal1", "portal2")}
     run = begun(tmp_path / "evidence", {"lb1": candidate("lb1", {}), **fleet})
     hostvars = {"portal1": variables}
-    assert "tier 2 needs 1 signed approvals of the plan, 0 are there" in gate(run, hostvars=hostvars)["msg"]
+    assert "needs signed approvals of the plan by 1 people, and 0 have signed" in gate(run, hostvars=hostvars)["msg"]
 
     signature = approvals.sign(run.plan()["digest"], key)
     approvals.keep(run.evidence.plan_dir(PLAN_ID), signature)
-    assert gate(run, hostvars=hostvars)["decision"] == "go"
+    went = gate(run, hostvars=hostvars)
+    assert went["decision"] == "go"
+    content = allowed.read_bytes()
+    assert went["approved"] == {
+        "by": ["ada@hospital"],
+        "list": str(allowed),
+        "list_digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
+    }
+    assert recorded(run)[-1][1]["approved"] == went["approved"]
+    (copy,) = (run.evidence.run_dir(PLAN_ID) / "approvals").iterdir()
+    assert copy.read_text() == signature
     assert gate(run, hostvars={"portal1": {}})["decision"] == "stop"
+    given = {"patching_allowed_signers": str(allowed)}
+    assert "on the command line" in gate(run, hostvars=hostvars, extra_vars=given)["msg"]
     allowed.write_text("")
     assert gate(run, hostvars=hostvars)["decision"] == "stop"
+
+
+@pytest.mark.parametrize("tier", [2, "1", "high"])
+def test_a_plan_that_was_edited_asks_for_no_fewer_approvals_than_the_inventory(run, tier):
+    """The plan says tier 3; whoever can write it must not be able to say so."""
+    assert gate(run)["decision"] == "go"
+    assert "signed approvals" in gate(run, hostvars={"portal1": {"patching_tier": tier}})["msg"]
+
+
+def test_the_tier_is_not_decided_on_the_command_line(run):
+    told = gate(run, hostvars={"portal1": {"patching_tier": 3}}, extra_vars={"patching_tier": 3})
+    assert "patching_tier is given on the command line" in told["msg"]
+
+
+def test_what_the_inventory_has_since_the_plan_counts(run, tmp_path):
+    busy = tmp_path / "busy"
+    busy.touch()
+    for since, seen in (
+        ({"patching_freezes": ["2026-11-22 07:00 to 2026-11-22 09:00, UTC"]}, "a freeze lasts from"),
+        ({"patching_freezes": "Christmas"}, "window 'Christmas'"),
+        ({"patching_inhibits": [{"file": str(busy)}]}, f"not now: {busy} is there"),
+        ({"patching_inhibits": "x"}, "not now: patching_inhibits cannot be read"),
+    ):
+        assert seen in gate(run, check=True, hostvars={"portal1": since})["reason"]
+
+
+def test_an_inhibit_that_takes_long_is_no_way_past_the_cut_off(tmp_path):
+    run, clock = inhibited(tmp_path, file=str(tmp_path / "busy")), FakeClock()
+    clock.seconds = 3599
+
+    def slow(_self):
+        clock.seconds += 110
+        (run.evidence.root / "freeze").touch()
+
+    with mock.patch.object(run_gate.Live, "no_go", slow):
+        assert gate(run, clock=clock)["decision"] == "stop"
+    assert {detail["decision"] for _event, detail in recorded(run)} == {"stop"}
 
 
 def test_what_happens_while_it_waits_counts(run):

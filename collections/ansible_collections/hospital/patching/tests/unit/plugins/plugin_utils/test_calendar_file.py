@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -345,17 +347,55 @@ def test_a_file_that_changed_is_read_again_and_equal_content_is_equal(ics):
     assert after.open_at(utc("2026-11-01T01:00")).end == utc("2026-11-01T04:00")
 
 
-def test_a_server_is_asked_once_a_minute(monkeypatch):
-    asked = []
-    content = document(event("DTSTART:20261101T000000Z", "DURATION:PT3H")).encode()
-    monkeypatch.setattr(calendar_file, "fetch", lambda place, *_limits: asked.append(place) or content)
-    monkeypatch.setattr(calendar_file, "_answers", {})
+@pytest.fixture
+def server():
+    """Yield a function that has a server answer, and returns its URL; its ``asked`` are the paths."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            serve.asked.append(self.path)
+            self.send_response(302 if self.path == "/moved.ics" else 200)
+            self.send_header("Location", "/night.ics")
+            self.end_headers()
+            self.wfile.write(document(event("DTSTART:20261101T000000Z", "DURATION:PT3H")).encode())
+
+        def log_message(self, *_words):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+
+        def serve(path):
+            return f"ics http://127.0.0.1:{running.server_address[1]}{path}"
+
+        serve.asked = []
+        yield serve
+        running.shutdown()
+
+
+def test_a_server_is_asked_once_a_minute(server, monkeypatch):
     for _ in range(3):
-        schedule.read("ics https://calendar.example/night.ics")
-    assert asked == ["https://calendar.example/night.ics"]
+        assert schedule.read(server("/night.ics")).open_at(utc("2026-11-01T01:00"))
+    assert server.asked == ["/night.ics"]
     monkeypatch.setattr(calendar_file, "KEPT_S", 0.0)
-    schedule.read("ics https://calendar.example/night.ics")
-    assert len(asked) == 2
+    schedule.read(server("/night.ics"))
+    assert len(server.asked) == 2
+
+
+def test_no_redirect_is_followed_because_it_could_lead_to_a_device(server):
+    with pytest.raises(PatchingError, match="302"):
+        schedule.read(server("/moved.ics"))
+    assert server.asked == ["/moved.ics"]
+
+
+@pytest.mark.parametrize(
+    ("segments", "seen"),
+    [(["127.0.0.0/8"], "inside the device segment"), (None, "patching_device_segments is not set")],
+)
+def test_a_device_segment_is_not_connected_to(server, segments, seen):
+    with pytest.raises(PatchingError, match=seen):
+        schedule.read(server("/night.ics"), segments)
+    assert server.asked == []
 
 
 def test_events_in_two_zones_end_when_they_say(ics):

@@ -124,6 +124,19 @@ def test_a_freeze_holds_before_a_reboot_and_on_the_way_back_and_without_a_window
     assert ask("ws1", plan=seen).reason.startswith("nothing may be disrupted: a freeze lasts from")
 
 
+def test_a_freeze_that_the_inventory_has_since_the_plan_counts_everywhere():
+    since = {"freezes": [HOUR.format(7, 9)]}
+    assert ask("portal1", **since).decision == "stop"
+    assert decide_reboot(PLAN, "portal1", NOW, ALLOWED, None, **since).decision == "stop"
+    assert decide_way_back(PLAN, "portal1", NOW, {}, ALLOWED, None, outside_window=True, **since).decision == "stop"
+    assert ask("portal1", freezes=["2026-11-22 09:30 to 2026-11-22 10:00, UTC"]).decision == "go"
+
+
+def test_the_inventorys_tier_asks_for_approvals_that_the_plan_does_not():
+    assert ask("portal1", approvals=1).decision == "stop"
+    assert ask("portal1", approvals=1, approvers=("ada",)).decision == "go"
+
+
 def test_a_plan_avoids_the_freezes_that_are_known():
     before = NOW - timedelta(days=2)
     plan = pair(before, freezes=["2026-11-22 01:00 to 2026-11-22 02:00, America/Chicago"])

@@ -12,20 +12,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
 
 
-class Clock:
-    """Stands still until it is told."""
-
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-    def stamp(self):
-        return "2026-11-22T08:00:00Z"
-
-
-def reason(*given, segments=(), clock=None):
-    return Inhibits(inhibits.read(list(given)), segments, clock=clock).no_go()
+def reason(*given, segments=()):
+    return Inhibits(inhibits.read(list(given)), segments).no_go()
 
 
 @pytest.fixture
@@ -49,7 +37,7 @@ def server():
 
         def serve(status, text):
             Handler.answer = (status, text)
-            return f"http://127.0.0.1:{running.server_address[1]}/may-patch?token=hunter2"
+            return f"http://127.0.0.1:{running.server_address[1]}/may-patch"
 
         serve.asked = 0
         yield serve
@@ -68,7 +56,7 @@ def test_a_file_that_is_there_says_why_not(tmp_path):
     assert "which counts as there" in reason({"file": str(tmp_path / "absent/busy")})
 
 
-@pytest.mark.parametrize("text", [b"go", b"GO\n", b" go: nobody in theatre"])
+@pytest.mark.parametrize("text", [b"go", b"GO\n", b" go: nobody in theatre", b"go \r\nand more"])
 def test_a_server_that_says_go(server, text):
     assert reason({"url": server(200, text)}) is None
 
@@ -76,13 +64,14 @@ def test_a_server_that_says_go(server, text):
 @pytest.mark.parametrize(
     ("status", "text", "seen"),
     [(200, b"no-go", "does not match"), (200, b"", "does not match"), (200, b"gone", "does not match"),
+     (200, b"go-live of the EHR: do not patch", "does not match"), (200, b"Go away", "does not match"),
+     (200, b"go/no-go: no-go", "does not match"),
      (200, b"<html>go</html>", "does not match"), (503, b"go", "status 503"), (302, b"go", "status 302")],
 )  # fmt: skip
 def test_a_server_that_says_anything_else(server, status, text, seen):
     told = reason({"url": server(status, text)})
     assert "does not say go" in told
     assert seen in told
-    assert "hunter2" not in told
 
 
 def test_a_server_that_is_down_or_in_a_device_segment(server):
@@ -101,6 +90,7 @@ def test_a_server_that_is_down_or_in_a_device_segment(server):
         (["sh", "-c", "echo theatre 3 is busy; echo more; exit 1"], "sh says: theatre 3 is busy"),
         (["sh", "-c", "echo busy >&2; exit 3"], "sh says: busy"),
         (["false"], "false says: exit 1"),
+        (["sh", "-c", "echo ask https://ada:hunter2@board/; exit 1"], "sh says: ask https://***@board/"),
     ],
 )
 def test_a_command_goes_when_it_exits_0(command, told):
@@ -116,15 +106,3 @@ def test_the_first_reason_is_told(tmp_path):
     path = tmp_path / "busy"
     path.write_text("busy")
     assert reason({"command": ["true"]}, {"file": str(path)}, {"command": ["false"]}) == f"{path} says: busy"
-
-
-def test_an_answer_counts_for_a_while_and_is_then_asked_for_again(server):
-    clock = Clock()
-    asked = Inhibits(inhibits.read([{"url": server(200, b"no")}]), [], clock=clock)
-    assert asked.no_go() is not None
-    server(200, b"go")
-    clock.now += inhibits.KEPT_S - 1
-    assert asked.no_go() is not None
-    clock.now += 1
-    assert asked.no_go() is None
-    assert server.asked == 2

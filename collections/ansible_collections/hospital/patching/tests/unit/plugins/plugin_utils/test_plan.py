@@ -410,3 +410,12 @@ def test_a_locked_member_is_not_probed():
     pair["portal3"] = server("portal3", "portal", None, policy="vendor_locked", min_healthy=1)
     pair["portal3"] = replace(pair["portal3"], assessment=None, why_not=Exclusion("excluded", "locked"))
     assert "portal3" not in planned(pair).plan["services"]["portal"]["probes"]
+
+
+def test_a_plan_that_asks_for_fewer_approvals_than_its_tier_is_refused_whatever_its_digest():
+    plan = planned({"a1": server("a1", "s", tier=2, downtime_s=60, allowed_signers="files/approvers")}).plan
+    assert plan["hosts"]["a1"]["approvals"] == 1
+    plan["hosts"]["a1"]["approvals"] = 0
+    plan["digest"] = plan_digest(plan)
+    with pytest.raises(PatchingError, match="a1 of tier 2 asks for 0 approvals instead of 1"):
+        verify_plan(plan)

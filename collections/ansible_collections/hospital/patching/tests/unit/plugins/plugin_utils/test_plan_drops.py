@@ -94,10 +94,14 @@ def test_every_other_value_needs_a_new_approval(path):
         assert difference(PLAN, changed)
 
 
-def test_a_host_may_become_the_canary_but_not_leave_that_ring():
+def test_a_host_may_become_the_canary_in_the_place_of_one_that_was_dropped_and_not_beside_it():
     changed = copy.deepcopy(PLAN)
     changed["hosts"]["web2"]["ring"] = "canary"
-    assert difference(PLAN, changed) == ""
+    assert difference(PLAN, changed) == "web2 is in ring canary"
+    assert difference(PLAN, without(changed, ["web1"], [])) == ""
+    changed["hosts"]["web3"]["ring"] = "early"
+    assert difference(PLAN, without(changed, ["web1"], [])) == "web3 is in ring early"
+    changed = copy.deepcopy(PLAN)
     changed["hosts"]["web1"]["ring"] = "broad"
     assert difference(PLAN, changed) == "web1 is in ring broad"
 

@@ -66,11 +66,20 @@ def test_the_way_in_which_a_host_is_secured(
 
 def test_a_serving_process_is_restarted_in_its_window_only():
     serving = planned({"a1": server("a1", "s", downtime_s=60, window="Sun 07:00, 3 h, UTC")}).plan["hosts"]["a1"]
-    assert recovery.may_restart(serving, NOW)
-    assert not recovery.may_restart(serving, NOW + timedelta(hours=2)), "the way back no longer fits"
-    assert not recovery.may_restart(serving, NOW + timedelta(days=1))
+    assert recovery.may_restart(serving, NOW, [])
+    assert not recovery.may_restart(serving, NOW + timedelta(hours=2), []), "the way back no longer fits"
+    assert not recovery.may_restart(serving, NOW + timedelta(days=1), [])
     entry = {**serving, "drain": {"type": "haproxy"}}
-    assert recovery.may_restart(entry, NOW + timedelta(days=1)), "nobody is on a drained host"
+    assert recovery.may_restart(entry, NOW + timedelta(days=1), []), "nobody is on a drained host"
+
+
+@pytest.mark.parametrize("window", [None, "Sun 07:00, 3 h, UTC"])
+@pytest.mark.parametrize("freeze", ["2026-11-22 08:10 to 2026-11-22 09:00, UTC", "ics /nowhere/x.ics"])
+def test_a_serving_process_is_not_restarted_in_a_freeze(window, freeze):
+    settings = {"downtime_s": 60, "window": window, "policy": "managed", "kind": "server" if window else "endpoint"}
+    made = planned({"a1": server("a1", "s", freezes=[], **settings)}).plan["hosts"]["a1"]
+    assert recovery.may_restart(made, NOW, [])
+    assert not recovery.may_restart({**made, "freezes": [freeze]}, NOW, [])
 
 
 def test_whether_the_run_began_to_install_anything():

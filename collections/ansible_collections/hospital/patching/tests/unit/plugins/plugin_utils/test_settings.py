@@ -89,6 +89,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("inhibits", [{"url": "ftp://a/"}], "an http or https URL"),
         ("inhibits", [{"url": "http://ada:x@a/"}], "none: definitions are written to plans"),
         ("inhibits", [{"url": 5}], "a url as text"),
+        ("inhibits", [{"url": "http://a/x?token=hunter2"}], "a url without a query"),
         ("inhibits", [{"command": "may-patch ehr"}], "a command as a list of words"),
         ("inhibits", [{"command": []}], "a command as a list of words"),
         ("inhibits", [{"command": ["x"], "timeout_s": 61}], "a timeout_s of 1 to 60"),
