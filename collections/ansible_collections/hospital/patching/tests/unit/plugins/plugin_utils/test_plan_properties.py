@@ -235,7 +235,7 @@ def _never_late(cut, slots, now):
     return {}
 
 
-def _without_freezes(cls, window, freezes=()):
+def _without_freezes(cls, window, freezes=(), segments=()):
     return ORIGINAL_OF(window)
 
 
