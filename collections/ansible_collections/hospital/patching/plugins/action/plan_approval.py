@@ -11,9 +11,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, plan_text
+from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, plan_text
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -31,18 +32,18 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         loaded = store.load_plan(arguments["plan"])
         approved = loaded.plan
         digest, plan_dir = str(approved["digest"]), store.plan_dir(str(approved["plan_id"]))
-        allowed = self._allowed(approved, task_vars["hostvars"])
+        allowed = self._allowed(approved, task_vars)
         before = approvals.of_plan(store, loaded, allowed)
         signature = self._signature(arguments, digest)
         name = ""
         if signature:
-            name = approvals.verify(signature, digest, allowed).names[0]
+            name = approvals.verify(signature, digest, allowed).name
             if not self._task.check_mode:
                 approvals.keep(plan_dir, signature)
         after = approvals.of_plan(store, loaded, allowed)
         needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
         return {
-            "changed": bool(signature) and after.approvers != before.approvers,
+            "changed": bool(name) and name not in before.approvers,
             "approvers": list(after.approvers),
             "rejected": list(after.rejected),
             "needed": needed,
@@ -50,7 +51,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 *plan_text.plan_table(approved).splitlines(),
                 f"Approved by {', '.join(after.approvers) or 'nobody'}; its most critical hosts need {needed}",
                 *(f"Does not count: {why}" for why in after.rejected),
-                *([f"{name} would approve it"] if signature and self._task.check_mode else []),
+                *([f"{name} would approve it"] if name and name not in after.approvers else []),
                 *([] if signature else [f"To approve it: {approvals.command(digest)}"]),
             ],
         }
@@ -66,7 +67,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 ) from error
         return approvals.sign(digest, Path(arguments["key"])) if arguments["key"] else ""
 
-    def _allowed(self, approved: Mapping[str, Any], hostvars: Mapping[str, Mapping[str, Any]]) -> Path:
+    def _allowed(self, approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path:
+        hostvars, sources = task_vars["hostvars"], list(task_vars.get("ansible_inventory_sources") or [])
         needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
         unknown = [host for host in needing if host not in hostvars]
         subject = f"plan {approved['plan_id']}"
@@ -76,10 +78,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if unknown:
             seen = f"this inventory does not know {', '.join(unknown[:5])}"
             raise PatchingError(subject, seen, "the inventory that it was made from", "name that with -i")
-        if "patching_allowed_signers" in load_extra_vars(self._loader):
-            seen = "patching_allowed_signers is given on the command line, where whoever approves decides it"
+        given = [name for name in INVENTORYS_OWN if name in load_extra_vars(self._loader)]
+        if given:
+            seen = f"{', '.join(given)} is given on the command line, where whoever approves decides it"
             raise PatchingError(subject, seen, "a list that the inventory names", "set it in the inventory")
-        found = {approvals.list_of(hostvars[host].get("patching_allowed_signers")) for host in needing}
+        found = {allowed_signers.place(hostvars[host].get("patching_allowed_signers"), sources) for host in needing}
         allowed = next(iter(found)) if len(found) == 1 else None
         if allowed is None:
             named = " or ".join(sorted(str(path) if path else "not set" for path in found))

@@ -20,7 +20,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     rollback,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, Live
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import Live
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
@@ -67,7 +67,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         started = self.clock.monotonic()
         variables = task_vars["hostvars"].get(host) or {}
         case = Case(run, run.plan(), host, self.clock.now(), task_vars["hostvars"])
-        live = Live(run, host, variables, self.clock)
+        live = Live(run, host, variables, list(task_vars.get("ansible_inventory_sources") or []), self.clock)
         with run.heartbeat(check=self._task.check_mode):
             answer = self._ask(case, arguments, live)
             while answer.decision == "wait" and not self._task.check_mode:
@@ -95,26 +95,27 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             return Gate("stop", case.missing.reason)
         if arguments["way_back"]:
             return self._ask_way_back(case, live, arguments["outside_window"])
-        given = sorted(set(INVENTORYS_OWN).intersection(load_extra_vars(self._loader)))
-        if given:
-            seen = f"{', '.join(given)} is given on the command line, where whoever starts the run decides it"
-            return Gate("stop", f"{seen}; set it in the inventory, and plan again")
+        refusal = live.refusal(load_extra_vars(self._loader))
+        if refusal:
+            return Gate("stop", refusal)
         answer = self._decide(case, live)
         # Only whoever could go at once asks: an inhibit is not polled all evening for a window that opens at night.
-        if answer.decision != "go":
+        # One that is out already is finished: inhibits are reasons not to start.
+        state = case.run.states().get(case.host)
+        if answer.decision != "go" or (state is not None and state.out):
             return answer
         inhibited = live.no_go()
         # It may have taken a minute to answer: everything else is asked again, now.
         return self._decide(case, live, inhibited)
 
     def _decide(self, case: Case, live: Live, inhibited: str | None = None) -> Gate:
-        approvers, frozen, states = live.approvers(), case.frozen, case.run.states()
+        approvers, contact, frozen, states = live.approvers(), case.contact, case.frozen, case.run.states()
         return gate.decide(
             case.plan,
             case.host,
             self.clock.now(),
             states,
-            case.contact,
+            contact,
             stop_requested=case.run.stop_requested(),
             frozen=frozen,
             approvers=approvers,

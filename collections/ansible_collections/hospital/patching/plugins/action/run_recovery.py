@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     controllers,
+    gate_live,
     opening,
     outcomes,
     plan,
@@ -49,7 +50,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if arguments["state"] == "opened":
             return self._open(arguments, task_vars)
         if arguments["state"] == "judged":
-            return self._judge(arguments, task_vars["inventory_hostname"])
+            host = task_vars["inventory_hostname"]
+            return self._judge(arguments, host, gate_live.freezes_of(task_vars["hostvars"].get(host) or {}))
         return self._close(arguments)
 
     def _open(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 run.record(None, "gate", "begin", **{**circumstances, "approval": "recovery"}, recovering=left)
         return left
 
-    def _judge(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+    def _judge(self, arguments: dict[str, Any], host: str, freezes: tuple[str, ...]) -> dict[str, Any]:
         run = Run(arguments["evidence_dir"], arguments["run_id"])
         records = run.ledger.read()
         taken = resumption.taken(records, host)
@@ -112,7 +114,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             recovery.installed(records, host),
             taken.failed if taken else None,
             resumption.restarted(records, host),
-            recovery.may_restart(run.host(host), self.clock.now(), run.plan()["site"]["segments"]),
+            recovery.may_restart(run.host(host), self.clock.now(), run.plan()["site"]["segments"], freezes),
         )
         return {"changed": False, **found.result()}
 

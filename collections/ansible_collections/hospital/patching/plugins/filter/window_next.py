@@ -15,14 +15,19 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.times import rea
 
 
 def window_next(
-    window: str, freezes: Sequence[str] = (), need_s: int = 0, at: str | None = None
+    window: str,
+    freezes: Sequence[str] = (),
+    need_s: int = 0,
+    at: str | None = None,
+    device_segments: Sequence[str] | None = None,
 ) -> Mapping[str, Any] | None:
     """Return the occurrence that is open at ``at`` if ``need_s`` still fits, else the next in which it fits."""
     if isinstance(freezes, str):
         raise AnsibleFilterError(f"window_next: {freezes!r} is given as freezes; expected a list of freezes")
     try:
         now = read_stamp(at) if at else datetime.now(UTC)
-        found = Schedule.of(str(window), [str(one) for one in freezes]).next_for(timedelta(seconds=int(need_s)), now)
+        schedule = Schedule.of(str(window), [str(one) for one in freezes], device_segments)
+        found = schedule.next_for(timedelta(seconds=int(need_s)), now)
     except (PatchingError, TypeError, ValueError) as error:
         raise AnsibleFilterError(f"window_next: {error}") from error
     if found is None:

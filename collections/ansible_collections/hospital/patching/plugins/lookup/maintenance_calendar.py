@@ -29,6 +29,12 @@ options:
     type: list
     elements: str
     default: []
+  device_segments:
+    description:
+      - Networks of medical devices, from none of which a calendar is fetched. The variable C(patching_device_segments)
+        when not set; no URL is read where neither is.
+    type: list
+    elements: str
   begin:
     description:
       - The moment from which on, as V(2026-11-22T01:00:00Z). The present when not set.
@@ -86,11 +92,13 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         days = self.get_option("days")
         if not 1 <= days <= MOST_DAYS:
             raise AnsibleLookupError(f"maintenance_calendar: days is {days}; expected 1 to {MOST_DAYS}")
+        given = self.get_option("device_segments")
+        segments = given if given is not None else (variables or {}).get("patching_device_segments")
         found = []
         try:
             begin = read_stamp(self.get_option("begin")) if self.get_option("begin") else datetime.now(UTC)
             for term in terms:
-                schedule = Schedule.of(str(term), [str(one) for one in self.get_option("freezes")])
+                schedule = Schedule.of(str(term), [str(one) for one in self.get_option("freezes")], segments)
                 found += [(one, schedule.text) for one in schedule.between(begin, begin + timedelta(days=days))]
         except PatchingError as error:
             raise AnsibleLookupError(f"maintenance_calendar: {error}") from error

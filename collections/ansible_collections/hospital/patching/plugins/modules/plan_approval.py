@@ -10,7 +10,7 @@ description:
   - Tier 1 needs the signatures of two people over the plan's digest, tier 2 of one; tiers 3 and 4 are approved by
     whoever starts the run with the digest.
   - Who may sign stands in the allowed-signers file (ssh-keygen(1)) that C(patching_allowed_signers) of these hosts
-    names; a relative path starts where the playbook is started. People need a name each; a key that is listed by a
+    names; a relative path starts at the inventory's folder. People need a name each; a key that is listed by a
     pattern is nobody's.
   - A signature is verified before it is kept beside the plan, and again by the gate before each host. Who has two keys
     or two names counts once.

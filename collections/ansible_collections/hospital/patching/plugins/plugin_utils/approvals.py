@@ -18,14 +18,15 @@ import base64
 import hashlib
 import re
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.plugin_utils import plan_drops
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, Loaded, write_text
+from ansible_collections.hospital.patching.plugins.plugin_utils.allowed_signers import People
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, Loaded, write_json, write_text
 
 NAMESPACE = "hospital.patching.plan"
 #: No signature is larger.
@@ -34,18 +35,21 @@ TIMEOUT_S = 30
 #: Of how many plans before a plan the approvals are looked at.
 RECENT = 50
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END SSH SIGNATURE-----")
-_KEY = re.compile(r"with \S+ key (SHA256:\S+)")
-#: What a pattern has and a name has not: a signature has to be somebody's.
-_PATTERN = re.compile(r"[*?!]")
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A good signature: all names under which its key is listed, and the key's fingerprint."""
+    """A good signature: whose it is, under the first of the names of its key, and over which plan."""
 
-    names: tuple[str, ...]
-    key: str
-    path: Path | None = None
+    name: str
+    person: str
+    plan_id: str = ""
+    plan_digest: str = ""
+    text: str = ""
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ class Approvals:
 
     approvers: tuple[str, ...]
     rejected: tuple[str, ...]
-    #: The files of good signatures, also of who has signed twice.
-    signatures: tuple[Path, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    #: Of the list of who may sign, as it was when it was asked.
+    list_digest: str = ""
 
 
 def folder(plan_dir: Path) -> Path:
@@ -70,49 +75,53 @@ def of_plan(store: Evidence, current: Loaded, allowed_signers: Path | None, runn
         allowed_signers: None, or a file that is missing or unreadable, allows nobody.
     """
     own = str(current.plan["plan_id"])
-    good, rejected = _read(store.plan_dir(own), str(current.plan["digest"]), allowed_signers, runner)
+    try:
+        people = People(allowed_signers) if allowed_signers is not None else None
+    except PatchingError as error:
+        return Approvals((), (str(error),))
+    look = _Look(allowed_signers, people, runner or Runner())
+    look.at(store, current)
     for plan_id in reversed(store.plans()[-RECENT:]):
-        plan_dir = store.plan_dir(plan_id)
-        if plan_id == own or not folder(plan_dir).is_dir():
+        if plan_id == own or not folder(store.plan_dir(plan_id)).is_dir():
             continue
         try:
             approved = store.load_plan(plan_id)
         except PatchingError as error:
-            rejected.append(f"those of plan {plan_id}: {error.seen}")
+            look.rejected.append(f"those of plan {plan_id}: {error.seen}")
             continue
         if not plan_drops.difference(approved, current):
-            further, wrong = _read(plan_dir, str(approved.plan["digest"]), allowed_signers, runner)
-            good, rejected = good + further, rejected + wrong
-    approvers, doubled = _people(good)
-    return Approvals(approvers, (*rejected, *doubled), tuple(one.path for one in good if one.path))
+            look.at(store, approved)
+    return look.answer()
 
 
-def _read(
-    plan_dir: Path, digest: str, allowed_signers: Path | None, runner: Runner | None
-) -> tuple[list[Signature], list[str]]:
-    good: list[Signature] = []
-    rejected: list[str] = []
-    for path in sorted(folder(plan_dir).glob("*.sig")):
-        try:
-            found = verify(path.read_text(encoding="ascii")[:LARGEST], digest, allowed_signers, runner)
-            good.append(replace(found, path=path))
-        except (PatchingError, OSError, ValueError) as error:
-            rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
-    return good, rejected
+class _Look:
+    """Verifies the signatures of several plans against one list."""
 
+    def __init__(self, allowed_signers: Path | None, people: People | None, runner: Runner) -> None:
+        self.allowed_signers, self.people, self.runner = allowed_signers, people, runner
+        self.good: list[Signature] = []
+        self.rejected: list[str] = []
 
-def _people(signatures: Sequence[Signature]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Count each person and each key once: who has two keys, or two names, is one person."""
-    people: list[str] = []
-    doubled: list[str] = []
-    taken: set[str] = set()
-    for one in sorted(signatures, key=lambda one: (len(one.names), one.names, one.key)):
-        if taken.isdisjoint((*one.names, one.key)):
-            people.append(one.names[0])
-        else:
-            doubled.append(f"{one.names[0]}: the same person or key has approved already")
-        taken.update((*one.names, one.key))
-    return tuple(people), tuple(doubled)
+    def at(self, store: Evidence, loaded: Loaded) -> None:
+        plan_id, digest = str(loaded.plan["plan_id"]), str(loaded.plan["digest"])
+        for path in sorted(folder(store.plan_dir(plan_id)).glob("*.sig")):
+            try:
+                text = path.read_text(encoding="ascii")[:LARGEST]
+                found = _verify(text, digest, self.allowed_signers, self.people, self.runner)
+                self.good.append(replace(found, plan_id=plan_id, plan_digest=digest))
+            except (PatchingError, OSError, ValueError) as error:
+                self.rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
+
+    def answer(self) -> Approvals:
+        by_person: dict[str, Signature] = {}
+        for one in sorted(self.good, key=lambda one: (one.name, one.digest)):
+            if one.person in by_person:
+                self.rejected.append(f"{one.name}: the same person has approved already")
+            by_person.setdefault(one.person, one)
+        names = tuple(sorted(one.name for one in by_person.values()))
+        content = self.allowed_signers.read_bytes() if self.allowed_signers and self.people else b""
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return Approvals(names, tuple(self.rejected), tuple(by_person.values()), digest)
 
 
 def verify(signature: str, digest: str, allowed_signers: Path | None, runner: Runner | None = None) -> Signature:
@@ -121,22 +130,27 @@ def verify(signature: str, digest: str, allowed_signers: Path | None, runner: Ru
     Raises:
         PatchingError: it is nobody's who may sign, or is over something else.
     """
-    if allowed_signers is None:
-        raise _rejected("patching_allowed_signers is not set")
-    names = _names(_key_of(signature), allowed_signers)
+    people = People(allowed_signers) if allowed_signers is not None else None
+    return _verify(signature, digest, allowed_signers, people, runner or Runner())
+
+
+def _verify(
+    signature: str, digest: str, allowed_signers: Path | None, people: People | None, runner: Runner
+) -> Signature:
+    if people is None:
+        raise _rejected("patching_allowed_signers is not set, or names no file")
+    key = _key_of(signature)
+    names = people.names(key)
     if not names:
         raise _rejected(f"its key is nobody's in {allowed_signers}")
-    run = runner or Runner()
     with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="approval-", suffix=".sig") as handle:
         handle.write(signature)
         handle.flush()
         for name in names:
             words = ["ssh-keygen", "-Y", "verify", "-f", str(allowed_signers), "-I", name, "-n", NAMESPACE]
             words += ["-s", handle.name]
-            checked = run.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False)
-            key = _KEY.search(checked.stdout)
-            if checked.rc == 0 and key is not None:
-                return Signature(names, key[1])
+            if runner.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False).rc == 0:
+                return Signature(name, people.person(key), text=signature)
     raise _rejected(f"{names[0]} may not sign now, or has signed something else than {digest}, or for something else")
 
 
@@ -151,17 +165,6 @@ def _key_of(signature: str) -> str:
     if not blob.startswith(b"SSHSIG") or not 0 < length <= len(blob) - 14:
         raise _rejected("it is no SSH signature")
     return base64.b64encode(blob[14 : 14 + length]).decode("ascii")
-
-
-def _names(key: str, allowed_signers: Path) -> tuple[str, ...]:
-    """Return all names under which a key is listed, on whichever lines; ssh-keygen tells those of the first alone."""
-    try:
-        lines = allowed_signers.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise _rejected(f"{allowed_signers} cannot be read: {error}") from error
-    listed = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    names = {name for words in listed if key in words[1:] for name in words[0].split(",")}
-    return tuple(sorted(name for name in names if name and not _PATTERN.search(name)))
 
 
 def sign(digest: str, key: Path, runner: Runner | None = None) -> str:
@@ -197,17 +200,20 @@ def keep(plan_dir: Path, signature: str) -> Path:
     return path
 
 
-def copy(signatures: Sequence[Path], run_dir: Path) -> None:
-    """Keep signatures in a run's folder, for who audits that alone; each is named by its plan."""
-    for path in signatures:
-        target = folder(run_dir) / f"{path.parent.parent.name}-{path.name}"
-        if not target.exists():
-            write_text(target, path.read_text(encoding="ascii"))
+def copy(found: Approvals, store: Evidence, run_id: str) -> dict[str, Any]:
+    """Keep what counted with a run, for who audits its folder alone, and return what the ledger has of it.
 
-
-def list_of(setting: object) -> Path | None:
-    """Return the file that ``patching_allowed_signers`` names; a relative path starts where the run is started."""
-    return Path(str(setting)).expanduser().absolute() if setting else None
+    That is each signature, and the plan that it is over where it is an earlier one.
+    """
+    kept = folder(store.run_dir(run_id))
+    for one in found.signatures:
+        stem = one.digest.removeprefix("sha256:")[:32]
+        if not (kept / f"{stem}.sig").exists():
+            write_text(kept / f"{stem}.sig", one.text)
+        if one.plan_id != run_id and not (kept / f"{one.plan_id}.plan.json").exists():
+            write_json(kept / f"{one.plan_id}.plan.json", store.load_plan(one.plan_id).plan)
+    signed = [{"by": one.name, "plan": one.plan_digest, "signature": one.digest} for one in found.signatures]
+    return {"signed": signed, "list_digest": found.list_digest}
 
 
 def _said(text: str) -> str:

@@ -7,7 +7,8 @@ tried. What they would repair, pass over or guess at is refused here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,16 @@ FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 #: What an event has once (RFC 5545, 3.6.1).
 ONCE = ("UID", "SUMMARY", "STATUS", "DTSTART", "DTEND", "DURATION", "RECURRENCE-ID")
 #: What names further moments of a series, or takes some out of it.
-DATES = ("RDATE", "EXDATE", "RECURRENCE-ID")
+DATES = ("RDATE", "EXDATE")
+
+_ZONE = re.compile(r"^BEGIN:VTIMEZONE\s.*?^TZID[^:\r\n]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+_ZONE_BEGINS = re.compile(r"^BEGIN:VTIMEZONE", re.IGNORECASE | re.MULTILINE)
+_EVENT = re.compile(r"^BEGIN:VEVENT", re.IGNORECASE | re.MULTILINE)
+_RULE = re.compile(r"^RRULE[^:\r\n]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_TWO_ZONES = re.compile(
+    r"^(?:DTSTART|DTEND|RECURRENCE-ID|EXDATE|RDATE)\b[^:\r\n]*TZID=[^:\r\n]*:[^\r\n]*Z[ \t]*\r?$",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 #: icalendar types each value of an event as a union of thirty kinds; what is none of ours is refused.
 Event = Any
@@ -31,15 +41,43 @@ def wrong(event: Event) -> str:
     """Return what is wrong with an event, or empty text."""
     try:
         return next((text for text in _problems(event) if text), "")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return f"not one start, one end and rules of known kinds: {error}"[:300]
+    except Exception as error:  # noqa: BLE001 (whatever a library thinks of somebody's event, it is refused)
+        return f"not one start, one end and rules of known kinds: {type(error).__name__}: {error}"[:300]
 
 
 class Identities:
-    """The events of one document that were met: of two with one UID the libraries would pass over the second."""
+    """The events of one document: of two with one UID the libraries would pass over the second."""
 
-    def __init__(self) -> None:
+    def __init__(self, events: Iterable[Event]) -> None:
         self._known: set[tuple[str, str]] = set()
+        several = list(events)
+        self._series = {str(event.get("UID")): event for event in several if "RECURRENCE-ID" not in event}
+        self._moved = {str(event.get("UID")) for event in several if "RECURRENCE-ID" in event}
+
+    def mistaken(self, event: Event) -> str:
+        """Refuse what recurs several times a day in a zone other than UTC, and has occurrences taken out or moved.
+
+        recurring-ical-events compares UTC and local clocks as if they were one: at 15:00 in Berlin it takes out the
+        occurrence at 14:00 as well.
+        """
+        changed = "EXDATE" in event or ("RECURRENCE-ID" not in event and str(event.get("UID")) in self._moved)
+        several = "RDATE" in event or any(_several_a_day(rule) for rule in _several(event, "RRULE"))
+        if changed and several and str(event["DTSTART"].dt.tzinfo) != "UTC":
+            return (
+                "it recurs several times a day, and has occurrences taken out or moved; give it UTC or several events"
+            )
+        return ""
+
+    def moved(self, event: Event) -> str:
+        """Hold RECURRENCE-ID against its series: one of another kind or zone would hit another occurrence, or none."""
+        series = self._series.get(str(event.get("UID")))
+        if series is None or "RECURRENCE-ID" not in event:
+            return ""
+        try:
+            found = _dates(event, "RECURRENCE-ID", series["DTSTART"].dt)
+            return next((text for text in found if text), "")
+        except Exception as error:  # noqa: BLE001 (as above)
+            return f"RECURRENCE-ID: {type(error).__name__}: {error}"[:300]
 
     def again(self, event: Event) -> str:
         """Return that another event has this one's UID, or empty text."""
@@ -51,6 +89,25 @@ class Identities:
             return "another event has its UID"
         self._known.add(identity)
         return ""
+
+
+def misread(text: str) -> str:
+    """Return what of a whole document, unfolded, the libraries would read otherwise than it says, or empty text."""
+    defined = [one.strip() for one in _ZONE.findall(text)]
+    twice = [one for one in defined if defined.count(one) > 1]
+    if twice:
+        return f"the time zone {twice[0]!r} is there twice, and the first would count for both"
+    first, last = _EVENT.search(text), list(_ZONE_BEGINS.finditer(text))
+    if first and last and last[-1].start() > first.start():
+        return "a VTIMEZONE comes after an event, and would not count for it"
+    both = _TWO_ZONES.search(text)
+    if both:
+        return f"{both[0].strip()[:120]} is in UTC and in a time zone"
+    for rule in _RULE.findall(text):
+        keys = [part.partition("=")[0].strip().upper() for part in rule.split(";")]
+        if len(set(keys)) < len(keys):
+            return f"the rule {rule.strip()[:120]} has a part twice, of which the last would count"
+    return ""
 
 
 def _problems(event: Event) -> Iterator[str]:
@@ -91,6 +148,11 @@ def _length(event: Event, start: date) -> Iterator[str]:
     if "DTEND" in event:
         yield _zone("DTEND", end, event["DTEND"].params)
     yield "" if end > start else "it ends before it begins"
+
+
+def _several_a_day(rule: Any) -> bool:
+    often = str(next(iter(rule.get("FREQ", [""])), "")).upper() == "HOURLY"
+    return often or any(len(rule.get(key, [])) > 1 for key in ("BYHOUR", "BYMINUTE", "BYSECOND"))
 
 
 def _rule(rule: Any, start: date) -> Iterator[str]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,7 +62,7 @@ class CalendarFile(Stated):
     horizon = HORIZON
 
     @classmethod
-    def read(cls, text: str, place: str, event: str = "*", segments: Sequence[str] | None = ()) -> CalendarFile:
+    def read(cls, text: str, place: str, event: str = "*", segments: Sequence[str] | None = None) -> CalendarFile:
         """Return the document at ``place``, a path or URL.
 
         Args:
@@ -94,15 +96,13 @@ def _touching(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze:
 @lru_cache(maxsize=64)
 def _between(calendar: CalendarFile, begin: datetime, end: datetime, is_freeze: bool) -> tuple[Occurrence, ...]:
     """Kept, because many hosts share a calendar."""
-    found: list[Occurrence] = []
     try:
-        for number, event in enumerate(_query(calendar).between(begin, end)):
-            if number >= MOST_OCCURRENCES:
-                raise _refused(calendar.text, calendar.place, f"more than {MOST_OCCURRENCES} occurrences in 400 days")
-            if _takes_place(event, calendar.event, is_freeze):
-                found.append(_occurrence(event, is_freeze))
-    except (ValueError, OverflowError, TypeError, KeyError, AttributeError) as error:
-        raise _refused(calendar.text, calendar.place, str(error)) from error
+        events = list(islice(_query(calendar).between(begin, end), MOST_OCCURRENCES + 1))
+        found = [_occurrence(event, is_freeze) for event in events if _takes_place(event, calendar.event, is_freeze)]
+    except Exception as error:
+        raise _refused(calendar.text, calendar.place, f"{type(error).__name__}: {error}"[:300]) from error
+    if len(events) > MOST_OCCURRENCES:
+        raise _refused(calendar.text, calendar.place, f"more than {MOST_OCCURRENCES} occurrences in 400 days")
     return tuple(sorted(one for one in found if one.start < one.end))
 
 
@@ -145,8 +145,8 @@ def _document(text: str, place: str, pattern: str, content: bytes) -> Calendar:
     tzp.use_default()
     try:
         document = Calendar.from_ical(content)
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise _refused(text, place, f"no iCalendar document: {error}") from error
+    except Exception as error:
+        raise _refused(text, place, f"no iCalendar document: {type(error).__name__}: {error}"[:300]) from error
     if not isinstance(document, Calendar):
         raise _refused(text, place, f"it is a {document.name}, no VCALENDAR")
     if str(document.get("METHOD", "PUBLISH")).upper() == "CANCEL":
@@ -156,11 +156,14 @@ def _document(text: str, place: str, pattern: str, content: bytes) -> Calendar:
     events = document.walk("VEVENT")
     if len(events) > MOST_EVENTS:
         raise _refused(text, place, f"{len(events)} events, and at most {MOST_EVENTS} are read")
-    lines, known = list(_lines(content)), calendar_check.Identities()
+    wrong = calendar_check.misread(re.sub(r"\r?\n[ \t]", "", content.decode("utf-8", errors="replace")))
+    if wrong:
+        raise _refused(text, place, wrong)
+    lines, known = list(_lines(content)), calendar_check.Identities(events)
     if len(lines) != len(events):
         raise _refused(text, place, f"{len(events)} events, of which {len(lines)} begin with BEGIN:VEVENT on a line")
     for line, event in zip(lines, events, strict=True):
-        wrong = calendar_check.wrong(event) or known.again(event)
+        wrong = calendar_check.wrong(event) or known.again(event) or known.moved(event) or known.mistaken(event)
         if wrong:
             raise _refused(text, place, f"line {line}, {calendar_check.named(event)}: {wrong}")
     if not any(fnmatch.fnmatchcase(str(event.get("SUMMARY", "")), pattern) for event in events):

@@ -155,7 +155,9 @@ def _approved(question: Question) -> Gate | None:
     needed, given = max(question.entry["approvals"], question.approvals), len(set(question.approvers))
     if given >= needed:
         return None
-    return Gate("stop", f"its tier needs signed approvals of the plan by {needed} people, and {given} have signed")
+    told = f"its tier needs signed approvals of the plan by {needed} people, and {given} have signed"
+    stricter = "; the inventory's tier is stricter than the plan's: plan again" * (needed > question.entry["approvals"])
+    return Gate("stop", told + stricter)
 
 
 def _budget(question: Question) -> Gate | None:

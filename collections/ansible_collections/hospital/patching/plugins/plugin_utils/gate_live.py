@@ -3,23 +3,32 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, inhibits
+from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.setting_types import whole
 
 #: A host that waits asks every few seconds; who has signed and who may sign is looked at once a minute.
 KEPT_S = 60
-#: What whoever starts a run must not decide by himself on the command line.
-INVENTORYS_OWN = ("patching_tier", "patching_allowed_signers")
+#: What whoever starts a run must not decide by himself on the command line, and what stands behind it.
+INVENTORYS_OWN = (
+    "ansible_inventory_sources",
+    "inventory_dir",
+    "inventory_file",
+    "patching_allowed_signers",
+    "patching_tier",
+)
+#: What the command line may say as long as it is what the plan has.
+PLANNED = {"patching_freezes": "freezes", "patching_inhibits": "inhibits"}
 
 T = TypeVar("T")
 
@@ -39,25 +48,67 @@ class Kept(Generic[T]):
             self._known = self.clock.monotonic(), answer
         return self._known[1]
 
+    def last(self) -> T:
+        """Return the answer that was given last."""
+        return self._known[1] if self._known else self.get()
+
+
+def variable(variables: Mapping[str, Any], name: str) -> tuple[Any, str]:
+    """Return the inventory's value, or why there is none: a site's templates and lookups raise anything."""
+    try:
+        return variables.get(name), ""
+    except Exception as error:  # noqa: BLE001 (see above)
+        return None, f"{name} cannot be read: {type(error).__name__}"
+
+
+def freezes_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the freezes of a host's variables; what is no list of texts is one that cannot be read, and closes."""
+    given, problem = variable(variables, "patching_freezes")
+    if problem:
+        return (problem,)
+    return tuple(str(one) for one in given or ()) if isinstance(given or (), (list, tuple)) else (str(given),)
+
 
 class Live:
-    """One host's: ``variables`` are what the inventory has of it by now."""
+    """One host's. What cannot be read of its variables closes: a lookup may fail in the night."""
 
-    def __init__(self, run: Run, host: str, variables: Mapping[str, Any], clock: Clock) -> None:
-        self.run, self.variables = run, variables
-        loaded = run.loaded()
-        planned = loaded.plan["hosts"].get(host, {})
-        self.needed = max(planned.get("approvals", 0), self._asked_for())
-        self._approvals = Kept(clock, KEPT_S, lambda: approvals.of_plan(run.evidence, loaded, self._list()))
-        problem, reasons = self._inhibits(planned.get("inhibits", []))
-        asked = Inhibits(reasons, loaded.plan["site"]["segments"], clock=clock)
-        self._no_go = Kept(clock, inhibits.KEPT_S, lambda: problem or asked.no_go())
+    def __init__(self, run: Run, host: str, variables: Mapping[str, Any], sources: Sequence[str], clock: Clock) -> None:
+        self.run, self.variables, self.sources, self.clock = run, variables, sources, clock
+        self.loaded = run.loaded()
+        self.entry: Mapping[str, Any] = self.loaded.plan["hosts"].get(host, {})
+        self._approvals = Kept(clock, KEPT_S, lambda: approvals.of_plan(run.evidence, self.loaded, self._list(), None))
+        self._no_go = Kept(clock, inhibits.KEPT_S, self._ask)
+
+    def refusal(self, given: Mapping[str, Any]) -> str | None:
+        """Return why the host must not be begun as things are set, or None.
+
+        Args:
+            given: the variables of the command line.
+        """
+        own = [name for name in INVENTORYS_OWN if name in given]
+        if own:
+            seen = f"{', '.join(own)} is given on the command line, where whoever starts the run decides it"
+            return f"{seen}; set it in the inventory, and plan again"
+        for name, key in PLANNED.items():
+            if name in given and not self._is_planned(given[name], key):
+                return f"{name} is given on the command line, and is not what the plan has; plan again with it"
+        problem = self._inhibits[0]
+        return f"{problem}; correct it in the inventory" if problem else None
 
     @property
     def freezes(self) -> tuple[str, ...]:
-        """Those of the inventory; what is no list of texts is one that cannot be read, and so closes."""
-        given = self.variables.get("patching_freezes") or ()
-        return tuple(str(one) for one in given) if isinstance(given, (list, tuple)) else (str(given),)
+        """Those that the inventory has by now."""
+        return freezes_of(self.variables)
+
+    @cached_property
+    def needed(self) -> int:
+        """How many people have to approve: what the plan asks for, or the inventory's tier if that is stricter."""
+        tier, problem = self._variable("patching_tier")
+        try:
+            asked_for = APPROVALS[1] if problem else APPROVALS[whole(1, 4)(tier or 3)]
+        except ValueError:
+            asked_for = APPROVALS[1]
+        return max(int(self.entry.get("approvals", 0)), asked_for)
 
     def no_go(self) -> str | None:
         """Return the first of the inhibits, the plan's and the inventory's, that does not say go."""
@@ -68,28 +119,38 @@ class Live:
         return self._approvals.get().approvers if self.needed else ()
 
     def evidence(self) -> dict[str, Any]:
-        """Keep the signatures that counted in the run's folder, and return what the ledger has of them."""
+        """Keep the approvals that counted with the run, and return what the ledger has of them."""
         if not self.needed:
             return {}
-        found, allowed = self._approvals.get(), self._list()
-        approvals.copy(found.signatures, self.run.evidence.run_dir(self.run.run_id))
-        content = allowed.read_bytes() if allowed is not None and allowed.is_file() else b""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        return {"approved": {"by": list(found.approvers), "list": str(allowed), "list_digest": digest}}
+        kept = approvals.copy(self._approvals.last(), self.run.evidence, self.run.run_id)
+        return {"approved": {**kept, "list": str(self._list())}}
 
-    def _asked_for(self) -> int:
-        """What cannot be read counts as the most critical tier."""
+    def _variable(self, name: str) -> tuple[Any, str]:
+        return variable(self.variables, name)
+
+    def _is_planned(self, given: object, key: str) -> bool:
         try:
-            return APPROVALS[whole(1, 4)(self.variables.get("patching_tier") or 3)]
-        except ValueError:
-            return APPROVALS[1]
+            found = plain(inhibits.read(given)) if key == "inhibits" else plain(given)
+        except (PatchingError, ValueError):
+            return False
+        return list(found) == list(self.entry.get(key, []))
 
     def _list(self) -> Path | None:
-        return approvals.list_of(self.variables.get("patching_allowed_signers"))
+        return allowed_signers.place(self._variable("patching_allowed_signers")[0], self.sources)
 
-    def _inhibits(self, planned: list[dict[str, Any]]) -> tuple[str | None, list[dict[str, Any]]]:
+    @cached_property
+    def _inhibits(self) -> tuple[str, list[Mapping[str, Any]]]:
+        planned = list(self.entry.get("inhibits", []))
+        given, problem = self._variable("patching_inhibits")
         try:
-            more = inhibits.read(self.variables.get("patching_inhibits") or [])
+            more = inhibits.read(given or [])
         except (PatchingError, ValueError) as error:
             return f"patching_inhibits cannot be read: {error}", planned
-        return None, [*planned, *(one for one in more if one not in planned)]
+        return problem, [*planned, *(one for one in more if one not in planned)]
+
+    def _ask(self) -> str | None:
+        return self._asked.no_go()
+
+    @cached_property
+    def _asked(self) -> Inhibits:
+        return Inhibits(self._inhibits[1], self.loaded.plan["site"]["segments"], clock=self.clock)

@@ -111,9 +111,9 @@ def _leave_out(slots: dict[str, Slot], answers: Mapping[str, Exclusion], left_ou
 def _slots(
     candidates: Mapping[str, Candidate], hosts: Sequence[str], now: datetime, left_out: dict[str, Exclusion]
 ) -> dict[str, Slot]:
-    slots = {}
+    slots, segments = {}, _segments(candidates)
     for host in hosts:
-        answer = slot_of(candidates[host].settings, now)
+        answer = slot_of(candidates[host].settings, now, segments)
         if isinstance(answer, Exclusion):
             left_out[host] = answer
         else:

@@ -75,14 +75,13 @@ def _of_ring(host: str, approved: Mapping[str, Any], planned: Mapping[str, Any])
     before, after = approved[host]["ring"], planned[host]["ring"]
     if before == after:
         return
-    earlier = [
-        other
-        for other, entry in planned.items()
-        if entry["service"] == planned[host]["service"]
-        and other in approved
-        and RINGS.index(approved[other]["ring"]) < RINGS.index(before)
+    service = planned[host]["service"]
+    beside = [
+        other for other in planned if other != host and other in approved and planned[other]["service"] == service
     ]
-    if after != "canary" or earlier or planned[host]["service"] is None:
+    earlier = [other for other in beside if RINGS.index(approved[other]["ring"]) < RINGS.index(before)]
+    others = [other for other in beside if other != host and planned[other]["ring"] == "canary"]
+    if after != "canary" or earlier or others or service is None:
         yield f"{host} is in ring {after}"
 
 

@@ -89,15 +89,18 @@ def way(at_to: bool, at_from: bool, installed: bool, failed: str | None, restart
     return Way(back=True, restart=may_restart, expect="from", outcome="rolled_back", reason=reason)
 
 
-def may_restart(entry: Mapping[str, Any], now: datetime, segments: Sequence[str] | None) -> bool:
+def may_restart(
+    entry: Mapping[str, Any], now: datetime, segments: Sequence[str] | None, freezes: Sequence[str] = ()
+) -> bool:
     """Say whether a serving process may be restarted: nobody is on the host, or its window is open long enough."""
     if entry["drain"]["type"] != "none":
         return True
+    closed = [*entry["freezes"], *freezes]
     ready = now + timedelta(seconds=entry["way_back_s"])
     try:
         if entry["window"] is None:
-            return frozen(entry["freezes"], now, ready, segments) is None
-        live = Schedule.of(entry["window"]["text"], entry["freezes"], segments).open_at(now)
+            return frozen(closed, now, ready, segments) is None
+        live = Schedule.of(entry["window"]["text"], closed, segments).open_at(now)
     except PatchingError:
         return False  # what cannot be read counts as closed
     return live is not None and ready <= live.end

@@ -46,12 +46,12 @@ def check(text: str) -> str:
     return text.strip()
 
 
-def read(text: str, segments: Segments = ()) -> Stated:
+def read(text: str, segments: Segments = None) -> Stated:
     """Return the time that ``text`` states; raises as :func:`check`, and when its calendar cannot be read.
 
     Args:
         segments: networks of devices, from none of which a calendar is fetched; None, when nobody has declared
-            them, fetches nothing.
+            them, fetches nothing. Files need none.
     """
     match = _ICS.fullmatch(text.strip())
     if match is None:
@@ -65,7 +65,12 @@ def _stated(text: str) -> Stated:
 
 
 def _check_place(text: str, place: str) -> None:
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+    except ValueError as error:
+        raise PatchingError(
+            "calendar", f"its place is no URL: {error}", "a URL", "correct it in the inventory"
+        ) from error
     if "://" not in place:
         wrong = "" if Path(place).is_absolute() else "another path would depend on where the run is started"
     elif parts.scheme not in ("http", "https"):
@@ -100,7 +105,7 @@ class Schedule(Recurring):
     freezes: tuple[Stated, ...] = ()
 
     @classmethod
-    def of(cls, window: str, freezes: Sequence[str] = (), segments: Segments = ()) -> Schedule:
+    def of(cls, window: str, freezes: Sequence[str] = (), segments: Segments = None) -> Schedule:
         """Return the schedule that these texts state; arguments and errors as of :func:`read`."""
         return cls(read(window, segments), tuple(read(text, segments) for text in freezes))
 
@@ -122,7 +127,7 @@ class Schedule(Recurring):
         return [piece for piece in without(found, closed) if piece.start < end and begin < piece.end]
 
 
-def frozen(freezes: Sequence[str], begin: datetime, end: datetime, segments: Segments = ()) -> Occurrence | None:
+def frozen(freezes: Sequence[str], begin: datetime, end: datetime, segments: Segments = None) -> Occurrence | None:
     """Return the first freeze that touches the span from ``begin`` to ``end``, or None; raises as :func:`read`."""
     found = [gap for text in freezes for gap in read(text, segments).at_widest(begin - MARGIN, end + MARGIN)]
     return min((gap for gap in found if gap.start < end and begin < gap.end), default=None)

@@ -51,14 +51,18 @@ def _seconds(span: timedelta) -> int:
     return int(span.total_seconds())
 
 
-def slot_of(settings: Settings, now: datetime) -> Slot | Exclusion:
-    """Return the slot of a host: in the window that is open if its work still fits, else in the next one."""
+def slot_of(settings: Settings, now: datetime, segments: Sequence[str] | None = None) -> Slot | Exclusion:
+    """Return the slot of a host: in the window that is open if its work still fits, else in the next one.
+
+    Args:
+        segments: the site's networks of devices, from none of which a calendar is fetched.
+    """
     estimate, way_back = timedelta(seconds=settings.estimate_s), timedelta(seconds=settings.way_back_s)
     if settings.window is None:
         return Slot(None, None, estimate, way_back, settings.service)
     need = estimate + way_back
     try:
-        window = Schedule.of(settings.window, settings.freezes, settings.device_segments)
+        window = Schedule.of(settings.window, settings.freezes, segments)
         occurrence = window.next_for(need, now)
         if occurrence is not None:
             return Slot(window, occurrence, estimate, way_back, settings.service)

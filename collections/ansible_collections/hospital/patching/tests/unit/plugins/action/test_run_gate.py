@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 from datetime import timedelta
@@ -15,6 +14,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_gate
 from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, lost
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import Kept
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALLOWED,
@@ -170,12 +170,8 @@ def test_a_critical_host_goes_when_somebody_has_signed_and_as_long_as_he_may(tmp
     approvals.keep(run.evidence.plan_dir(PLAN_ID), signature)
     went = gate(run, hostvars=hostvars)
     assert went["decision"] == "go"
-    content = allowed.read_bytes()
-    assert went["approved"] == {
-        "by": ["ada@hospital"],
-        "list": str(allowed),
-        "list_digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
-    }
+    (signed,) = went["approved"]["signed"]
+    assert (signed["by"], signed["plan"]) == ("ada@hospital", run.plan()["digest"])
     assert recorded(run)[-1][1]["approved"] == went["approved"]
     (copy,) = (run.evidence.run_dir(PLAN_ID) / "approvals").iterdir()
     assert copy.read_text() == signature
@@ -205,7 +201,7 @@ def test_what_the_inventory_has_since_the_plan_counts(run, tmp_path):
         ({"patching_freezes": ["2026-11-22 07:00 to 2026-11-22 09:00, UTC"]}, "a freeze lasts from"),
         ({"patching_freezes": "Christmas"}, "window 'Christmas'"),
         ({"patching_inhibits": [{"file": str(busy)}]}, f"not now: {busy} is there"),
-        ({"patching_inhibits": "x"}, "not now: patching_inhibits cannot be read"),
+        ({"patching_inhibits": "x"}, "patching_inhibits cannot be read"),
     ):
         assert seen in gate(run, check=True, hostvars={"portal1": since})["reason"]
 
@@ -216,11 +212,62 @@ def test_an_inhibit_that_takes_long_is_no_way_past_the_cut_off(tmp_path):
 
     def slow(_self):
         clock.seconds += 110
-        (run.evidence.root / "freeze").touch()
 
     with mock.patch.object(run_gate.Live, "no_go", slow):
         assert gate(run, clock=clock)["decision"] == "stop"
-    assert {detail["decision"] for _event, detail in recorded(run)} == {"stop"}
+    with mock.patch.object(run_gate.Live, "no_go", side_effect=(run.evidence.root / "freeze").touch, return_value=None):
+        assert gate(run, clock=FakeClock())["decision"] == "stop"
+
+
+class Failing(dict):
+    """The variables of a host, some of which come from a lookup that fails tonight."""
+
+    def get(self, name, default=None):
+        if name in self:
+            raise RuntimeError("the inventory's database is down")
+        return default
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("patching_tier", "signed approvals of the plan by 2 people"),
+        ("patching_freezes", "patching_freezes cannot be read"),
+        ("patching_inhibits", "patching_inhibits cannot be read"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_closes_and_is_recorded(run, name, seen):
+    answer = gate(run, hostvars={"portal1": Failing({name: "x"})})
+    assert answer["decision"] == "stop"
+    assert seen in recorded(run)[-1][1]["reason"]
+    rebooted = gate(run, hostvars={"portal1": Failing({name: "x"})}, before="reboot")["decision"]
+    assert rebooted == ("stop" if name == "patching_freezes" else "go")
+
+
+def test_a_host_that_is_out_already_is_finished_whatever_inhibits_say(tmp_path):
+    run = inhibited(tmp_path, command=["false"])
+    run.record("portal1", "drain", "done")
+    assert gate(run)["decision"] == "go"
+
+
+def test_the_command_line_hides_no_freeze_and_no_inhibit(tmp_path):
+    run = inhibited(tmp_path, command=["true"])
+    planned_inhibits = [{"command": ["true"]}]
+    assert gate(run, extra_vars={"patching_inhibits": planned_inhibits, "patching_freezes": []})["decision"] == "go"
+    assert "patching_inhibits is given on the command line" in gate(run, extra_vars={"patching_inhibits": []})["msg"]
+    freezes = {"patching_freezes": ["daily 01:00, 1 h, UTC"]}
+    assert "patching_freezes is given on the command line" in gate(run, extra_vars=freezes)["msg"]
+    assert "inventory_dir is given" in gate(run, extra_vars={"inventory_dir": "/tmp"})["msg"]
+
+
+def test_an_answer_counts_for_a_while_and_is_then_asked_for_again():
+    clock, asked = FakeClock(), []
+    kept = Kept(clock, 15, lambda: asked.append(clock.seconds) or len(asked))
+    assert [kept.get(), kept.get(), kept.last()] == [1, 1, 1]
+    clock.sleep(14)
+    assert kept.get() == 1
+    clock.sleep(1)
+    assert [kept.last(), kept.get()] == [1, 2]
 
 
 def test_what_happens_while_it_waits_counts(run):

@@ -164,6 +164,22 @@ def test_outlooks_names_of_zones(ics):
     assert spans(outlook, "2026-11-01T00:00", "2026-12-01T00:00") == ["11-03 21:00 11-03 22:00"]
 
 
+def private_zone(offset):
+    return "\r\n".join(
+        (
+            "BEGIN:VTIMEZONE",
+            "TZID:Customized Time Zone",
+            "BEGIN:STANDARD",
+            "DTSTART:19700101T000000",
+            f"TZOFFSETFROM:{offset}",
+            f"TZOFFSETTO:{offset}",
+            "END:STANDARD",
+            "END:VTIMEZONE",
+            "",
+        )
+    )
+
+
 DAILY = (f"DTSTART;TZID={CHICAGO}:20261101T220000", "DURATION:PT3H")
 
 
@@ -204,7 +220,7 @@ DAILY = (f"DTSTART;TZID={CHICAGO}:20261101T220000", "DURATION:PT3H")
         ([*DAILY, "RDATE:20261224T220000"], "RDATE has no time zone"),
         ([*DAILY, "EXDATE:20261224T220000Z"], "EXDATE is in another time zone than DTSTART"),
         ([*DAILY, "EXDATE;VALUE=DATE:20261224"], "EXDATE and DTSTART are of two kinds"),
-        ([*DAILY, "RECURRENCE-ID;TZID=Mars/X:20261224T220000"], "of RECURRENCE-ID is not known"),
+        (["DTSTART;VALUE=DATE:99991231"], "OverflowError"),
     ],
 )
 def test_an_event_that_is_wrong_refuses_the_calendar_and_names_the_line(ics, lines, seen):
@@ -240,27 +256,66 @@ def test_a_calendar_that_is_not_there_and_one_without_that_event(tmp_path, ics):
         ics(event("DTSTART:20261101T000000Z", "DURATION:PT3H"), event="EHR*")
 
 
+@pytest.mark.parametrize(
+    ("moved", "seen"),
+    [
+        ("RECURRENCE-ID:20261224T140000Z", "in another time zone than DTSTART"),
+        (f"RECURRENCE-ID;TZID={CHICAGO}:20261224T150000", "in another time zone than DTSTART"),
+        ("RECURRENCE-ID;TZID=Mars/X:20261224T150000", "of RECURRENCE-ID is not known"),
+        ("RECURRENCE-ID;VALUE=DATE:20261224", "of two kinds"),
+    ],
+)
+def test_an_occurrence_that_is_moved_is_named_as_its_series_names_it(ics, moved, seen):
+    series = event(f"DTSTART;TZID={BERLIN}:20261201T150000", "DURATION:PT1H", "RRULE:FREQ=DAILY")
+    cancelled = ("DTSTART:20261224T140000Z", "DURATION:PT1H", "STATUS:CANCELLED")
+    with pytest.raises(PatchingError, match=seen):
+        ics(series, event(moved, *cancelled))
+    calendar = ics(series, event(f"RECURRENCE-ID;TZID={BERLIN}:20261224T150000", *cancelled))
+    assert spans(calendar, "2026-12-23T00:00", "2026-12-26T00:00", widest=True) == [
+        "12-23 14:00 12-23 15:00",
+        "12-25 14:00 12-25 15:00",
+    ]
+
+
+@pytest.mark.parametrize("rule", ["RRULE:FREQ=DAILY;BYHOUR=14,15", "RRULE:FREQ=HOURLY"])
+def test_several_times_a_day_with_one_taken_out_is_refused_because_two_would_be(ics, rule):
+    lines = f"DTSTART;TZID={BERLIN}:20261201T150000", "DURATION:PT1H", rule
+    seen = "it recurs several times a day"
+    with pytest.raises(PatchingError, match=seen):
+        ics(event(*lines, f"EXDATE;TZID={BERLIN}:20261224T150000"))
+    with pytest.raises(PatchingError, match=seen):
+        ics(event(*lines), event(f"RECURRENCE-ID;TZID={BERLIN}:20261224T150000", *lines[:2]))
+    assert len(spans(ics(event(*lines)), "2026-12-24T00:00", "2026-12-25T00:00")) >= 2
+    in_utc = event(
+        "DTSTART:20261201T150000Z", "DURATION:PT1H", "RRULE:FREQ=DAILY;BYHOUR=14,15", "EXDATE:20261224T150000Z"
+    )
+    assert spans(ics(in_utc), "2026-12-24T00:00", "2026-12-25T00:00") == ["12-24 14:00 12-24 15:00"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (document(private_zone("+0100"), private_zone("-0600"), event(*DAILY)), "is there twice"),
+        (document(event(*DAILY), private_zone("+0100")), "a VTIMEZONE comes after an event"),
+        (document(event(f"DTSTART;TZID={BERLIN}:20261101T010000Z", "DURATION:PT3H")), "is in UTC and in a time zone"),
+        (document(event(*DAILY, "RRULE:FREQ=DAILY;UNTIL=20261110T000000Z;UNTIL=20261224T000000Z")), "has a part twice"),
+        (document(event(*DAILY, "RRULE:FREQ=YEARLY;BYDAY=60MO")), "calendar "),
+        (document(event("DTSTART;TZID=Europe:20261101T010000", "DURATION:PT3H")), "calendar "),
+        (document(event(f"DTSTART;TZID={'x' * 300}:20261101T010000", "DURATION:PT3H")), "calendar "),
+    ],
+)
+def test_what_the_libraries_would_read_otherwise_is_refused(tmp_path, text, seen):
+    path = tmp_path / "x.ics"
+    path.write_text(text)
+    with pytest.raises(PatchingError, match=seen):
+        schedule.read(f"ics {path}").open_at(utc("2026-11-01T01:00"))
+
+
 def test_a_series_ends_with_its_last_day(ics):
     calendar = ics(event("DTSTART:20261220T080000Z", "DURATION:PT3H", "RRULE:FREQ=DAILY;UNTIL=20261224T080000Z"))
     assert spans(calendar, "2026-12-01T00:00", "2026-12-31T00:00", widest=True)[-1] == "12-24 08:00 12-24 11:00"
     days = ics(event("DTSTART;VALUE=DATE:20261220", "RRULE:FREQ=DAILY;UNTIL=20261224"))
     assert spans(days, "2026-12-01T00:00", "2026-12-31T00:00", widest=True)[-1] == "12-23 10:00 12-25 12:00"
-
-
-def private_zone(offset):
-    return "\r\n".join(
-        (
-            "BEGIN:VTIMEZONE",
-            "TZID:Customized Time Zone",
-            "BEGIN:STANDARD",
-            "DTSTART:19700101T000000",
-            f"TZOFFSETFROM:{offset}",
-            f"TZOFFSETTO:{offset}",
-            "END:STANDARD",
-            "END:VTIMEZONE",
-            "",
-        )
-    )
 
 
 def test_a_private_zone_is_its_own_calendars_alone(ics):
@@ -375,16 +430,16 @@ def server():
 
 def test_a_server_is_asked_once_a_minute(server, monkeypatch):
     for _ in range(3):
-        assert schedule.read(server("/night.ics")).open_at(utc("2026-11-01T01:00"))
+        assert schedule.read(server("/night.ics"), []).open_at(utc("2026-11-01T01:00"))
     assert server.asked == ["/night.ics"]
     monkeypatch.setattr(calendar_file, "KEPT_S", 0.0)
-    schedule.read(server("/night.ics"))
+    schedule.read(server("/night.ics"), [])
     assert len(server.asked) == 2
 
 
 def test_no_redirect_is_followed_because_it_could_lead_to_a_device(server):
     with pytest.raises(PatchingError, match="302"):
-        schedule.read(server("/moved.ics"))
+        schedule.read(server("/moved.ics"), [])
     assert server.asked == ["/moved.ics"]
 
 

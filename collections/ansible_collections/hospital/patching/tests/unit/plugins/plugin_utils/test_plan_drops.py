@@ -99,6 +99,8 @@ def test_a_host_may_become_the_canary_in_the_place_of_one_that_was_dropped_and_n
     changed["hosts"]["web2"]["ring"] = "canary"
     assert difference(PLAN, changed) == "web2 is in ring canary"
     assert difference(PLAN, without(changed, ["web1"], [])) == ""
+    changed["hosts"]["web3"]["ring"] = "canary"
+    assert difference(PLAN, without(changed, ["web1"], [])) == "web2 is in ring canary", "canaries await no soak"
     changed["hosts"]["web3"]["ring"] = "early"
     assert difference(PLAN, without(changed, ["web1"], [])) == "web3 is in ring early"
     changed = copy.deepcopy(PLAN)
