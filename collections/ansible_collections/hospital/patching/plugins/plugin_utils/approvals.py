@@ -49,7 +49,7 @@ class Signature:
 
     @property
     def digest(self) -> str:
-        return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
+        return digest_of(self.text)
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,16 @@ class Approvals:
     signatures: tuple[Signature, ...] = ()
     #: Of the list of who may sign, as it was when it was asked.
     list_digest: str = ""
+
+
+def digest_of(signature: str) -> str:
+    """Return the digest by which the ledger names a signature."""
+    return f"sha256:{hashlib.sha256(signature.encode()).hexdigest()}"
+
+
+def file_of(directory: Path, digest: str) -> Path:
+    """Return where the signature of this digest lies beside a plan or run."""
+    return folder(directory) / f"{digest.removeprefix('sha256:')[:32]}.sig"
 
 
 def folder(plan_dir: Path) -> Path:
@@ -194,7 +204,7 @@ def command(digest: str) -> str:
 
 def keep(plan_dir: Path, signature: str) -> Path:
     """Put a verified signature beside its plan; the same again changes nothing."""
-    path = folder(plan_dir) / f"{hashlib.sha256(signature.encode()).hexdigest()[:32]}.sig"
+    path = file_of(plan_dir, digest_of(signature))
     if not path.exists():
         write_text(path, signature)
     return path
@@ -207,9 +217,9 @@ def copy(found: Approvals, store: Evidence, run_id: str) -> dict[str, Any]:
     """
     kept = folder(store.run_dir(run_id))
     for one in found.signatures:
-        stem = one.digest.removeprefix("sha256:")[:32]
-        if not (kept / f"{stem}.sig").exists():
-            write_text(kept / f"{stem}.sig", one.text)
+        path = file_of(store.run_dir(run_id), one.digest)
+        if not path.exists():
+            write_text(path, one.text)
         if one.plan_id != run_id and not (kept / f"{one.plan_id}.plan.json").exists():
             write_json(kept / f"{one.plan_id}.plan.json", store.load_plan(one.plan_id).plan)
     signed = [{"by": one.name, "plan": one.plan_digest, "signature": one.digest} for one in found.signatures]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import ledger, transaction
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, ledger, transaction
 from ansible_collections.hospital.patching.plugins.plugin_utils import report as reports
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, json_text, read_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import verify_manifest
@@ -131,6 +131,7 @@ def verify_run(kept: Evidence, run_id: str, head: str = "") -> Verified:
         f"sha256:{name}": verified.document(f"manifests/{name}.json", partial(_manifest, name))
         for name in sorted(bound | _names(folder / "manifests"))
     }
+    _check_approvals(verified, records)
     installed = {record["host"] for record in records if record and record["step"] == "install" and record["host"]}
     staged = {
         record["host"]: record["detail"]["transaction"]
@@ -148,6 +149,19 @@ def verify_run(kept: Evidence, run_id: str, head: str = "") -> Verified:
 
 def _names(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.json")}
+
+
+def _check_approvals(verified: Verified, records: Sequence[ledger.Record | None]) -> None:
+    """Hold the signatures that let critical hosts go against the ledger; whose they are, ssh-keygen -Y verify says."""
+    approved = [record["detail"].get("approved") for record in records if record and record["step"] == "gate"]
+    wanted = {str(one.get("signature")) for entry in approved if entry for one in entry.get("signed", [])}
+    for digest in sorted(wanted):
+        name = approvals.file_of(verified.folder, digest)
+        shown = f"{name.parent.name}/{name.name}"
+        if not name.is_file():
+            verified.find(shown, None, "it is missing", f"the signature {digest} that let a host go")
+        elif approvals.digest_of(name.read_text(encoding="utf-8", errors="replace")) != digest:
+            verified.find(shown, None, "another signature", f"{digest}, which let a host go")
 
 
 def _check_chain(verified: Verified, records: Sequence[ledger.Record | None]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json, digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals
 from ansible_collections.hospital.patching.plugins.plugin_utils import report as reports
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import GENESIS, Head
@@ -481,3 +482,22 @@ def test_the_refusal_names_five_findings_counts_the_rest_and_says_what_to_do(run
     assert f"; and {len(verified.findings) - 5} more; expected every file as the run wrote it" in message
     assert "keep the folder as it is; find out who changed it" in message
     assert len(verified.text()) == 3 + len(verified.findings)
+
+
+def test_a_signature_that_was_taken_away_or_replaced_is_found(run):
+    signed = "-----BEGIN SSH SIGNATURE-----\n"
+    digest = approvals.digest_of(signed)
+    path = approvals.file_of(run.evidence.run_dir(PLAN_ID), digest)
+    path.parent.mkdir()
+    path.write_text(signed)
+    approved = {
+        "signed": [{"by": "ada", "plan": "sha256:x", "signature": digest}],
+        "list": "/a",
+        "list_digest": "sha256:y",
+    }
+    run.record("portal1", "gate", "done", decision="go", reason="", before="host", approved=approved)
+    assert found(run) == []
+    path.write_text("another")
+    assert found(run) == [f"approvals/{path.name}: another signature (expected {digest}, which let a host go)"]
+    path.unlink()
+    assert found(run) == [f"approvals/{path.name}: it is missing (expected the signature {digest} that let a host go)"]
