@@ -10,7 +10,6 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 
 
@@ -22,6 +21,9 @@ def window_next(
     device_segments: Sequence[str] | None = None,
 ) -> Mapping[str, Any] | None:
     """Return the occurrence that is open at ``at`` if ``need_s`` still fits, else the next in which it fits."""
+    # Imported where it is used: ansible-doc lists the filters on machines that lack its libraries.
+    from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule  # noqa: PLC0415
+
     if isinstance(freezes, str):
         raise AnsibleFilterError(f"window_next: {freezes!r} is given as freezes; expected a list of freezes")
     try:

@@ -429,7 +429,7 @@ def server():
 
 
 def test_a_server_is_asked_once_a_minute(server, monkeypatch):
-    for _ in range(3):
+    for _time in range(3):
         assert schedule.read(server("/night.ics"), []).open_at(utc("2026-11-01T01:00"))
     assert server.asked == ["/night.ics"]
     monkeypatch.setattr(calendar_file, "KEPT_S", 0.0)
