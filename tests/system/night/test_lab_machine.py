@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from hospital_lab.engine import Engine
 from hospital_lab.errors import LabError
 from hospital_lab.machine import (
     Mirror,
@@ -15,6 +18,7 @@ from hospital_lab.machine import (
     may_raise_limits,
     one_line_sources,
 )
+from hospital_lab.places import Places
 
 DEB822 = """\
 Types: deb
@@ -43,6 +47,26 @@ deb-src http://mirror.example/debian/ bookworm main
 deb cdrom:[Debian]/ bookworm main
 deb https://packages.example/apt stable main
 """
+
+
+def engine_failing(folder: Path, times: int) -> Engine:
+    """An engine whose podman fails so often before it answers, as while another process removes what it lists."""
+    places = Places(folder)
+    places.engine.write_text(
+        f"#!/bin/sh\necho >> {folder}/asked\n[ $(wc -l < {folder}/asked) -gt {times} ] && echo listed && exit 0\n"
+        "echo image not known >&2\nexit 125\n"
+    )
+    places.engine.chmod(0o755)
+    return Engine(places)
+
+
+def test_a_listing_that_fails_once_is_asked_for_again(tmp_path):
+    assert engine_failing(tmp_path, 1).read("images") == "listed\n"
+
+
+def test_a_listing_that_always_fails_is_an_error(tmp_path):
+    with pytest.raises(LabError, match="image not known"):
+        engine_failing(tmp_path, 9).read("images")
 
 
 def test_the_stanza_format():

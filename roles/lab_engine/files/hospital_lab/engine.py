@@ -4,6 +4,7 @@
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ class Engine:
         """Run podman with the lab's settings."""
         return run([self.places.engine, *args], check=check, timeout_s=timeout_s)
 
+    def read(self, *args: str) -> str:
+        """Output of a command that only lists; one fails when another process removes meanwhile what it lists."""
+        for pause_s in (0.2, 0.5, 1, 2):
+            result = self.podman(*args, check=False)
+            if result.returncode == 0:
+                return result.stdout
+            time.sleep(pause_s)
+        return self.podman(*args).stdout
+
     def prepare(self, networks: dict[str, str]) -> bool:
         """Write the settings and create the networks (name: subnet); whether anything changed."""
         changed = self._forget_previous_boot()
@@ -29,7 +39,7 @@ class Engine:
             folder.mkdir(parents=True, exist_ok=True)
         changed |= write_if_different(self.places.containers_conf, self._containers_conf())
         changed |= write_if_different(self.places.engine, self._wrapper(), mode=0o755)
-        existing = {item["name"] for item in json.loads(self.podman("network", "ls", "--format", "json").stdout)}
+        existing = {item["name"] for item in json.loads(self.read("network", "ls", "--format", "json"))}
         for name, subnet in networks.items():
             if name not in existing:
                 # Names come from each host's /etc/hosts; a resolver daemon would be one more thing to clean up.
@@ -43,31 +53,31 @@ class Engine:
         """The lab's containers by host name."""
         if not self.places.engine.exists():
             return {}
-        listed = json.loads(self.podman("ps", "--all", "--format", "json").stdout)
+        listed = json.loads(self.read("ps", "--all", "--format", "json"))
         names = ((item["Names"][0], item) for item in listed)
         return {name.removeprefix(CONTAINER_PREFIX): item for name, item in names if name.startswith(CONTAINER_PREFIX)}
 
     def remove_containers(self, hosts: list[str]) -> None:
         """Remove what there is of these hosts: their containers, those a revert has set aside, their snapshots."""
-        listed = self.podman("ps", "--all", "--format", "{{.Names}}").stdout.split()
+        listed = self.read("ps", "--all", "--format", "{{.Names}}").split()
         wanted = [CONTAINER_PREFIX + host for host in hosts]
         found = [name for name in listed if any(name == want or name.startswith(f"{want}-") for want in wanted)]
         if found:
             self.podman("rm", "--force", "--ignore", "--time", "0", "--volumes", *found)
-        words = ("images", "--quiet", "--filter", "label=hospital.patching.run_id", "--filter")
-        snapshots = {
-            image
-            for host in hosts
-            for image in self.podman(*words, f"label=hospital.patching.host={host}").stdout.split()
-        }
+        for host in hosts:
+            self._remove_snapshots(f"label=hospital.patching.host={host}")
+
+    def _remove_snapshots(self, label: str) -> None:
+        snapshots = set(self.read("images", "--quiet", "--filter", label).split())
         if snapshots:
             self.podman("rmi", "--force", *snapshots, check=False)
 
     def remove_all_containers(self) -> bool:
         """Remove every container of the lab's store; whether there was any."""
-        found = self.places.engine.exists() and bool(self.podman("ps", "--all", "--quiet").stdout.strip())
+        found = self.places.engine.exists() and bool(self.read("ps", "--all", "--quiet").strip())
         if found:
             self.podman("rm", "--all", "--force", "--time", "0", "--volumes")
+            self._remove_snapshots("label=hospital.patching.run_id")
         return found
 
     def remove_networks(self) -> bool:

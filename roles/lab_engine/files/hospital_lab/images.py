@@ -118,8 +118,7 @@ def current(engine: Engine, name: str) -> str:
 
 
 def _images(engine: Engine, name: str) -> list[str]:
-    listed = engine.podman("images", "--format", "{{.Repository}}:{{.Tag}}", f"localhost/hplab/{name}").stdout
-    return listed.split()
+    return engine.read("images", "--format", "{{.Repository}}:{{.Tag}}", f"localhost/hplab/{name}").split()
 
 
 def _remove_others(engine: Engine, image: str) -> None:

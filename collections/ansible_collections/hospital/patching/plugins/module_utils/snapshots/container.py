@@ -19,6 +19,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base i
 LABEL = "hospital.patching."
 #: Committing copies the container's writable layer; nothing else in here takes minutes.
 COMMIT_LIMIT_S = 1800
+#: An engine that lists images fails when another run deletes one meanwhile; it is asked again after these pauses.
+LISTING_PAUSES_S = (1, 2, 4)
 
 
 def free_bytes(path: str) -> int:
@@ -83,12 +85,8 @@ class ContainerProvider(SnapshotProvider):
         return made
 
     def list(self, run_id: Optional[str] = None, host: Optional[str] = None) -> List[Snapshot]:
-        command = ["images", "--quiet", "--no-trunc", "--filter", "label={}run_id".format(LABEL)]
-        ids = sorted(set(self._engine(command).split()))
-        if not ids:
-            return []
         found = []
-        for image in json.loads(self._engine(["image", "inspect"] + ids)):
+        for image in self._labelled_images():
             labels = image.get("Labels") or (image.get("Config") or {}).get("Labels") or {}
             mine = {
                 key: unquote(labels.get(LABEL + key, "")) for key in ("run_id", "host", "reason", "created", "expires")
@@ -101,6 +99,19 @@ class ContainerProvider(SnapshotProvider):
                 detail = {"size_bytes": int(image.get("Size") or 0), "names": names}
                 found.append(Snapshot(id=_plain(image["Id"]), provider=self.NAME, detail=detail, **mine))
         return sorted(found, key=lambda snapshot: (snapshot.created, snapshot.id))
+
+    def _labelled_images(self) -> List[Dict[str, Any]]:
+        for pause in LISTING_PAUSES_S:
+            try:
+                return self._labelled_images_now()
+            except PatchingError:
+                self.clock.sleep(pause)
+        return self._labelled_images_now()
+
+    def _labelled_images_now(self) -> List[Dict[str, Any]]:
+        command = ["images", "--quiet", "--no-trunc", "--filter", "label={}run_id".format(LABEL)]
+        ids = sorted(set(self._engine(command).split()))
+        return list(json.loads(self._engine(["image", "inspect"] + ids))) if ids else []
 
     def delete(self, snapshot_id: str) -> bool:
         if snapshot_id not in [snapshot.id for snapshot in self.list()]:

@@ -35,6 +35,7 @@ class Podman:
         }
         self.commands = []
         self.fail_on = None
+        self.failures = {}
 
     def run(self, args, timeout_s=0, check=True, **_others):
         assert args[:3] == ["podman", "--root", "/srv/lab"]
@@ -42,6 +43,9 @@ class Podman:
         self.commands.append(words)
         if self.fail_on and words[0] == self.fail_on:
             raise PatchingError("podman", "exit 125", "exit 0", "correct it")
+        if self.failures.get(words[0]):
+            self.failures[words[0]] -= 1
+            raise PatchingError("podman", "exit 125: image not known", "exit 0", "correct it")
         answer = getattr(self, "do_" + words[0])(words)
         return Result(args, 0, answer if isinstance(answer, str) else json.dumps(answer), "")
 
@@ -133,6 +137,32 @@ def test_lists_by_run_and_by_host(provider):
     assert len(provider.list()) == 3
     assert [found.host for found in provider.list(RUN)] == ["portal1", "portal2"]
     assert [found.run_id for found in provider.list(host="portal1")] == [RUN, OTHER]
+
+
+class PatientClock(Clock):
+    def __init__(self):
+        self.slept = []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+
+
+@pytest.mark.parametrize(("failures", "slept"), [(1, [1]), (3, [1, 2, 4])])
+def test_an_image_that_another_run_deletes_while_ours_are_listed(provider, podman, failures, slept):
+    make(provider)
+    provider.clock = PatientClock()
+    podman.failures = {"images": failures}
+
+    assert [found.host for found in provider.list()] == ["portal1"]
+    assert provider.clock.slept == slept
+
+
+def test_an_engine_that_never_lists_is_not_one_without_snapshots(provider, podman):
+    provider.clock = PatientClock()
+    podman.failures = {"images": 4}
+
+    with pytest.raises(PatchingError, match="image not known"):
+        provider.list()
 
 
 def test_a_foreign_image_with_inherited_labels_is_not_ours(provider, podman):
