@@ -66,8 +66,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         started = self.clock.monotonic()
         variables = task_vars["hostvars"].get(host) or {}
-        case = Case(run, run.plan(), host, self.clock.now(), task_vars["hostvars"])
         live = Live(run, host, variables, list(task_vars.get("ansible_inventory_sources") or []), self.clock)
+        case = Case(run, dict(live.loaded.plan), host, self.clock.now(), task_vars["hostvars"])
         with run.heartbeat(check=self._task.check_mode):
             answer = self._ask(case, arguments, live)
             while answer.decision == "wait" and not self._task.check_mode:
@@ -102,7 +102,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         # Only whoever could go at once asks: an inhibit is not polled all evening for a window that opens at night.
         # One that is out already is finished: inhibits are reasons not to start.
         state = case.run.states().get(case.host)
-        if answer.decision != "go" or (state is not None and state.out):
+        if answer.decision != "go" or (state is not None and state.out) or not live.has_inhibits:
             return answer
         inhibited = live.no_go()
         # It may have taken a minute to answer: everything else is asked again, now.

@@ -110,6 +110,10 @@ class Live:
             asked_for = APPROVALS[1]
         return max(int(self.entry.get("approvals", 0)), asked_for)
 
+    @property
+    def has_inhibits(self) -> bool:
+        return bool(self._inhibits[1])
+
     def no_go(self) -> str | None:
         """Return the first of the inhibits, the plan's and the inventory's, that does not say go."""
         return self._no_go.get()
