@@ -8,6 +8,7 @@ import argparse
 import json
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +53,8 @@ def main() -> int:
         before[name] = now
     if not options.names:
         modules.report()
+        # In a process of its own, whose memory is the planner's.
+        subprocess.run([sys.executable, "-m", "tests.bench.planning"], check=True)
     if options.keep:
         FIGURES.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return 0

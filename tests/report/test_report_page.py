@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report's page in a browser, from a file, light and dark, on a desk and on a phone."""
+"""The report's and the plan's page in a browser, from a file, light and dark, on a desk and on a phone."""
 
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, render_html
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils import fleets
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / ".cache/screenshots"
@@ -51,6 +54,20 @@ def good_night(tmp_path_factory) -> Path:
     return written(tmp_path_factory, render_html(report))
 
 
+@pytest.fixture(scope="session")
+def planned_night(tmp_path_factory) -> Path:
+    """Return the page of a plan with two windows, a freeze, endpoints, and hosts that are not planned."""
+    window, clinic = "Sun 01:00, 5 h, Europe/Berlin", "2026-11-22 01:00 to 2026-11-22 02:10, Europe/Berlin"
+    fleet = {"lb1": fleets.candidate("lb1", {})}
+    for service, more in (("database", {}), ("ehr", {"after": ["database"], "freezes": [clinic]}), ("pacs", {})):
+        start = window.replace("01:00", "02:00") if service == "pacs" else window
+        for host, estimate_s in ((f"{service}1", 900), (f"{service}2", 1800), (f"{service}3", 1200)):
+            fleet[host] = fleets.server(host, service, window=start, estimate_s=estimate_s, way_back_s=900, **more)
+    fleet |= {f"ws{n}": fleets.endpoint(f"ws{n}", estimate_s=600) for n in range(1, 8)}
+    made = fleets.planned(fleet, datetime(2026, 11, 21, 12, tzinfo=UTC)).plan
+    return written(tmp_path_factory, plan_page(made))
+
+
 def written(factory: pytest.TempPathFactory, html: str) -> Path:
     path = factory.mktemp("report") / "report.html"
     path.write_text(html, encoding="utf-8")
@@ -72,7 +89,7 @@ def look_at(show, tmp_path: Path, picture: bytes) -> tuple[float, int]:
     return lightness, colours
 
 
-@pytest.mark.parametrize("night", ["good_night", "hard_night"])
+@pytest.mark.parametrize("night", ["good_night", "hard_night", "planned_night"])
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_page_stands_alone_and_fits(show, request, night, theme, size):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     plan,
     plan_text,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -29,6 +32,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "hosts": {"type": "list", "elements": "str", "required": True},
         "pattern": {"type": "str", "default": ""},
         "evidence_dir": {"type": "path", "default": "evidence"},
+        "parallel": {"type": "int", "default": Limits().parallel},
+        "canaries": {"type": "int", "default": Limits().canaries},
     }
     clock = Clock()
 
@@ -51,13 +56,31 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             )
             for name in task_vars["groups"]["all"]
         }
-        planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]))
+        limits = Limits.of(arguments["parallel"], arguments["canaries"])
+        planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits)
+        page = None
         if not self._task.check_mode:
             store.save_plan(planned)
+            page = str(store.save_plan_page(planned.plan["plan_id"], plan_page(planned.plan)).resolve())
         return {
             "changed": not self._task.check_mode,
             "plan": planned.plan,
             "plan_id": planned.plan["plan_id"],
             "digest": planned.plan["digest"],
-            "text": [*plan_text.plan_table(planned.plan).splitlines(), *cves.problems],
+            "page": page,
+            "text": [
+                *plan_text.plan_table(planned.plan).splitlines(),
+                *cves.problems,
+                *([f"As a chart: {page}"] if page else []),
+                *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
+            ],
         }
+
+
+def _too_few_forks(planned: Mapping[str, Any], forks: int) -> list[str]:
+    """Say that waves will take longer than planned; the run may have other forks."""
+    widest = max((len(wave["hosts"]) for wave in planned["waves"]), default=0)
+    if widest <= forks:
+        return []
+    seen = f"The widest wave has {widest} hosts, and Ansible works at {forks} at a time here (forks)"
+    return [f"{seen}: the night would take longer than planned. Raise forks, or plan with plan_parallel: {forks}."]

@@ -9,7 +9,7 @@ JSON implementations differ.
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Iterable, List
 
 
 def _refuse_floats(value: Any, path: str) -> None:
@@ -34,16 +34,30 @@ def canonical_json(value: Any) -> str:
     Raises:
         TypeError: for a float, a key that is no string, or an unknown type.
     """
-    _refuse_floats(value, "$")
-    return json.dumps(_sorted(value), separators=(",", ":"), ensure_ascii=False)
+    try:
+        return json.dumps(_sorted(value), separators=(",", ":"), ensure_ascii=False)
+    except TypeError:
+        _refuse_floats(value, "$")  # says where it is
+        raise
 
 
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value, key=lambda text: text.encode("utf-16-be"))}
+        return {key: _sorted(value[key]) for key in _sorted_keys(value)}
     if isinstance(value, (list, tuple)):
         return [_sorted(item) for item in value]
+    if isinstance(value, float):
+        raise TypeError("a float")
     return value
+
+
+def _sorted_keys(keys: Iterable[str]) -> List[str]:
+    """Sort by UTF-16 code units; for ASCII, which nearly all keys are, that is Python's own order."""
+    try:
+        "".join(keys).encode("ascii")
+    except UnicodeEncodeError:
+        return sorted(keys, key=lambda text: text.encode("utf-16-be"))
+    return sorted(keys)
 
 
 def digest(value: Any) -> str:

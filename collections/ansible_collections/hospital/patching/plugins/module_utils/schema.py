@@ -7,7 +7,7 @@ rule would pass everything.
 """
 
 import re
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -17,6 +17,10 @@ IGNORED = frozenset(
     # Read by `if`, and meaningless without it.
     + ("then", "else")
 )
+
+
+#: A place in the document: the text of the place above it, and what follows.
+Path = Tuple[Any, ...]
 
 
 def _is_number(value: Any) -> bool:
@@ -43,7 +47,7 @@ def errors(instance: Any, schema: Any, documents: Optional[Dict[str, Any]] = Non
     Raises:
         ValueError: the schema uses a keyword that this validator does not know.
     """
-    return _Validator(schema, documents or {}).check(instance, schema, "$")
+    return _Validator(schema, documents or {}).check(instance, schema, ("$",))
 
 
 def check(instance: Any, schema: Any, subject: str, documents: Optional[Dict[str, Any]] = None) -> None:
@@ -65,11 +69,11 @@ class _Validator:
         self.root = root
         self.documents = documents
 
-    def check(self, value: Any, schema: Any, path: str) -> List[str]:
+    def check(self, value: Any, schema: Any, path: Path) -> List[str]:
         if schema is True:
             return []
         if schema is False:
-            return ["{}: is not allowed".format(path)]
+            return ["{}: is not allowed".format(_text(path))]
         found: List[str] = []
         for keyword, rule in schema.items():
             if keyword in IGNORED:
@@ -79,7 +83,7 @@ class _Validator:
             found += _KEYWORDS[keyword](self, value, rule, schema, path)
         return found
 
-    def reference(self, value: Any, rule: str, schema: Any, path: str) -> List[str]:
+    def reference(self, value: Any, rule: str, schema: Any, path: Path) -> List[str]:
         if rule == "#":
             return self.check(value, self.root, path)
         if rule in self.documents:
@@ -92,89 +96,90 @@ class _Validator:
             raise ValueError("$ref {!r} leads nowhere".format(rule))
         return self.check(value, self.root["$defs"][name], path)
 
-    def type(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
-        names = rule if isinstance(rule, list) else [rule]
-        return _unless(any(_TYPES[name](value) for name in names), path, "is no {}".format(" or ".join(names)))
+    def type(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
+        if not isinstance(rule, list):
+            return _unless(_TYPES[rule](value), path, "is no {}", rule)
+        return _unless(any(_TYPES[name](value) for name in rule), path, "is no {}", " or ".join(rule))
 
-    def enum(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
-        return _unless(any(equal(value, one) for one in rule), path, "is none of {!r}".format(rule))
+    def enum(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
+        return _unless(any(equal(value, one) for one in rule), path, "is none of {!r}", rule)
 
-    def const(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
-        return _unless(equal(value, rule), path, "is not {!r}".format(rule))
+    def const(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
+        return _unless(equal(value, rule), path, "is not {!r}", rule)
 
-    def required(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def required(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         if not isinstance(value, dict):
             return []
-        return ["{}: lacks {}".format(path, name) for name in rule if name not in value]
+        return ["{}: lacks {}".format(_text(path), name) for name in rule if name not in value]
 
-    def properties(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def properties(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         found: List[str] = []
         if isinstance(value, dict):
             for name, inner in rule.items():
                 if name in value:
-                    found += self.check(value[name], inner, "{}.{}".format(path, name))
+                    found += self.check(value[name], inner, (path, ".", name))
         return found
 
-    def pattern_properties(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def pattern_properties(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         found: List[str] = []
         if isinstance(value, dict):
             for pattern, inner in rule.items():
                 for name in value:
                     if re.search(pattern, name):
-                        found += self.check(value[name], inner, "{}.{}".format(path, name))
+                        found += self.check(value[name], inner, (path, ".", name))
         return found
 
-    def additional_properties(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def additional_properties(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         found: List[str] = []
         if isinstance(value, dict):
             patterns = list(schema.get("patternProperties", {}))
             for name in value:
                 if name in schema.get("properties", {}) or any(re.search(pattern, name) for pattern in patterns):
                     continue
-                found += self.check(value[name], rule, "{}.{}".format(path, name))
+                found += self.check(value[name], rule, (path, ".", name))
         return found
 
-    def property_names(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def property_names(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         found: List[str] = []
         if isinstance(value, dict):
             for name in value:
-                found += self.check(name, rule, "{}.{} (its name)".format(path, name))
+                found += self.check(name, rule, (path, ".", name, " (its name)"))
         return found
 
-    def items(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def items(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         found: List[str] = []
         if isinstance(value, list):
             for number, item in enumerate(value):
-                found += self.check(item, rule, "{}[{}]".format(path, number))
+                found += self.check(item, rule, (path, "[", number, "]"))
         return found
 
-    def unique_items(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def unique_items(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         if not rule or not isinstance(value, list):
             return []
         repeated = any(equal(one, other) for number, one in enumerate(value) for other in value[:number])
         return _unless(not repeated, path, "repeats an item")
 
-    def pattern(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def pattern(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         fits = not isinstance(value, str) or re.search(rule, value) is not None
-        return _unless(fits, path, "does not match {}".format(rule))
+        return _unless(fits, path, "does not match {}", rule)
 
-    def all_of(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def all_of(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         return [problem for inner in rule for problem in self.check(value, inner, path)]
 
-    def any_of(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def any_of(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         # No early end: an unknown keyword is refused wherever it stands.
         fits = [not self.check(value, inner, path) for inner in rule]
         return _unless(any(fits), path, "fits none of its alternatives")
 
-    def one_of(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def one_of(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         fits = [not self.check(value, inner, path) for inner in rule].count(True)
-        return _unless(fits == 1, path, "fits {} of its alternatives instead of one".format(fits))
+        return _unless(fits == 1, path, "fits {} of its alternatives instead of one", fits)
 
-    def condition(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def condition(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         branch = "else" if self.check(value, rule, path) else "then"
         return self.check(value, schema.get(branch, True), path)
 
-    def negated(self, value: Any, rule: Any, schema: Any, path: str) -> List[str]:
+    def negated(self, value: Any, rule: Any, schema: Any, path: Path) -> List[str]:
         return _unless(bool(self.check(value, rule, path)), path, "is what it must not be")
 
 
@@ -183,8 +188,8 @@ def _bound(
 ) -> Any:
     """Return a keyword that compares a measure of the value with a limit."""
 
-    def keyword(_validator: _Validator, value: Any, rule: Any, _schema: Any, path: str) -> List[str]:
-        return _unless(not kind(value) or ok(measure(value), rule), path, text.format(rule))
+    def keyword(_validator: _Validator, value: Any, rule: Any, _schema: Any, path: Path) -> List[str]:
+        return _unless(not kind(value) or ok(measure(value), rule), path, text, rule)
 
     return keyword
 
@@ -241,5 +246,10 @@ def equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _unless(fits: bool, path: str, problem: str) -> List[str]:
-    return [] if fits else ["{}: {}".format(path, problem)]
+def _text(path: Path) -> str:
+    """Put a place into words; most are never asked for."""
+    return "".join(_text(part) if isinstance(part, tuple) else str(part) for part in path)
+
+
+def _unless(fits: bool, path: Path, problem: str, *arguments: Any) -> List[str]:
+    return [] if fits else ["{}: {}".format(_text(path), problem.format(*arguments))]

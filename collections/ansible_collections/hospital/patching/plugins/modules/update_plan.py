@@ -32,6 +32,17 @@ options:
     description: Directory on the controller that keeps evidence.
     type: path
     default: evidence
+  parallel:
+    description:
+      - The most hosts of one wave. Ansible works at as many hosts at a time as C(forks) says; a larger wave takes
+        longer than planned, which RV(text) then says.
+    type: int
+    default: 10
+  canaries:
+    description:
+      - The most canaries of one wave. Where it is 1, a canary goes alone; the first host of each manifest always does.
+    type: int
+    default: 1
 """
 
 EXAMPLES = r"""
@@ -52,6 +63,10 @@ plan_id:
   returned: success
 digest:
   description: Digest of the plan, to which an approval binds.
+  type: str
+  returned: success
+page:
+  description: Path of the plan as a page for a browser, with a chart of waves, windows and freezes; null in check mode.
   type: str
   returned: success
 text:

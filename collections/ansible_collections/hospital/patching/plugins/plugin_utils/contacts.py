@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import segments
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_ERROR
 
 #: Variables of this prefix that are no settings of a host.
 RUN_VARIABLES = ("patching_plan", "patching_hosts", "patching_run", "patching_assessment", "patching_software")
@@ -20,6 +21,9 @@ def decide(host: str, address: str, variables: Mapping[str, Any]) -> segments.Co
     Only these two variables are read, so that a typing error in another setting
     never widens what may be contacted.
     """
+    if variables.get(CATALOGUE_ERROR):
+        # What it would have said of devices is not known.
+        return segments.Contact(False, (), f"the service catalogue cannot be read: {variables[CATALOGUE_ERROR]}")
     policy = str(variables.get("patching_policy") or "observed")
     return segments.contact(host, address, policy, variables.get("patching_device_segments"))
 

@@ -5,7 +5,7 @@
 
     <evidence dir>/assess/<host>.json, sbom/<host>.cdx.json, lost/<host>.json
     <evidence dir>/inventory/fleet.json, fleet.csv, pending.csv
-    <evidence dir>/plans/<plan id>/plan.json, manifests/<hex>.json
+    <evidence dir>/plans/<plan id>/plan.json, plan.html, manifests/<hex>.json
     <evidence dir>/<run id>/plan.json, manifests/, stage/<host>.json, ledger.jsonl, report.json, report.html
 """
 
@@ -159,6 +159,12 @@ class Evidence:
     def save_plan(self, planned: Planned) -> Path:
         """Keep a plan and its manifests; return the path of the plan."""
         return _write_plan(self.plan_dir(str(planned.plan["plan_id"])), planned.plan, planned.manifests)
+
+    def save_plan_page(self, plan_id: str, page: str) -> Path:
+        """Keep the page that shows a plan to people; return its path."""
+        path = self.plan_dir(plan_id) / "plan.html"
+        write_text(path, page)
+        return path
 
     def load_plan(self, reference: str) -> Loaded:
         """Return the plan that ``reference`` names: a path, the id of a plan or run, or a digest.

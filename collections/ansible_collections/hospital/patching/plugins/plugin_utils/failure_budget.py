@@ -27,18 +27,16 @@ def allowances(settings: Mapping[str, Settings], rings: Mapping[str, str]) -> di
         settings: those of the planned hosts, by name.
         rings: the rings in which these hosts are planned.
     """
-    named = {one.service for one in settings.values() if one.service is not None}
+    of_ring: dict[str, list[Budget]] = {}
+    of_service: dict[str, list[Budget]] = {}
+    for host, one in settings.items():
+        of_ring.setdefault(rings[host], []).append(one.failure_budget)
+        if one.service is not None:
+            of_service.setdefault(one.service, []).append(one.failure_budget)
     return {
         "run": _allowed("run", (one.failure_budget for one in settings.values())),
-        "rings": {
-            ring: _allowed("ring", (one.failure_budget for host, one in settings.items() if rings[host] == ring))
-            for ring in RINGS
-            if ring in rings.values()
-        },
-        "services": {
-            name: _allowed("service", (one.failure_budget for one in settings.values() if one.service == name))
-            for name in sorted(named)
-        },
+        "rings": {ring: _allowed("ring", of_ring[ring]) for ring in RINGS if ring in of_ring},
+        "services": {name: _allowed("service", of_service[name]) for name in sorted(of_service)},
     }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 #: What Ansible reads in a ``hosts:`` expression as a pattern, a list, a range or a path.
 PATTERN_CHARACTERS = re.compile(r"[*?\[\]!&~:,;@/\\\s{}()|^$]")
 
 
+@lru_cache(maxsize=65536)
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
     """Return a sort key in which ``web2`` comes before ``web10``."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)

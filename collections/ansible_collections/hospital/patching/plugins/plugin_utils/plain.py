@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+#: Kinds of values that are plain as they are; asked first, because most values of a document are of them.
+LEAVES = frozenset({str, int, bool, float, type(None)})
+
 
 def plain(value: Any) -> Any:
     """Return ``value`` with plain mappings, lists and text all the way down.
@@ -13,6 +16,8 @@ def plain(value: Any) -> Any:
     Inventory values may be lazy or tagged subclasses, and ``dict(value)`` would
     copy such a mapping without evaluating it; iterating evaluates it.
     """
+    if type(value) in LEAVES:
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

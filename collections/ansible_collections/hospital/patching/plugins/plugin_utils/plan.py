@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import (
@@ -23,22 +24,29 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import 
     contradictions,
     group_of,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.members import Member, with_canaries
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem, natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import circle
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service, services_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
-from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of, too_late
+from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
-from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Member, Wave, cut_waves, with_canaries
+from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wave, cut_waves
 
 SCHEMA = 1
+DEFAULT_LIMITS = Limits()
 #: What the digest leaves out: names and times of making, and estimates, which are learned later.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
 ESTIMATES = frozenset({"estimate_s", "way_back_s"})
 #: Where a probe is read from unless it says so: what users reach from the controller, all else on the host.
 VANTAGE = {"http": "controller", "tcp": "controller"}
+
+
+#: By host.
+Manifests = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,14 @@ def build_plan(
     candidates: Mapping[str, Candidate],
     groups: Collection[str] = (),
     watched: bool = False,
-    parallel: int = 10,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Planned:
     """Return the plan for ``candidates``: the inventory's hosts by name.
 
     Args:
         groups: names of the inventory's groups; a host of such a name is refused.
         watched: whether a watcher runs on a second machine; tier 1 is refused without.
-        parallel: the most hosts of one wave.
+        limits: how many hosts a wave may have.
     """
     services, service_problems = services_of(candidates)
     fleet = Fleet(candidates, services, service_problems, groups, watched)
@@ -71,17 +79,15 @@ def build_plan(
     slots = _slots(candidates, [host for host in hosts if host not in left_out], now, left_out)
     _leave_out(slots, other_nights(slots, now), left_out)
     _leave_out(slots, _contradicting(candidates, slots), left_out)
-    waves = _waves(candidates, services, slots, now, parallel, left_out)
-
-    updates = {host: plain(candidates[host].assessment)["updates"] for host in slots}
-    names = {host: group_of(_assessment(candidates[host])["facts"]) for host in slots}
-    manifests = build_manifests(names, updates, now)
-    rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots))}
+    _leave_out_circles(candidates, services, slots, left_out)
+    waves, manifests = _waves(candidates, services, slots, now, limits, left_out)
+    rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests))}
     plan: dict[str, Any] = {
         "schema": SCHEMA,
         "plan_id": plan_id,
         "created": stamp(now),
         "site": {"segments": _segments(candidates)},
+        "limits": {"parallel": limits.parallel, "canaries": limits.canaries},
         "failure_budget": allowances({host: candidates[host].settings for host in slots}, rings),
         "hosts": {
             host: _host(host, candidates[host], slots[host], services, rings[host], manifests[host]) for host in slots
@@ -98,8 +104,8 @@ def build_plan(
         },
     }
     plan["digest"] = plan_digest(plan)
-    verify_plan(plan)
-    return Planned(plan, {manifest["digest"]: manifest for manifest in manifests.values()})
+    _check(plan)
+    return Planned(plan, {manifest["digest"]: dict(manifest) for manifest in manifests.values()})
 
 
 def _leave_out(slots: dict[str, Slot], answers: Mapping[str, Exclusion], left_out: dict[str, Exclusion]) -> None:
@@ -131,22 +137,46 @@ def _waves(
     services: Mapping[str, Service],
     slots: dict[str, Slot],
     now: datetime,
-    parallel: int,
+    limits: Limits,
     left_out: dict[str, Exclusion],
-) -> list[Wave]:
+) -> tuple[list[Wave], Manifests]:
     """Cut waves, leave out the hosts that come too late, and cut again until all fit."""
+    updates = {host: plain(_assessment(candidates[host])["updates"]) for host in slots}
+    names = {host: group_of(_assessment(candidates[host])["facts"]) for host in slots}
     while True:
-        waves = cut_waves(_members(candidates, slots), services, parallel)
-        late = too_late(waves, slots, now)
-        if not late:
-            return waves
-        _leave_out(slots, late, left_out)
+        manifests = build_manifests(names, {host: updates[host] for host in slots}, now)
+        cut = cut_waves(_members(candidates, slots, manifests), services, now, limits)
+        if not cut.late:
+            return cut.waves, manifests
+        _leave_out(slots, {host: slots[host].late(start) for host, start in cut.late.items()}, left_out)
 
 
-def _members(candidates: Mapping[str, Candidate], slots: Mapping[str, Slot]) -> list[Member]:
+def _leave_out_circles(
+    candidates: Mapping[str, Candidate],
+    services: Mapping[str, Service],
+    slots: dict[str, Slot],
+    left_out: dict[str, Exclusion],
+) -> None:
+    while found := circle(with_canaries(_members(candidates, slots)), services):
+        told = " before ".join(found)
+        why = {
+            host: PatchingError(
+                f"host {host}",
+                f"hosts that wait for each other: {told}",
+                "an order without a circle",
+                "correct patching_after, patching_role or patching_ring of these hosts",
+            )
+            for host in found
+        }
+        _leave_out(slots, {host: Exclusion("refused", str(error)) for host, error in why.items()}, left_out)
+
+
+def _members(
+    candidates: Mapping[str, Candidate], slots: Mapping[str, Slot], manifests: Manifests | None = None
+) -> list[Member]:
     members = []
     for host in slots:
-        settings = candidates[host].settings
+        settings, slot = candidates[host].settings, slots[host]
         members.append(
             Member(
                 host=host,
@@ -155,7 +185,13 @@ def _members(candidates: Mapping[str, Candidate], slots: Mapping[str, Slot]) -> 
                 tier=settings.tier,
                 ring=settings.ring or "broad",
                 soak_s=settings.soak_s,
+                estimate_s=settings.estimate_s,
+                group=manifests[host]["group"] if manifests else "",
                 drained_by=(settings.drain or {}).get("host"),
+                opens=slot.occurrence.start if slot.occurrence is not None else None,
+                latest=slot.latest,
+                after=settings.after,
+                role=settings.role,
             )
         )
     return members
@@ -195,6 +231,8 @@ def _host(
         "tier": settings.tier,
         "service": settings.service,
         "ring": ring,
+        "role": settings.role,
+        "after": list(settings.after),
         "approvals": APPROVALS[settings.tier],
         "window": window,
         "min_healthy": services[settings.service].min_healthy if settings.service else None,
@@ -288,18 +326,35 @@ def verify_plan(
         PatchingError: naming the first thing that is wrong.
     """
     schema.validate("plan", plan, "plan")
-    subject = f"plan {plan['plan_id']}"
     found = plan_digest(plan)
     if found != plan["digest"]:
         raise PatchingError(
-            subject,
+            f"plan {plan['plan_id']}",
             f"content with {found}",
             f"the digest it carries, {plan['digest']}",
             "make a new plan; never edit one",
         )
-    problems = wave_problems(plan) or _approval_problems(plan) or _inventory_problems(plan, known_hosts, groups)
+    _require_none(plan, _problems(plan) or _inventory_problems(plan, known_hosts, groups))
+
+
+def _check(plan: Mapping[str, Any]) -> None:
+    """Hold a plan that was just made against all that it promises.
+
+    Its updates are those of the assessments, each of which was held against its contract before.
+    """
+    hosts = {host: {**entry, "updates": entry["updates"][:1]} for host, entry in plan["hosts"].items()}
+    schema.validate("plan", {**plan, "hosts": hosts}, "plan")
+    _require_none(plan, _problems(plan))
+
+
+def _problems(plan: Mapping[str, Any]) -> list[str]:
+    return wave_problems(plan) or _approval_problems(plan)
+
+
+def _require_none(plan: Mapping[str, Any], problems: Sequence[str]) -> None:
     if problems:
-        raise PatchingError(subject, "; ".join(problems[:5]), "a plan as plan.yml makes it", "make a new plan")
+        seen = "; ".join(problems[:5])
+        raise PatchingError(f"plan {plan['plan_id']}", seen, "a plan as plan.yml makes it", "make a new plan")
 
 
 def _approval_problems(plan: Mapping[str, Any]) -> list[str]:

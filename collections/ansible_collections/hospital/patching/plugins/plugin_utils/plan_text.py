@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
+from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
 
 WIDTH = 120
 #: The widest a column of names becomes before it is cut.
@@ -21,8 +22,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     lines += _segments(plan["site"]["segments"])
     if plan["hosts"]:
         lines += _budget(plan["failure_budget"])
-    for wave in plan["waves"]:
-        lines += ["", *_wave(plan, wave)]
+    for wave, span in zip(plan["waves"], timeline(plan), strict=True):
+        lines += ["", *_wave(plan, wave, span)]
     if not plan["waves"]:
         lines += ["", "No host is planned: nothing will be disrupted."]
     if plan["not_planned"]:
@@ -49,10 +50,10 @@ def _budget(budget: Mapping[str, Any]) -> list[str]:
     return _wrapped(f"Failed hosts allowed: {', '.join(allowed)}; elsewhere none")
 
 
-def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any]) -> list[str]:
+def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any], span: Span) -> list[str]:
     hosts = {host: plan["hosts"][host] for host in wave["hosts"]}
     soak = f", then {_minutes(wave['soak_s'])} soak" if wave["soak_s"] else ""
-    title = f"Wave {wave['number']} ({wave['kind']}{soak})"
+    title = f"Wave {wave['number']} ({wave['kind']}, {span.start:%H:%M} to {span.end:%H:%M} by estimate{soak})"
     rows = [("host", "service", "tier", "ring", "window (UTC)", "drain", "way back", "updates")]
     for host, entry in hosts.items():
         rows.append(

@@ -82,7 +82,7 @@ def _assessed(case: Case) -> Exclusion | None:
         return case.candidate.why_not or Exclusion("unreachable", "it was not assessed; run assess for it")
     try:
         for update in case.candidate.assessment["updates"]:
-            _require_update(canonical_json(plain(update)))
+            _require_update(json.dumps(plain(update), sort_keys=True))
         group_of(case.candidate.assessment["facts"])
         str(case.candidate.assessment["manager"])
     except PatchingError as error:
@@ -100,6 +100,7 @@ def _require_update(text: str) -> None:
     """Refuse an update that does not fit its contract; kept, because hosts share most of their updates."""
     update = json.loads(text)
     schema.validate("update", update, f"update {update['name']}")
+    canonical_json(update)
 
 
 def _validated(case: Case) -> Exclusion | None:
@@ -174,6 +175,17 @@ def _service(case: Case) -> Exclusion | None:
     return None
 
 
+def _order(case: Case) -> Exclusion | None:
+    fleet = case.fleet
+    unknown = [
+        name for name in case.candidate.settings.after if name not in fleet.services and name not in fleet.candidates
+    ]
+    if unknown:
+        seen = f"patching_after names {', '.join(unknown)}, which is no service and no host of the inventory"
+        return _refused(case, seen, "services and hosts that there are", "correct the name, or remove it")
+    return None
+
+
 def _approval(case: Case) -> Exclusion | None:
     tier = case.candidate.settings.tier
     if APPROVALS[tier] and case.candidate.settings.allowed_signers is None:
@@ -196,5 +208,6 @@ CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _stated,
     _drain_host,
     _service,
+    _order,
     _approval,
 )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.names import nat
 
 @dataclass(frozen=True)
 class Service:
-    """A clinical service. ``out`` are the members whose health nobody could see when the plan was made."""
+    """A clinical service. ``out`` are the members whose health nobody could see when the plan was made.
+
+    ``depends_on`` are the services without which this one does not serve.
+    """
 
     name: str
     tier: int
@@ -22,6 +25,11 @@ class Service:
     min_healthy: int
     never_with: tuple[str, ...]
     out: tuple[str, ...]
+    depends_on: tuple[str, ...] = ()
+    #: Services that are not disrupted in one wave with this one: ``never_with``, and those on which one of two depends.
+    apart: frozenset[str] = frozenset()
+    #: Who answers for it, and how to reach him.
+    owner: str | None = None
 
     @property
     def allowance(self) -> int:
@@ -31,9 +39,11 @@ class Service:
     def as_dict(self) -> dict[str, Any]:
         return {
             "tier": self.tier,
+            "owner": self.owner,
             "hosts": list(self.hosts),
             "min_healthy": self.min_healthy,
             "never_with": list(self.never_with),
+            "depends_on": list(self.depends_on),
             "out": list(self.out),
         }
 
@@ -49,7 +59,11 @@ def services_of(candidates: Mapping[str, Candidate]) -> tuple[dict[str, Service]
         name = candidates[host].settings.service
         if name is not None:
             members.setdefault(name, []).append(host)
-    apart = _never_with(members, candidates)
+    never_with, needs = _never_with(members, candidates), _depends_on(members, candidates)
+    apart = {name: set(never_with[name]) | needs[name] for name in members}
+    for name, needed in needs.items():
+        for other in needed & set(members):
+            apart[other].add(name)
     services, problems = {}, {}
     for name in sorted(members, key=natural_key):
         hosts = {host: candidates[host] for host in members[name]}
@@ -58,8 +72,11 @@ def services_of(candidates: Mapping[str, Candidate]) -> tuple[dict[str, Service]
             tier=min(one.settings.tier for one in hosts.values()),
             hosts=tuple(hosts),
             min_healthy=_min_healthy(hosts),
-            never_with=tuple(sorted(apart[name], key=natural_key)),
+            never_with=tuple(sorted(never_with[name], key=natural_key)),
             out=tuple(host for host, one in hosts.items() if _is_out(one)),
+            depends_on=tuple(sorted(needs[name], key=natural_key)),
+            apart=frozenset(apart[name]),
+            owner=_owner(hosts.values()),
         )
         services[name] = service
         problem = _contradiction(hosts) or _impossible(service, hosts) or _unknown_partner(service, members)
@@ -82,6 +99,20 @@ def _never_with(members: Mapping[str, list[str]], candidates: Mapping[str, Candi
                 apart[name].add(partner)
                 apart.setdefault(partner, set()).add(name)
     return apart
+
+
+def _depends_on(members: Mapping[str, list[str]], candidates: Mapping[str, Candidate]) -> dict[str, set[str]]:
+    return {
+        name: {needed for host in hosts for needed in candidates[host].settings.depends_on}
+        for name, hosts in members.items()
+    }
+
+
+def _owner(hosts: Iterable[Candidate]) -> str | None:
+    """Return the owners that the hosts name, each with how to reach him."""
+    settings = [one.settings for one in hosts if one.settings.owner or one.settings.contact]
+    named = (" ".join(filter(None, (one.owner, f"({one.contact})" if one.contact else ""))) for one in settings)
+    return ", ".join(dict.fromkeys(named)) or None
 
 
 def _min_healthy(hosts: Mapping[str, Candidate]) -> int:
@@ -122,10 +153,11 @@ def _impossible(service: Service, hosts: Mapping[str, Candidate]) -> Problem | N
 
 
 def _unknown_partner(service: Service, members: Mapping[str, list[str]]) -> Problem | None:
-    if service.name in service.never_with:
-        return "patching_never_with names the service itself", "another service", "name that one"
-    unknown = [partner for partner in service.never_with if partner not in members]
-    if unknown:
-        seen = f"patching_never_with names {', '.join(unknown)}, which no host carries"
-        return seen, f"one of {', '.join(members)}", "correct the name, or set patching_service on its hosts"
+    for setting, named in (("never_with", service.never_with), ("depends_on", service.depends_on)):
+        if service.name in named:
+            return f"patching_{setting} names the service itself", "another service", "name that one"
+        unknown = [partner for partner in named if partner not in members]
+        if unknown:
+            seen = f"patching_{setting} names {', '.join(unknown)}, which no host carries"
+            return seen, f"one of {', '.join(members)}", "correct the name, or set patching_service on its hosts"
     return None

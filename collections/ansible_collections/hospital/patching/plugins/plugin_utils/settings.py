@@ -24,9 +24,12 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import setting_t
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 
 PREFIX = "patching_"
+#: Set on all hosts by the inventory plugin service_catalogue when it cannot read its file: Ansible itself only warns.
+CATALOGUE_ERROR = "patching_catalogue_error"
 POLICIES = ("observed", "managed", "vendor_validated", "vendor_locked")
 KINDS = ("server", "endpoint")
 RINGS = ("canary", "early", "broad")
+ROLES = ("primary", "replica", "quorum")
 HIDDEN = "(set, not shown)"
 
 
@@ -78,6 +81,8 @@ SETTINGS = (
         "managed when patching_service is set, else observed",
     ),
     Setting("patching_service", "name", None, "the clinical service that the host carries", types.name),
+    Setting("patching_owner", "text", None, "who answers for the service; the report names him", types.text),
+    Setting("patching_contact", "text", None, "how to reach the owner", types.text),
     Setting("patching_kind", " | ".join(KINDS), "server", "patched in waves, or when seen", types.choice(*KINDS)),
     Setting("patching_tier", "1 to 4", 3, "1 life-critical to 4 back office", types.whole(1, 4)),
     Setting(
@@ -93,6 +98,23 @@ SETTINGS = (
     ),
     Setting(
         "patching_never_with", "list of services", (), "services never disrupted together with this one", types.names
+    ),
+    Setting(
+        "patching_depends_on",
+        "list of services",
+        (),
+        "services without which this one does not serve; not patched in one wave with it",
+        types.names,
+    ),
+    Setting(
+        "patching_after", "list of services and hosts", (), "who is patched before this host, if at all", types.names
+    ),
+    Setting(
+        "patching_role",
+        " | ".join(ROLES),
+        None,
+        "its part in its service; the primary is patched after the replicas",
+        types.choice(*ROLES),
     ),
     Setting(
         "patching_ring",
@@ -289,11 +311,16 @@ class Settings:
     device_segments: tuple[str, ...] | None
     policy: str
     service: str | None
+    owner: str | None
+    contact: str | None
     kind: str
     tier: int
     min_healthy: int | None
     downtime_s: int | None
     never_with: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    after: tuple[str, ...]
+    role: str | None
     ring: str | None
     soak_s: int
     window: str | None
@@ -353,6 +380,10 @@ def effective(host: str, variables: Mapping[str, object], also_known: Collection
     Raises:
         PatchingError: an unknown name with the prefix, or a value that is not understood.
     """
+    if CATALOGUE_ERROR in variables:
+        raise PatchingError(
+            f"host {host}", f"the service catalogue cannot be read: {variables[CATALOGUE_ERROR]}", "one", "correct it"
+        )
     for name in variables:
         if name.startswith(PREFIX) and name not in _BY_NAME and name not in also_known:
             raise _unknown(host, name)

@@ -13,7 +13,6 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences impo
 from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
-from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wave
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,10 @@ class Slot:
     def need(self) -> timedelta:
         return self.estimate + self.way_back
 
-    def fits(self, start: datetime) -> bool:
-        """Whether work that starts at ``start``, and the way back, end inside the window."""
-        return self.occurrence is None or start + self.need <= self.occurrence.end
+    @property
+    def latest(self) -> datetime | None:
+        """When the work has to begin for it and the way back to end inside the window."""
+        return None if self.occurrence is None else self.occurrence.end - self.need
 
     def late(self, start: datetime) -> Exclusion:
         """Return the refusal of a host whose turn would come at ``start``."""
@@ -87,28 +87,3 @@ def other_nights(slots: Mapping[str, Slot], now: datetime) -> dict[str, Exclusio
         for host, one in opens.items()
         if one.start >= night.end
     }
-
-
-def too_late(waves: Sequence[Wave], slots: Mapping[str, Slot], now: datetime) -> dict[str, Exclusion]:
-    """Walk through the waves and return the hosts whose turn comes too late to fit.
-
-    A wave starts when the one before has ended, its windows are open and the
-    ring before has run well for the soak time; it takes as long as its slowest
-    host's estimate.
-    """
-    late: dict[str, Exclusion] = {}
-    cursor = now
-    soaked: dict[str | None, datetime] = {}
-    for wave in waves:
-        entries = {host: slots[host] for host in wave.hosts}
-        start = max(
-            [cursor]
-            + [slot.occurrence.start for slot in entries.values() if slot.occurrence is not None]
-            + [soaked[slot.service] for slot in entries.values() if slot.service in soaked]
-        )
-        late.update({host: slot.late(start) for host, slot in entries.items() if not slot.fits(start)})
-        going = [slot for host, slot in entries.items() if host not in late]
-        if going:
-            cursor = start + max(slot.estimate for slot in going)
-            soaked.update({slot.service: cursor + timedelta(seconds=wave.soak_s) for slot in going if slot.service})
-    return late

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS
@@ -18,8 +18,8 @@ def wave_problems(plan: Mapping[str, Any]) -> list[str]:
     for wave in plan["waves"]:
         where = f"wave {wave['number']}"
         entries = {host: plan["hosts"][host] for host in wave["hosts"]}
-        found += [f"{where}: {text}" for text in _availability(plan, entries) + _alone(wave, entries)]
-    return found + _canaries(plan) + _order(plan)
+        found += [f"{where}: {text}" for text in _problems(plan, wave, entries)]
+    return found + _canaries(plan) + _firsts(plan) + _rings(plan) + _declared(plan) + _tiers(plan)
 
 
 def _membership(plan: Mapping[str, Any]) -> list[str]:
@@ -39,6 +39,10 @@ def _membership(plan: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _problems(plan: Mapping[str, Any], wave: Mapping[str, Any], entries: Mapping[str, Any]) -> list[str]:
+    return _availability(plan, entries) + _size(plan, entries) + _alike(wave, entries)
+
+
 def _availability(plan: Mapping[str, Any], entries: Mapping[str, Any]) -> list[str]:
     found = []
     out = Counter(entry["service"] for entry in entries.values() if entry["service"] is not None)
@@ -49,20 +53,30 @@ def _availability(plan: Mapping[str, Any], entries: Mapping[str, Any]) -> list[s
             found.append(f"{count} hosts of {name} at once, {max(0, allowance)} may be out")
         partners = service["never_with"]
         found += [f"{name} together with {partner}, which it must never be" for partner in partners if out[partner]]
+        needed = service["depends_on"]
+        found += [f"{name} together with {partner}, on which it depends" for partner in needed if out[partner]]
     for host, entry in entries.items():
         if entry["drain"].get("host") in entries:
             found.append(f"{host} together with {entry['drain']['host']}, which drains it")
     return found
 
 
-def _alone(wave: Mapping[str, Any], entries: Mapping[str, Any]) -> list[str]:
+def _size(plan: Mapping[str, Any], entries: Mapping[str, Any]) -> list[str]:
+    """No wave is larger than the plan's limits; where these allow one canary, it is alone."""
+    limits, canaries = plan["limits"], [host for host, entry in entries.items() if entry["ring"] == "canary"]
     found = []
-    kinds = {f"{entry['kind']}s" for entry in entries.values()}
-    if kinds != {wave["kind"]}:
-        found.append(f"it is of {wave['kind']} and holds {', '.join(sorted(kinds))}")
-    if len(entries) > 1 and any(entry["ring"] == "canary" for entry in entries.values()):
+    if len(entries) > limits["parallel"]:
+        found.append(f"{len(entries)} hosts, of at most {limits['parallel']}")
+    if len(canaries) > limits["canaries"]:
+        found.append(f"{len(canaries)} canaries, of at most {limits['canaries']}")
+    if canaries and limits["canaries"] == 1 and len(entries) > 1:
         found.append("a canary is not alone")
     return found
+
+
+def _alike(wave: Mapping[str, Any], entries: Mapping[str, Any]) -> list[str]:
+    kinds = {f"{entry['kind']}s" for entry in entries.values()}
+    return [f"it is of {wave['kind']} and holds {', '.join(sorted(kinds))}"] if kinds != {wave["kind"]} else []
 
 
 def _canaries(plan: Mapping[str, Any]) -> list[str]:
@@ -71,21 +85,76 @@ def _canaries(plan: Mapping[str, Any]) -> list[str]:
     return [f"{name} has no canary" for name in sorted({str(entry["service"]) for entry in servers} - led)]
 
 
-def _order(plan: Mapping[str, Any]) -> list[str]:
-    """Servers before endpoints; in each, tiers descending; in a service, rings ascending."""
+def _firsts(plan: Mapping[str, Any]) -> list[str]:
+    """The first host of each manifest goes alone."""
+    found: list[str] = []
+    begun: set[str] = set()
+    for wave in plan["waves"]:
+        groups = {plan["hosts"][host]["group"] for host in wave["hosts"]}
+        if groups - begun and len(wave["hosts"]) > 1:
+            found.append(f"wave {wave['number']}: the first host of {min(groups - begun)} is not alone")
+        begun |= groups
+    return found
+
+
+def _rings(plan: Mapping[str, Any]) -> list[str]:
+    """In a service, rings ascend."""
     found = []
-    last = (0, -4)
     rings: dict[tuple[str | None, str], int] = {}
+    for number, host, entry in _in_order(plan):
+        ring, group = RINGS.index(entry["ring"]), (entry["service"], entry["kind"])
+        if entry["service"] is not None and ring < rings.get(group, 0):
+            found.append(f"wave {number}: {host} comes after a later ring of {entry['service']}")
+        rings[group] = max(ring, rings.get(group, 0))
+    return found
+
+
+def _declared(plan: Mapping[str, Any]) -> list[str]:
+    """Whom the inventory names goes before, and a primary after its replicas."""
+    before, number_of = _before(plan), {host: number for number, host, _entry in _in_order(plan)}
+    return [
+        f"wave {number}: {host} does not come after {other}"
+        for number, host, _entry in _in_order(plan)
+        for other in before[host]
+        if number_of[other] >= number
+    ]
+
+
+def _tiers(plan: Mapping[str, Any]) -> list[str]:
+    """Servers before endpoints; in each, tiers descend; whoever has to wait for a more critical host goes with it."""
+    before, found = _before(plan), []
+    turns: dict[str, tuple[int, int]] = {}
+    of_ring: dict[tuple[Any, ...], tuple[int, int]] = {}
+    last = (0, -4)
+    for number, host, entry in _in_order(plan):
+        own = (int(entry["kind"] == "endpoint"), -int(entry["tier"]))
+        rings = [(entry["service"], entry["kind"], ring) for ring in RINGS[: RINGS.index(entry["ring"]) + 1]]
+        awaited = [of_ring[ring] for ring in rings[:-1] if entry["service"] is not None and ring in of_ring]
+        turns[host] = max([own, *awaited, *(turns[other] for other in before[host] if other in turns)])
+        of_ring[rings[-1]] = max(turns[host], of_ring.get(rings[-1], own))
+        if turns[host] < last:
+            found.append(f"wave {number}: {host} comes after hosts that are more critical, or endpoints")
+        last = max(last, turns[host])
+    return found
+
+
+def _in_order(plan: Mapping[str, Any]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
     for wave in plan["waves"]:
         for host in wave["hosts"]:
-            entry = plan["hosts"][host]
-            turn = (int(entry["kind"] == "endpoint"), -int(entry["tier"]))
-            if turn < last:
-                found.append(f"wave {wave['number']}: {host} comes after hosts that are more critical, or endpoints")
-            last = max(last, turn)
-            ring = RINGS.index(entry["ring"])
-            group = (entry["service"], entry["kind"])
-            if entry["service"] is not None and ring < rings.get(group, 0):
-                found.append(f"wave {wave['number']}: {host} comes after a later ring of {entry['service']}")
-            rings[group] = max(ring, rings.get(group, 0))
-    return found
+            yield wave["number"], host, plan["hosts"][host]
+
+
+def _before(plan: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return, by host, the planned hosts that have to go before it: by the order declared and by role."""
+    hosts: Mapping[str, Any] = plan["hosts"]
+    of_service: dict[str | None, list[str]] = {}
+    for host, entry in hosts.items():
+        of_service.setdefault(entry["service"], []).append(host)
+    result = {}
+    for host, entry in hosts.items():
+        named = [name for name in entry["after"] if name in hosts]
+        named += [other for name in entry["after"] for other in of_service.get(name, ())]
+        if entry["role"] == "primary" and entry["service"] is not None:
+            named += [other for other in of_service[entry["service"]] if hosts[other]["role"] == "replica"]
+        result[host] = named
+    return result

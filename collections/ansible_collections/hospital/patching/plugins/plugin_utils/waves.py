@@ -1,117 +1,187 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Waves: which hosts may be patched at the same time, and in which order.
 
-* Servers come before endpoints; among them the least critical tier first.
-* Of each service the canaries go first, each alone in its wave; the next ring
-  follows when they have run well for its soak time.
+* Servers come before endpoints; among them the least critical tier first,
+  unless the inventory declares another order.
+* Of each service the canaries go first, and the next ring when they have run
+  well for its soak time. The first host of each manifest goes alone.
 * A wave never takes more hosts of a service than may be out, never two
-  services that are ``never_with`` each other, and never a host together with
-  the load balancer that drains it.
+  services that are ``never_with`` each other or of which one depends on the
+  other, and never a host together with the load balancer that drains it.
+* Within these, whatever the longest path hangs on goes first, and hosts whose
+  work takes about as long go together: a wave lasts as long as its slowest.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from datetime import datetime, timedelta
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
+from ansible_collections.hospital.patching.plugins.plugin_utils.batch import (
+    Batch,
+    Limits,
+    best,
+    closes_in_s,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.members import Member, order, with_canaries
+from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import Lot, Name, lots, names
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS, RINGS
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS
 
-
-@dataclass(frozen=True)
-class Member:
-    """A host to be placed in a wave; ``drained_by`` is the host that moves its users away."""
-
-    host: str
-    service: str | None
-    kind: str
-    tier: int
-    ring: str
-    soak_s: int
-    drained_by: str | None = None
+#: How many later times are tried for the next wave.
+LATER = 3
 
 
 @dataclass(frozen=True)
 class Wave:
-    """Hosts that go together; ``soak_s`` passes after it before the next ring of its services."""
+    """Hosts that go together, when by their estimates; ``soak_s`` passes before the next ring of its services."""
 
     hosts: tuple[str, ...]
     kind: str
+    start: datetime
+    end: datetime
     soak_s: int = 0
 
 
-def with_canaries(members: Iterable[Member]) -> list[Member]:
-    """Return the members in their order, with a canary for every service of servers that names none."""
-    ordered = sorted(members, key=_order)
-    led = {member.service for member in ordered if member.kind == "server" and member.ring == "canary"}
-    result = []
-    for member in ordered:
-        leads = member.kind == "server" and member.service is not None and member.service not in led
-        led.add(member.service)
-        result.append(replace(member, ring="canary") if leads else member)
-    return sorted(result, key=_order)
+@dataclass(frozen=True)
+class Cut:
+    """The waves, and the hosts whose turn would come too late to fit into their windows, with that time."""
+
+    waves: list[Wave]
+    late: dict[str, datetime]
 
 
-def _order(member: Member) -> tuple[object, ...]:
-    return (
-        KINDS.index(member.kind),
-        -member.tier,
-        RINGS.index(member.ring),
-        natural_key(member.service or ""),
-        natural_key(member.host),
-    )
-
-
-def cut_waves(members: Iterable[Member], services: Mapping[str, Service], parallel: int) -> list[Wave]:
+def cut_waves(members: Iterable[Member], services: Mapping[str, Service], now: datetime, limits: Limits) -> Cut:
     """Return the waves of ``members``; same members, same waves.
-
-    Args:
-        parallel: the most hosts of one wave.
 
     Raises:
         ValueError: a member's service lets no host be out; such hosts are refused before.
+        CycleError: members wait for each other; such hosts are refused before.
     """
     ordered = with_canaries(members)
-    waves: list[Wave] = []
-    for _turn_key, group in groupby(ordered, key=_turn):
-        pending = list(group)
-        while pending:
-            wave = _fill(pending, services, 1 if pending[0].ring == "canary" else parallel)
-            if not wave:
-                raise ValueError(f"service {pending[0].service} lets no host be out")
-            waves.append(Wave(tuple(member.host for member in wave), f"{wave[0].kind}s"))
-            placed = {member.host for member in wave}
-            pending = [member for member in pending if member.host not in placed]
-    return _with_soak(waves, {member.host: member for member in ordered})
+    night = _Night(lots(ordered, services), services, now, limits)
+    waves = list(night.waves())
+    return Cut(_with_soak(waves, {member.host: member for member in ordered}), night.late)
 
 
-def _turn(member: Member) -> tuple[str, int, str]:
-    return (member.kind, member.tier, member.ring)
+class _Night:
+    """The night as far as it is planned: who has gone, until when, and who is left."""
+
+    def __init__(self, waiting: Sequence[Lot], services: Mapping[str, Service], now: datetime, limits: Limits) -> None:
+        self.services, self.cursor, self.limits = services, now, limits
+        self.late: dict[str, datetime] = {}
+        self.turns: dict[tuple[int, int], list[Lot]] = {}
+        for lot in waiting:
+            self.turns.setdefault(lot.turn, []).append(lot)
+        everybody = [member for lot in waiting for member in lot.members]
+        self.left = Counter(name for member in everybody for name in names(member))
+        self.ended: dict[Name, datetime] = {}
+        self.new_groups = {member.group for member in everybody}
+
+    def waves(self) -> Iterator[Wave]:
+        for turn in sorted(self.turns):
+            waiting = self.turns[turn]
+            while waiting:
+                ready = {index: at for index, lot in enumerate(waiting) if (at := self._ready_at(lot)) is not None}
+                begin = max(self.cursor, min(ready.values()))
+                if not self._leave_out_late(waiting, begin):
+                    yield self._best(waiting, ready, begin)
+                waiting[:] = [lot for lot in waiting if lot.members]
+
+    def _best(self, waiting: Sequence[Lot], ready: Mapping[int, datetime], begin: datetime) -> Wave:
+        """Return the next wave: one that begins a little later may be worth it for the hosts that are ready then."""
+        rest_s = sum(self._share_s(member) for lot in waiting for member in lot.members)
+        now = self._batch([waiting[index] for index, at in ready.items() if at <= begin], begin, rest_s)
+        tried = [now]
+        for time in _soon(ready.values(), now) if not now.is_full else ():
+            later = self._batch([waiting[index] for index, at in ready.items() if at <= time], time, rest_s)
+            if not any(lot.latest is not None and lot.latest < later.end for lot in waiting):
+                tried.append(later)
+        chosen = max(tried, key=lambda batch: batch.rate(since=begin))
+        self._count(chosen, waiting)
+        kind = f"{chosen.members[0].kind}s"
+        return Wave(tuple(member.host for member in sorted(chosen.members, key=order)), kind, chosen.begin, chosen.end)
+
+    def _ready_at(self, lot: Lot) -> datetime | None:
+        """Return when all that ``lot`` waits for is done, or None while somebody has not gone."""
+        at = lot.first.opens or self.cursor
+        for name, soak_s in lot.waits:
+            if self.left[name]:
+                return None
+            if name in self.ended:
+                at = max(at, self.ended[name] + timedelta(seconds=soak_s))
+        return at
+
+    def _leave_out_late(self, waiting: Sequence[Lot], begin: datetime) -> bool:
+        """Leave out all that cannot begin at ``begin`` any more; whether there were any."""
+        found = [
+            (lot, member)
+            for lot in waiting
+            if lot.first.latest is not None
+            for member in lot.members
+            if member.latest is not None and member.latest < begin
+        ]
+        for lot, member in found:
+            self.late[member.host] = begin
+            lot.members.remove(member)
+            self.left.subtract(names(member))
+        return bool(found)
+
+    def _share_s(self, member: Member) -> float:
+        """How much of the night's time a host's work takes while as many as may go beside it."""
+        return member.estimate_s / (self.limits.canaries if member.ring == "canary" else self.limits.parallel)
+
+    def _batch(self, ready: Sequence[Lot], begin: datetime, rest_s: float) -> Batch:
+        """Fill a wave that begins at ``begin``.
+
+        Args:
+            rest_s: how long the work that is left of this turn takes at best.
+        """
+        kind = min((lot.first.kind for lot in ready), key=KINDS.index)
+        pool = [lot for lot in ready if lot.first.kind == kind]
+        batch = Batch(self.services, self.limits, begin)
+        leader = self._leader(pool, begin, rest_s)
+        if leader is not None:
+            batch.take(leader)
+        else:
+            batch = best(batch, pool, rest_s)
+        if not batch.members:
+            raise ValueError(f"service {pool[0].first.service} lets no host be out")
+        return batch
+
+    def _leader(self, pool: Sequence[Lot], begin: datetime, rest_s: float) -> Member | None:
+        """Return a host whose manifest nobody has had; it goes alone.
+
+        It is the one that takes least time, unless a window closes.
+        """
+        if not self.new_groups:
+            return None
+        ranks = [closes_in_s(lot, begin, rest_s) for lot in pool]
+        new = (
+            (ranks[n], member.estimate_s, -lot.path_s, n, at)
+            for n, lot in enumerate(pool)
+            for at, member in enumerate(lot.members)
+            if member.group in self.new_groups
+        )
+        *_rank, n, at = min(new, default=(0, -1, -1))
+        return pool[n].members[at] if n >= 0 else None
+
+    def _count(self, batch: Batch, pool: Sequence[Lot]) -> None:
+        for member in batch.members:
+            self.left.subtract(names(member))
+            self.ended.update(dict.fromkeys(names(member), batch.end))
+            self.new_groups.discard(member.group)
+        for lot in pool:
+            if any(member.host in batch.hosts for member in lot.members):
+                lot.members = [member for member in lot.members if member.host not in batch.hosts]
+        self.cursor = batch.end
 
 
-def _fill(members: Sequence[Member], services: Mapping[str, Service], parallel: int) -> list[Member]:
-    """Take as many of ``members`` as may be out together, in order."""
-    taken: list[Member] = []
-    out: Counter[str] = Counter()
-    hosts: set[str] = set()
-    balancers: set[str] = set()
-    for member in members:
-        if len(taken) == max(1, parallel):
-            break
-        if member.host in balancers or member.drained_by in hosts:
-            continue
-        if member.service is not None:
-            service = services[member.service]
-            if out[service.name] >= service.allowance or any(out[partner] for partner in service.never_with):
-                continue
-            out[service.name] += 1
-        taken.append(member)
-        hosts.add(member.host)
-        balancers.update({member.drained_by} - {None})  # type: ignore[arg-type]
-    return taken
+def _soon(times: Iterable[datetime], batch: Batch) -> list[datetime]:
+    """Return the first few times at which more hosts are ready while ``batch`` would still be at work."""
+    return sorted({time for time in times if batch.begin < time < batch.end})[:LATER]
 
 
 def _with_soak(waves: Sequence[Wave], members: Mapping[str, Member]) -> list[Wave]:

@@ -85,13 +85,13 @@ def _axis(axis: Axis, where: tzinfo) -> Markup:
     form = "%H:%M:%S" if seconds else "%H:%M"
     limit = 84.0 if axis.window_end else 94.0
     labels = [
-        tag("text", f"{tick.astimezone(where):{form}}", x=_percent(axis.at(tick)), y="12")
+        tag("text", f"{tick.astimezone(where):{form}}", x=percent(axis.at(tick)), y="12")
         for tick in axis.ticks()
         if axis.at(tick) <= limit
     ]
     if axis.window_end is not None:
         end = f"ends {axis.window_end.astimezone(where):%H:%M}"
-        labels.append(tag("text", end, x=_percent(axis.at(axis.window_end)), y="12", class_="closes"))
+        labels.append(tag("text", end, x=percent(axis.at(axis.window_end)), y="12", class_="closes"))
     return tag("svg", labels, width="100%", height="18")
 
 
@@ -101,9 +101,9 @@ def _row(row: Mapping[str, Any], axis: Axis, where: tzinfo, links: Mapping[str, 
         + ("" if part["status"] == "done" else f" {part['status']}")
         for part in row["parts"]
     )
-    grid = [_line(axis.at(tick), "tick") for tick in axis.ticks()]
+    grid = [line(axis.at(tick), "tick") for tick in axis.ticks()]
     if axis.window_end is not None:
-        grid.append(_line(axis.at(axis.window_end), "closes"))
+        grid.append(line(axis.at(axis.window_end), "closes"))
     return tag(
         "li",
         tag(
@@ -126,8 +126,9 @@ def _row(row: Mapping[str, Any], axis: Axis, where: tzinfo, links: Mapping[str, 
     )
 
 
-def _line(place: float, kind: str) -> Markup:
-    return tag("line", x1=_percent(place), x2=_percent(place), y1="0", y2="100%", class_=kind)
+def line(place: float, kind: str) -> Markup:
+    """Return an upright line across a row."""
+    return tag("line", x1=percent(place), x2=percent(place), y1="0", y2="100%", class_=kind)
 
 
 def _bar(part: Mapping[str, Any], axis: Axis, where: tzinfo) -> Markup:
@@ -137,9 +138,9 @@ def _bar(part: Mapping[str, Any], axis: Axis, where: tzinfo) -> Markup:
     return tag(
         "rect",
         tag("title", title),
-        x=_percent(left),
+        x=percent(left),
         y="8",
-        width=_percent(max(right - left, 0.4)),
+        width=percent(max(right - left, 0.4)),
         height="15",
         class_=f"s-{part['step']}" + ("" if part["status"] == "done" else " trouble"),
     )
@@ -151,9 +152,9 @@ def _out(out: Mapping[str, Any], axis: Axis) -> Markup:
     return tag(
         "rect",
         tag("title", "drained"),
-        x=_percent(left),
+        x=percent(left),
         y="27",
-        width=_percent(max(right - left, 0.4)),
+        width=percent(max(right - left, 0.4)),
         height="3",
         class_="out",
     )
@@ -173,5 +174,6 @@ def _legend(rows: list[dict[str, Any]], axis: Axis) -> Markup:
     return tag("ul", swatches, class_="legend", aria_label="Colours")
 
 
-def _percent(number: float) -> str:
+def percent(number: float) -> str:
+    """Return a place or width as an attribute."""
     return f"{number:.3f}".rstrip("0").rstrip(".") + "%"

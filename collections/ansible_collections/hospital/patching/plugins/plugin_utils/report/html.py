@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt imp
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_host import host_details
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_services import services_table
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import (
+    Child,
     Markup,
     document,
     join,
@@ -32,17 +33,9 @@ def render_html(report: Mapping[str, Any]) -> str:
     where = words.zone(report)
     day = words.day(report["started"], where)
     links = {host["host"]: f"host-{number}" for number, host in enumerate(report["hosts"], 1)}
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("title", f"Patch night, {day}"),
-        stylesheet(CSS),
-    )
-    main = tag(
-        "main",
+    return page(
+        f"Patch night, {day}",
+        "",
         _header(report, day),
         _needs_you(report["needs_you"]),
         _figures(report),
@@ -51,7 +44,24 @@ def render_html(report: Mapping[str, Any]) -> str:
         _hosts(report, links),
         _evidence(report, where),
     )
-    return document(tag("html", head, tag("body", main), lang="en"))
+
+
+def page(title: str, css: str, *content: Child) -> str:
+    """Return a page of the project's look.
+
+    Args:
+        css: what this page has beyond that.
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("title", title),
+        stylesheet(CSS + css),
+    )
+    return document(tag("html", head, tag("body", tag("main", *content)), lang="en"))
 
 
 def _header(report: Mapping[str, Any], day: str) -> Markup:

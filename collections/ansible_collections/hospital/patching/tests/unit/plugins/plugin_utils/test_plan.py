@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.plan import (
     verify_plan,
     wave_of,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Limits
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     NOW,
     PLAN_ID,
@@ -170,7 +171,7 @@ def test_as_many_go_together_as_may_be_out():
 
 def test_no_wave_is_larger_than_the_limit():
     fleet = {f"ws{n}": endpoint(f"ws{n}") for n in range(1, 6)}
-    assert serial(planned(fleet, parallel=2).plan) == [2, 2, 1]
+    assert serial(planned(fleet, limits=Limits(parallel=2)).plan) == [1, 2, 2]
 
 
 def test_partners_are_never_together():
@@ -379,15 +380,15 @@ def test_an_unknown_host_or_a_group_of_its_name_refuses_the_run():
 
 
 def test_a_batch_is_exactly_its_wave():
-    plan = planned({f"ws{n}": endpoint(f"ws{n}") for n in (1, 2, 3)}, parallel=2).plan
-    check_batch(plan, ["ws1", "ws2"])
-    check_batch(plan, ["ws3"])
+    plan = planned({f"ws{n}": endpoint(f"ws{n}") for n in (1, 2, 3)}, limits=Limits(parallel=2)).plan
+    check_batch(plan, ["ws1"])
+    check_batch(plan, ["ws2", "ws3"])
     assert wave_of(plan, "ws3")["number"] == 2
 
 
-@pytest.mark.parametrize("batch", [[], ["ws1"], ["ws2", "ws1"], ["ws1", "ws2", "ws3"], ["ws2", "ws3"], ["stranger"]])
+@pytest.mark.parametrize("batch", [[], ["ws2"], ["ws3", "ws2"], ["ws1", "ws2", "ws3"], ["ws1", "ws2"], ["stranger"]])
 def test_any_other_batch_is_refused(batch):
-    plan = planned({f"ws{n}": endpoint(f"ws{n}") for n in (1, 2, 3)}, parallel=2).plan
+    plan = planned({f"ws{n}": endpoint(f"ws{n}") for n in (1, 2, 3)}, limits=Limits(parallel=2)).plan
     with pytest.raises(PatchingError):
         check_batch(plan, batch)
 

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan as one page: who goes when, with windows and freezes drawn; nothing but a browser is needed to read it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import Axis, line, percent
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.html import page
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import Markup, tag
+from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
+
+#: Beyond so many hosts a row is a service.
+MOST_ROWS = 200
+CSS = """
+.s-work{fill:var(--install);background:var(--install)}.s-back{fill:var(--gate);background:var(--gate)}
+.s-window{fill:var(--good-bg);background:var(--good-bg)}.s-freeze{fill:var(--bad);fill-opacity:.3;background:var(--bad)}
+"""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One host's turn: its work, and until when the way back would take."""
+
+    host: str
+    wave: int
+    start: datetime
+    end: datetime
+    way_back: datetime
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the chart: a host, or all planned hosts of a service."""
+
+    name: str
+    note: str
+    bars: Sequence[Bar]
+    windows: Sequence[Occurrence]
+    freezes: Sequence[Occurrence]
+
+
+def plan_page(plan: Mapping[str, Any]) -> str:
+    """Return the page. Freezes are read anew; one that cannot be read is named instead of drawn."""
+    where = _zone(plan)
+    spans = timeline(plan)
+    unread: list[str] = []
+    rows = _rows(plan, spans, unread)
+    day = words.day(_first(plan, spans), where)
+    return page(
+        f"Plan, {day}",
+        CSS,
+        _header(plan, spans, day, where),
+        _chart(rows, where) if rows else tag("p", "Nothing will be disrupted."),
+        [tag("p", problem, class_="bad-ink") for problem in unread],
+        _waves(plan, spans, where),
+        _not_planned(plan["not_planned"]),
+        _footer(plan),
+    )
+
+
+def _first(plan: Mapping[str, Any], spans: Sequence[Span]) -> str:
+    return spans[0].start.strftime("%Y-%m-%dT%H:%M:%SZ") if spans else str(plan["created"])
+
+
+def _zone(plan: Mapping[str, Any]) -> tzinfo:
+    """The time zone of most windows."""
+    windows = (entry["window"]["text"] for entry in plan["hosts"].values() if entry["window"])
+    named = Counter(zone for text in windows if (zone := schedule.zone(text)) is not None)
+    return ZoneInfo(named.most_common(1)[0][0]) if named else UTC
+
+
+def _rows(plan: Mapping[str, Any], spans: Sequence[Span], unread: list[str]) -> list[Row]:
+    bars = list(_bars(plan, spans))
+    if not bars:
+        return []
+    begin, end = min(bar.start for bar in bars), max(bar.way_back for bar in bars)
+    known: dict[str, Sequence[Occurrence]] = {}
+    named: dict[str, list[Bar]] = {}
+    for bar in bars:
+        entry = plan["hosts"][bar.host]
+        name = bar.host if len(bars) <= MOST_ROWS else entry["service"] or "no service"
+        named.setdefault(name, []).append(bar)
+    rows = []
+    for name, turns in named.items():
+        entries = [plan["hosts"][bar.host] for bar in turns]
+        note = f"wave {turns[0].wave}" if len(turns) == 1 else f"{len(turns)} hosts"
+        windows = {_window(entry) for entry in entries if entry["window"]}
+        texts = sorted({text for entry in entries for text in entry["freezes"]})
+        for text in texts:
+            if text not in known:
+                known[text] = _closed(text, begin, end, plan["site"]["segments"], unread)
+        freezes = [gap for text in texts for gap in known[text]]
+        rows.append(Row(name, note, turns, sorted(windows), freezes))
+    return rows
+
+
+def _bars(plan: Mapping[str, Any], spans: Iterable[Span]) -> Iterator[Bar]:
+    for span in spans:
+        for host, end in span.ends.items():
+            way_back = end + timedelta(seconds=plan["hosts"][host]["way_back_s"])
+            yield Bar(host, span.number, span.start, end, way_back)
+
+
+def _window(entry: Mapping[str, Any]) -> Occurrence:
+    return Occurrence(read_stamp(entry["window"]["start"]), read_stamp(entry["window"]["end"]))
+
+
+def _closed(
+    text: str, begin: datetime, end: datetime, segments: Sequence[str] | None, unread: list[str]
+) -> Sequence[Occurrence]:
+    try:
+        return schedule.read(text, segments).at_widest(begin, end)
+    except PatchingError as error:
+        unread.append(f"A freeze is not drawn: {error}")
+        return ()
+
+
+def _header(plan: Mapping[str, Any], spans: Sequence[Span], day: str, where: tzinfo) -> Markup:
+    hosts, left_out = len(plan["hosts"]), len(plan["not_planned"])
+    lead = f"{words.count(hosts, 'host')} in {words.count(len(spans), 'wave')}"
+    if spans:
+        start, end = spans[0].start.astimezone(where), spans[-1].end.astimezone(where)
+        until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%A %H:%M}"
+        lead += f", by estimate from {start:%H:%M} to {until} ({where})"
+    lead += f"; {words.count(left_out, 'host')} not planned." if left_out else "."
+    return tag("header", tag("p", "Plan", class_="over"), tag("h1", day), tag("p", lead, class_="lead"))
+
+
+def _chart(rows: Sequence[Row], where: tzinfo) -> Markup:
+    bars = [bar for row in rows for bar in row.bars]
+    axis = Axis(min(bar.start for bar in bars), max(bar.way_back for bar in bars), None, 99.0)
+    kinds = [("s-work", "work"), ("s-back", "time kept for the way back"), ("s-window", "window")]
+    if any(row.freezes for row in rows):
+        kinds.append(("s-freeze", "freeze"))
+    return tag(
+        "section",
+        tag("h2", "Timeline", id="timeline"),
+        tag(
+            "div",
+            tag("div", tag("span"), _axis(axis, where), class_="row axis", aria_hidden="true"),
+            tag("ol", [_row(row, axis, where) for row in rows], class_="rows"),
+            tag("ul", [tag("li", tag("i", class_=kind), text) for kind, text in kinds], class_="legend"),
+            class_="gantt",
+        ),
+        aria_labelledby="timeline",
+    )
+
+
+def _axis(axis: Axis, where: tzinfo) -> Markup:
+    form = "%H:%M" if axis.end - axis.start < timedelta(days=1) else "%a %H:%M"
+    labels = [
+        tag("text", f"{tick.astimezone(where):{form}}", x=percent(axis.at(tick)), y="12")
+        for tick in axis.ticks()
+        if axis.at(tick) <= 94.0
+    ]
+    return tag("svg", labels, width="100%", height="18")
+
+
+def _row(row: Row, axis: Axis, where: tzinfo) -> Markup:
+    spoken = ", ".join(_told(bar, where) for bar in row.bars[:MOST_ROWS])
+    return tag(
+        "li",
+        tag("span", tag("b", row.name), tag("span", row.note, class_="pill quiet"), class_="who"),
+        tag(
+            "svg",
+            [_band(axis, window, "s-window", "window", 0, 34) for window in row.windows],
+            [line(axis.at(tick), "tick") for tick in axis.ticks()],
+            [_band(axis, Occurrence(bar.end, bar.way_back), "s-back", "way back", 12, 9) for bar in row.bars],
+            [_band(axis, Occurrence(bar.start, bar.end), "s-work", _told(bar, where), 8, 17) for bar in row.bars],
+            [_band(axis, gap, "s-freeze", "freeze", 0, 34) for gap in row.freezes],
+            width="100%",
+            height="34",
+            role="img",
+            aria_label=f"{row.name}: {spoken}",
+        ),
+        class_="row",
+    )
+
+
+def _told(bar: Bar, where: tzinfo) -> str:
+    start, end = bar.start.astimezone(where), bar.end.astimezone(where)
+    return f"{bar.host}, wave {bar.wave}, {start:%H:%M} to {end:%H:%M}"
+
+
+def _band(axis: Axis, time: Occurrence, kind: str, title: str, top: int, height: int) -> Markup | None:
+    start, end = max(time.start, axis.start), min(time.end, axis.end)
+    if start >= end:
+        return None
+    left, right = axis.at(start), axis.at(end)
+    place = {"x": percent(left), "y": str(top), "width": percent(max(right - left, 0.2)), "height": str(height)}
+    return tag("rect", tag("title", title), class_=kind, **place)
+
+
+def _waves(plan: Mapping[str, Any], spans: Sequence[Span], where: tzinfo) -> Markup | None:
+    if not spans:
+        return None
+    names = ("Wave", "About", "Host", "Service", "Tier", "Ring", "Updates")
+    head = tag("tr", [tag("th", name, scope="col", class_="num" if name == "Updates" else None) for name in names])
+    rows = [
+        tag(
+            "tr",
+            tag("th", span.number if first else "", scope="row"),
+            tag("td", f"{span.start.astimezone(where):%a %H:%M}" if first else ""),
+            tag("td", host),
+            tag("td", plan["hosts"][host]["service"] or "\N{EN DASH}"),
+            tag("td", plan["hosts"][host]["tier"]),
+            tag("td", plan["hosts"][host]["ring"]),
+            tag("td", len(plan["hosts"][host]["updates"]), class_="num"),
+        )
+        for span in spans
+        for first, host in _marked(span.ends)
+    ]
+    table = tag("table", tag("thead", head), tag("tbody", rows))
+    return tag("section", tag("h2", "Waves", id="waves"), tag("div", table, class_="wide", tabindex="0"))
+
+
+def _marked(hosts: Iterable[str]) -> Iterator[tuple[bool, str]]:
+    for number, host in enumerate(hosts):
+        yield number == 0, host
+
+
+def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:
+    if not entries:
+        return None
+    names = sorted(entries, key=lambda name: (entries[name]["outcome"], natural_key(name)))
+    rows = [
+        tag("tr", tag("th", name, scope="row"), tag("td", entries[name]["outcome"]), tag("td", entries[name]["reason"]))
+        for name in names
+    ]
+    head = tag("tr", [tag("th", name, scope="col") for name in ("Host", "Outcome", "Why")])
+    table = tag("table", tag("thead", head), tag("tbody", rows))
+    return tag("section", tag("h2", "Not planned"), tag("div", table, class_="wide", tabindex="0"))
+
+
+def _footer(plan: Mapping[str, Any]) -> Markup:
+    made = f"Plan {plan['plan_id']}, made {plan['created']}."
+    return tag(
+        "footer",
+        tag("p", made, " Times are estimates; the gate decides when a host may go."),
+        tag("p", "Approvals bind to ", tag("code", plan["digest"], class_="id")),
+    )

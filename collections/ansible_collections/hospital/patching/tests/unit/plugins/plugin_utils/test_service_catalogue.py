@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import contacts, schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.service_catalogue import (
+    KEYS,
+    device_segments,
+    read,
+    variables,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_ERROR, effective
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALL_HOSTS,
+    hosts_of,
+    pending,
+    planned,
+    update,
+)
+
+GOOD = """\
+plugin: hospital.patching.service_catalogue
+schema: 1
+segments:
+  10.9.0.0/16: {policy: vendor_locked}
+  10.2.0.0/24:
+    window: "Sun 03:00, 1 h, UTC"
+services:
+  database:
+    tier: 3
+    owner: Clinical applications
+    contact: "+49 30 1234"
+    window: "Sun 01:00, 12 h, UTC"
+    drain: none
+    min_healthy: 1
+    hosts:
+      db1: {role: primary}
+      db2: {role: replica, soak_s: 60}
+  ehr:
+    depends_on: [database]
+    after: [database]
+    window: "Sun 01:00, 12 h, UTC"
+    drain: none
+    probe_url: "https://{{ ansible_host }}/health"
+    hosts:
+      ehr1:
+      ehr2:
+hosts:
+  ws1: {policy: managed, kind: endpoint}
+"""
+ADDRESSES = {"db1": "10.1.0.1", "db2": "db2.example", "ehr1": "10.2.0.7", "ehr2": None, "ws1": "10.1.0.9"}
+ADDRESSES |= {"pump1": "10.9.4.4"}
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    """Return a function that reads a text as a catalogue and hands out its variables."""
+
+    def read_text(text):
+        path = tmp_path / "catalogue.yml"
+        path.write_text(text)
+        return variables(read(path), ADDRESSES)
+
+    return read_text
+
+
+def test_it_becomes_the_inventorys_variables(catalogue):
+    found = catalogue(GOOD)
+    assert found["db2"] == {
+        "patching_service": "database",
+        "patching_tier": 3,
+        "patching_owner": "Clinical applications",
+        "patching_contact": "+49 30 1234",
+        "patching_window": "Sun 01:00, 12 h, UTC",
+        "patching_drain": "none",
+        "patching_min_healthy": 1,
+        "patching_role": "replica",
+        "patching_soak_s": 60,
+    }
+    assert found["ehr1"]["patching_window"] == "Sun 01:00, 12 h, UTC", "a service goes before a network"
+    assert found["ws1"] == {"patching_policy": "managed", "patching_kind": "endpoint"}
+    assert found["pump1"] == {"patching_policy": "vendor_locked"}
+
+
+def test_a_device_network_is_one_line(tmp_path):
+    path = tmp_path / "catalogue.yml"
+    path.write_text(GOOD)
+    assert device_segments(read(path)) == ["10.9.0.0/16"]
+
+
+def test_the_plan_follows_it(catalogue):
+    found = catalogue(GOOD)
+    fleet = {
+        host: Candidate(effective(host, {**ALL_HOSTS, **given}), ADDRESSES[host], pending(update()), None)
+        for host, given in found.items()
+    }
+    plan = planned(fleet).plan
+    assert hosts_of(plan) == [["db2"], ["db1"], ["ehr1"], ["ehr2"], ["ws1"]]
+    assert plan["services"]["database"]["owner"] == "Clinical applications (+49 30 1234)"
+    assert plan["services"]["ehr"]["owner"] is None
+    assert "vendor_locked" in plan["not_planned"]["pump1"]["reason"]
+
+
+EDITS = [
+    ("    tier: 3\n", "    teir: 3\n", "9: the key teir; expected perhaps tier"),
+    ("    tier: 3\n", "    tier: 5\n", "9: services.database.tier: 5 is greater than the maximum of 4"),
+    ("    tier: 3\n", "    service: x\n", "9: the key service"),
+    ("services:\n", "servces:\n", "7: the key servces; expected perhaps services"),
+    ("schema: 1\n", "schema: 2\n", "2: schema: 1 was expected"),
+    ("schema: 1\n", "", "1: its top: 'schema' is a required property"),
+    ("      ehr1:\n      ehr2:\n", "      {}\n", "24: services.ehr.hosts: "),
+    ("      ehr1:\n", "      ehr9:\n", "25: host ehr9, which the inventory does not know"),
+    ("  ws1: {", "  ws9: {", "28: host ws9, which the inventory does not know"),
+    (
+        "      ehr1:\n",
+        "      db1:\n",
+        "25: host db1 in service ehr and in service database; expected one service a host",
+    ),
+    ("  ws1: {", "  ehr2: {", "28: host ehr2, which stands in service ehr already"),
+    (
+        "min_healthy: 1",
+        "min_healthy: 2",
+        "14: min_healthy of service database is 2 of 2 hosts, so none may ever be out",
+    ),
+    ("depends_on: [database]", "depends_on: [databse]", "19: depends_on of service ehr names databse"),
+    ("depends_on: [database]", "never_with: [ehr]", "19: never_with of service ehr names ehr"),
+    ("    tier: 3\n", "    after: [ehr]\n", "9: after goes in a circle: database before ehr before database"),
+    ("    tier: 3\n", "    depends_on: [ehr]\n", "9: depends_on goes in a circle: "),
+    (
+        '"Sun 01:00, 12 h, UTC"\n    drain: none\n    min',
+        '"Sum 01:00"\n    drain: none\n    min',
+        "12: window of db1: ",
+    ),
+    ("soak_s: 60", "soak_s: -1", "17: soak_s of db2: -1"),
+    ("  10.9.0.0/16: {", "  10.9.0.0/99: {", "4: segment 10.9.0.0/99: "),
+    ("  10.2.0.0/24:", "  10.9.3.0/24:", "5: segments 10.9.0.0/16 and 10.9.3.0/24, of which one lies in the other"),
+    ("policy: vendor_locked", "policy: vendor_lockt", "4: policy of pump1: 'vendor_lockt'"),
+    ("      ehr2:\n", "      ehr2:\n      ehr2:\n", "27: the key ehr2 stands there twice"),
+    ("schema: 1\n", "schema: 1\nx: *y\n", "3: the alias *y"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "message"), EDITS, ids=[message for _b, _a, message in EDITS])
+def test_a_mistake_is_refused_with_its_line(catalogue, before, after, message):
+    assert before in GOOD
+    # A service that contradicts itself in two ways is told of one.
+    with pytest.raises(PatchingError) as found:
+        catalogue(GOOD.replace(before, after, 1))
+    assert f"catalogue.yml:{message}" in str(found.value)
+    assert "Next: " in str(found.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "plugin: hospital.patching.service_catalogue\n"])
+def test_what_is_no_catalogue_is_refused(catalogue, text):
+    with pytest.raises(PatchingError, match=r"catalogue\.yml"):
+        catalogue(text)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(PatchingError, match=r"No such file.*expected a service catalogue"):
+        read(tmp_path / "catalogue.yml")
+    (tmp_path / "catalogue.yml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PatchingError, match="expected a service catalogue"):
+        read(tmp_path / "catalogue.yml")
+
+
+def test_every_setting_may_stand_in_it_and_nothing_else():
+    assert {"tier", "owner", "window", "drain", "estimate_s"} <= KEYS
+    assert "service" not in KEYS
+    assert "service_catalogue" in schema.kinds()
+
+
+def test_no_host_is_touched_while_it_cannot_be_read():
+    given = {**ALL_HOSTS, CATALOGUE_ERROR: "catalogue.yml:9: the key teir"}
+    with pytest.raises(PatchingError, match=r"the service catalogue cannot be read: catalogue\.yml:9: the key teir"):
+        effective("db1", given)
+    contact = contacts.decide("db1", "10.1.0.1", given)
+    assert not contact.allowed
+    assert "the service catalogue cannot be read" in contact.reason
+    assert contacts.decide("db1", "10.1.0.1", ALL_HOSTS).allowed
