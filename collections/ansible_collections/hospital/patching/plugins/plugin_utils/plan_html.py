@@ -30,7 +30,7 @@ CSS = """
 
 
 @dataclass(frozen=True)
-class Bar:
+class Turn:
     """One host's turn: its work, and until when the way back would take."""
 
     host: str
@@ -46,7 +46,7 @@ class Row:
 
     name: str
     note: str
-    bars: Sequence[Bar]
+    bars: Sequence[Turn]
     windows: Sequence[Occurrence]
     freezes: Sequence[Occurrence]
 
@@ -85,16 +85,16 @@ def _rows(plan: Mapping[str, Any], spans: Sequence[Span], unread: list[str]) -> 
     bars = list(_bars(plan, spans))
     if not bars:
         return []
-    begin, end = min(bar.start for bar in bars), max(bar.way_back for bar in bars)
+    begin, end = min(turn.start for turn in bars), max(turn.way_back for turn in bars)
     known: dict[str, Sequence[Occurrence]] = {}
-    named: dict[str, list[Bar]] = {}
-    for bar in bars:
-        entry = plan["hosts"][bar.host]
-        name = bar.host if len(bars) <= MOST_ROWS else entry["service"] or "no service"
-        named.setdefault(name, []).append(bar)
+    named: dict[str, list[Turn]] = {}
+    for turn in bars:
+        entry = plan["hosts"][turn.host]
+        name = turn.host if len(bars) <= MOST_ROWS else entry["service"] or "no service"
+        named.setdefault(name, []).append(turn)
     rows = []
     for name, turns in named.items():
-        entries = [plan["hosts"][bar.host] for bar in turns]
+        entries = [plan["hosts"][turn.host] for turn in turns]
         note = f"wave {turns[0].wave}" if len(turns) == 1 else f"{len(turns)} hosts"
         windows = {_window(entry) for entry in entries if entry["window"]}
         texts = sorted({text for entry in entries for text in entry["freezes"]})
@@ -106,11 +106,11 @@ def _rows(plan: Mapping[str, Any], spans: Sequence[Span], unread: list[str]) -> 
     return rows
 
 
-def _bars(plan: Mapping[str, Any], spans: Iterable[Span]) -> Iterator[Bar]:
+def _bars(plan: Mapping[str, Any], spans: Iterable[Span]) -> Iterator[Turn]:
     for span in spans:
         for host, end in span.ends.items():
             way_back = end + timedelta(seconds=plan["hosts"][host]["way_back_s"])
-            yield Bar(host, span.number, span.start, end, way_back)
+            yield Turn(host, span.number, span.start, end, way_back)
 
 
 def _window(entry: Mapping[str, Any]) -> Occurrence:
@@ -139,8 +139,8 @@ def _header(plan: Mapping[str, Any], spans: Sequence[Span], day: str, where: tzi
 
 
 def _chart(rows: Sequence[Row], where: tzinfo) -> Markup:
-    bars = [bar for row in rows for bar in row.bars]
-    axis = Axis(min(bar.start for bar in bars), max(bar.way_back for bar in bars), None, 99.0)
+    bars = [turn for row in rows for turn in row.bars]
+    axis = Axis(min(turn.start for turn in bars), max(turn.way_back for turn in bars), None, 99.0)
     kinds = [("s-work", "work"), ("s-back", "time kept for the way back"), ("s-window", "window")]
     if any(row.freezes for row in rows):
         kinds.append(("s-freeze", "freeze"))
@@ -169,7 +169,7 @@ def _axis(axis: Axis, where: tzinfo) -> Markup:
 
 
 def _row(row: Row, axis: Axis, where: tzinfo) -> Markup:
-    spoken = ", ".join(_told(bar, where) for bar in row.bars[:MOST_ROWS])
+    spoken = ", ".join(_told(turn, where) for turn in row.bars[:MOST_ROWS])
     return tag(
         "li",
         tag("span", tag("b", row.name), tag("span", row.note, class_="pill quiet"), class_="who"),
@@ -177,8 +177,8 @@ def _row(row: Row, axis: Axis, where: tzinfo) -> Markup:
             "svg",
             [_band(axis, window, "s-window", "window", 0, 34) for window in row.windows],
             [line(axis.at(tick), "tick") for tick in axis.ticks()],
-            [_band(axis, Occurrence(bar.end, bar.way_back), "s-back", "way back", 12, 9) for bar in row.bars],
-            [_band(axis, Occurrence(bar.start, bar.end), "s-work", _told(bar, where), 8, 17) for bar in row.bars],
+            [_band(axis, Occurrence(turn.end, turn.way_back), "s-back", "way back", 12, 9) for turn in row.bars],
+            [_band(axis, Occurrence(turn.start, turn.end), "s-work", _told(turn, where), 8, 17) for turn in row.bars],
             [_band(axis, gap, "s-freeze", "freeze", 0, 34) for gap in row.freezes],
             width="100%",
             height="34",
@@ -189,9 +189,9 @@ def _row(row: Row, axis: Axis, where: tzinfo) -> Markup:
     )
 
 
-def _told(bar: Bar, where: tzinfo) -> str:
-    start, end = bar.start.astimezone(where), bar.end.astimezone(where)
-    return f"{bar.host}, wave {bar.wave}, {start:%H:%M} to {end:%H:%M}"
+def _told(turn: Turn, where: tzinfo) -> str:
+    start, end = turn.start.astimezone(where), turn.end.astimezone(where)
+    return f"{turn.host}, wave {turn.wave}, {start:%H:%M} to {end:%H:%M}"
 
 
 def _band(axis: Axis, time: Occurrence, kind: str, title: str, top: int, height: int) -> Markup | None:
