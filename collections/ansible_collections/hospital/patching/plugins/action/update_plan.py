@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     candidates,
     evidence,
+    history,
     lost,
     names,
     plan,
@@ -56,6 +57,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             )
             for name in task_vars["groups"]["all"]
         }
+        past = history.History.read(store)
+        fleet = history.with_estimates(fleet, past)
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
         planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits)
         page = None
@@ -71,6 +74,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "text": [
                 *plan_text.plan_table(planned.plan).splitlines(),
                 *cves.problems,
+                *past.problems,
                 *([f"As a chart: {page}"] if page else []),
                 *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
             ],

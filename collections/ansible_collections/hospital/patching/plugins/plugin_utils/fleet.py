@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
+
+SETTING = {"forward": "setting", "way_back": "setting"}
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,5 @@ class Candidate:
     why_not: Exclusion | None
     #: That it is reported lost or stolen, which goes before every other reason.
     missing: Exclusion | None = None
+    #: Where its estimates come from: the ``setting``, the ``host``'s own nights, or those of hosts ``alike``.
+    estimated_by: Mapping[str, str] = field(default_factory=lambda: dict(SETTING))

@@ -40,7 +40,7 @@ SCHEMA = 1
 DEFAULT_LIMITS = Limits()
 #: What the digest leaves out: names and times of making, and estimates, which are learned later.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
-ESTIMATES = frozenset({"estimate_s", "way_back_s"})
+ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by"})
 #: Where a probe is read from unless it says so: what users reach from the controller, all else on the host.
 VANTAGE = {"http": "controller", "tcp": "controller"}
 
@@ -252,6 +252,7 @@ def _host(
         "soak_s": settings.soak_s,
         "estimate_s": settings.estimate_s,
         "way_back_s": settings.way_back_s,
+        "estimated_by": dict(candidate.estimated_by),
         "downtime_s": settings.downtime_s,
     }
 

@@ -17,7 +17,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS
 
 #: Of a host's entry: what is compared by itself, or follows from the updates.
-_APART = frozenset({"updates", "manifest", "group", "ring", "estimate_s", "way_back_s"})
+_APART = frozenset({"updates", "manifest", "group", "ring", "estimate_s", "way_back_s", "estimated_by"})
 #: Of a service: hosts that are out now and were not then make a plan more careful.
 _CAREFUL = frozenset({"out"})
 

@@ -13,6 +13,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import 
 WIDTH = 120
 #: The widest a column of names becomes before it is cut.
 NAME_WIDTH = 28
+#: How an estimate is marked that was learned from past nights: the host's own, or those of hosts like it.
+LEARNED = {"setting": "", "host": " *", "alike": " ~"}
 
 
 def plan_table(plan: Mapping[str, Any]) -> str:
@@ -24,6 +26,7 @@ def plan_table(plan: Mapping[str, Any]) -> str:
         lines += _budget(plan["failure_budget"])
     for wave, span in zip(plan["waves"], timeline(plan), strict=True):
         lines += ["", *_wave(plan, wave, span)]
+    lines += _learned(plan["hosts"].values())
     if not plan["waves"]:
         lines += ["", "No host is planned: nothing will be disrupted."]
     if plan["not_planned"]:
@@ -50,11 +53,18 @@ def _budget(budget: Mapping[str, Any]) -> list[str]:
     return _wrapped(f"Failed hosts allowed: {', '.join(allowed)}; elsewhere none")
 
 
+def _learned(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    by = {entry["estimated_by"]["forward"] for entry in entries}
+    said = [("host", "* learned from the host's own past nights"), ("alike", "~ learned from hosts like it")]
+    told = "; ".join(text for key, text in said if key in by)
+    return ["", f"  {told}"] if told else []
+
+
 def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any], span: Span) -> list[str]:
     hosts = {host: plan["hosts"][host] for host in wave["hosts"]}
     soak = f", then {_minutes(wave['soak_s'])} soak" if wave["soak_s"] else ""
     title = f"Wave {wave['number']} ({wave['kind']}, {span.start:%H:%M} to {span.end:%H:%M} by estimate{soak})"
-    rows = [("host", "service", "tier", "ring", "window (UTC)", "drain", "way back", "updates")]
+    rows = [("host", "service", "tier", "ring", "window (UTC)", "takes", "drain", "way back", "updates")]
     for host, entry in hosts.items():
         rows.append(
             (
@@ -63,6 +73,7 @@ def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any], span: Span) -> list[
                 str(entry["tier"]),
                 entry["ring"],
                 _window(entry["window"]),
+                f"{-(-entry['estimate_s'] // 60)} min{LEARNED[entry['estimated_by']['forward']]}",
                 entry["drain"].get("host", "none"),
                 entry["snapshot"]["provider"],
                 str(len(entry["updates"])),

@@ -25,7 +25,19 @@ WEB = {"min_healthy": 2, "freezes": ["daily 02:00, 1 h, UTC"]}
 MADE = planned({**portal_pair(), **{f"web{n}": server(f"web{n}", "web", ASSESSED, **WEB) for n in range(1, 6)}})
 PLAN = MADE.plan
 #: What no approval is about: names, times of making, estimates, what follows from updates, and what is more careful.
-FREE = ("digest", "plan_id", "created", "estimate_s", "way_back_s", "manifest", "group", "cves", "not_planned")
+FREE = (
+    "digest",
+    "plan_id",
+    "created",
+    "estimate_s",
+    "way_back_s",
+    "forward",
+    "way_back",
+    "manifest",
+    "group",
+    "cves",
+    "not_planned",
+)
 
 
 def difference(approved, plan):
