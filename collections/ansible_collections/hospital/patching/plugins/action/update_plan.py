@@ -24,6 +24,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Lim
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
+from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -35,6 +36,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "evidence_dir": {"type": "path", "default": "evidence"},
         "parallel": {"type": "int", "default": Limits().parallel},
         "canaries": {"type": "int", "default": Limits().canaries},
+        "shard": {"type": "int", "default": Shard().number},
+        "shards": {"type": "int", "default": Shard().of},
     }
     clock = Clock()
 
@@ -60,7 +63,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         past = history.History.read(store)
         fleet = history.with_estimates(fleet, past)
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
-        planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits)
+        shard = Shard.read(arguments["shard"], arguments["shards"])
+        planned = plan.build_plan(
+            evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits, shard=shard
+        )
         page = None
         if not self._task.check_mode:
             store.save_plan(planned)

@@ -43,6 +43,14 @@ options:
       - The most canaries of one wave. Where it is 1, a canary goes alone; the first host of each manifest always does.
     type: int
     default: 1
+  shards:
+    description: Into how many parts the fleet is cut, each of whole services and of what they have to be planned with.
+    type: int
+    default: 1
+  shard:
+    description: The part that this plan is for; hosts of the others serve, and are not planned.
+    type: int
+    default: 1
 """
 
 EXAMPLES = r"""

@@ -31,13 +31,14 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.precedence impor
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service, services_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS
+from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard, only
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
 from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wave, cut_waves
 
 SCHEMA = 1
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS, WHOLE = Limits(), Shard()
 #: What the digest leaves out: names and times of making, and estimates, which are learned later.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
 ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by"})
@@ -64,6 +65,7 @@ def build_plan(
     groups: Collection[str] = (),
     watched: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    shard: Shard = WHOLE,
 ) -> Planned:
     """Return the plan for ``candidates``: the inventory's hosts by name.
 
@@ -71,7 +73,9 @@ def build_plan(
         groups: names of the inventory's groups; a host of such a name is refused.
         watched: whether a watcher runs on a second machine; tier 1 is refused without.
         limits: how many hosts a wave may have.
+        shard: the part of the fleet that is planned.
     """
+    candidates = only(candidates, shard)
     services, service_problems = services_of(candidates)
     fleet = Fleet(candidates, services, service_problems, groups, watched)
     hosts = sorted(candidates, key=natural_key)
@@ -88,6 +92,7 @@ def build_plan(
         "created": stamp(now),
         "site": {"segments": _segments(candidates)},
         "limits": {"parallel": limits.parallel, "canaries": limits.canaries},
+        "shard": {"number": shard.number, "of": shard.of},
         "failure_budget": allowances({host: candidates[host].settings for host in slots}, rings),
         "hosts": {
             host: _host(host, candidates[host], slots[host], services, rings[host], manifests[host]) for host in slots

@@ -47,6 +47,8 @@ def _differences(approved: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterat
         yield "the plans are of two kinds"
     if plan["site"] != approved["site"]:
         yield "the device segments differ"
+    if plan["shard"] != approved["shard"]:
+        yield "it is for another shard"
     if any(number > approved["limits"][name] for name, number in plan["limits"].items()):
         yield "more hosts may go together"
     if not _is_within(approved["failure_budget"], plan["failure_budget"]):

@@ -21,6 +21,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     """Return waves, hosts, updates and refusals of a plan as readable text."""
     lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
     lines += _wrapped(f"Digest {plan['digest']}")
+    if plan["shard"]["of"] > 1:
+        lines.append(f"Shard {plan['shard']['number']} of {plan['shard']['of']}")
     lines += _segments(plan["site"]["segments"])
     if plan["hosts"]:
         lines += _budget(plan["failure_budget"])
