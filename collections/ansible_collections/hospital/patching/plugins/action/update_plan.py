@@ -17,6 +17,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     history,
     lost,
     names,
+    one_cve,
     plan,
     plan_text,
 )
@@ -36,6 +37,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "evidence_dir": {"type": "path", "default": "evidence"},
         "parallel": {"type": "int", "default": Limits().parallel},
         "canaries": {"type": "int", "default": Limits().canaries},
+        "cve": {"type": "str", "default": ""},
         "shard": {"type": "int", "default": Shard().number},
         "shards": {"type": "int", "default": Shard().of},
     }
@@ -61,7 +63,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             for name in task_vars["groups"]["all"]
         }
         past = history.History.read(store)
-        fleet = history.with_estimates(fleet, past)
+        fleet = one_cve.only(history.with_estimates(fleet, past), one_cve.read(arguments["cve"]))
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
         shard = Shard.read(arguments["shard"], arguments["shards"])
         planned = plan.build_plan(

@@ -43,6 +43,12 @@ options:
       - The most canaries of one wave. Where it is 1, a canary goes alone; the first host of each manifest always does.
     type: int
     default: 1
+  cve:
+    description:
+      - Plan only the updates that fix this CVE. A host of whose updates it is not known which CVEs they fix is refused.
+      - Everything when not set.
+    type: str
+    default: ''
   shards:
     description: Into how many parts the fleet is cut, each of whole services and of what they have to be planned with.
     type: int
