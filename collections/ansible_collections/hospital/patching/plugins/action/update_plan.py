@@ -20,10 +20,12 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     one_cve,
     plan,
     plan_text,
+    promotion,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
 
@@ -63,7 +65,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             for name in task_vars["groups"]["all"]
         }
         past = history.History.read(store)
-        fleet = one_cve.only(history.with_estimates(fleet, past), one_cve.read(arguments["cve"]))
+        trials = promotion.Trials.read(store)
+        fleet = promotion.promoted(history.with_estimates(fleet, past), trials, now)
+        fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
         shard = Shard.read(arguments["shard"], arguments["shards"])
         planned = plan.build_plan(
@@ -83,6 +87,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 *plan_text.plan_table(planned.plan).splitlines(),
                 *cves.problems,
                 *past.problems,
+                *trials.problems,
+                *_waiting(fleet),
                 *([f"As a chart: {page}"] if page else []),
                 *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
             ],
@@ -96,3 +102,11 @@ def _too_few_forks(planned: Mapping[str, Any], forks: int) -> list[str]:
         return []
     seen = f"The widest wave has {widest} hosts, and Ansible works at {forks} at a time here (forks)"
     return [f"{seen}: the night would take longer than planned. Raise forks, or plan with plan_parallel: {forks}."]
+
+
+def _waiting(fleet: Mapping[str, Candidate]) -> list[str]:
+    hosts = {host: one.waiting for host, one in fleet.items() if one.waiting}
+    if not hosts:
+        return []
+    told = ", ".join(f"{host} {count}" for host, count in hosts.items())
+    return [f"Updates that wait until they have run well on earlier rings: {told}"]

@@ -36,3 +36,5 @@ class Candidate:
     missing: Exclusion | None = None
     #: Where its estimates come from: the ``setting``, the ``host``'s own nights, or those of hosts ``alike``.
     estimated_by: Mapping[str, str] = field(default_factory=lambda: dict(SETTING))
+    #: How many of its updates wait until they have proven themselves on earlier rings.
+    waiting: int = 0

@@ -156,6 +156,14 @@ def _allowed(value: object) -> dict[str, int]:
         return {}
 
 
+def promotion(value: object) -> dict[str, int]:
+    """Read on how many hosts, and on what share of them, an update must have run well."""
+    readers = {"count": whole(1), "share_percent": whole(0, 100)}
+    if not isinstance(value, Mapping) or not set(value) <= set(readers) or "count" not in value:
+        raise ValueError("{count: 3}, or with a share {count: 3, share_percent: 95}")
+    return {"share_percent": 100, **{str(key): readers[key](item) for key, item in value.items()}}
+
+
 def segments(value: object) -> tuple[str, ...]:
     """Read a list of CIDRs; a bare text is refused, because a template gone wrong yields text."""
     if not isinstance(value, (list, tuple)):

@@ -126,6 +126,14 @@ SETTINGS = (
     ),
     Setting("patching_soak_s", "seconds", 600, "how long the ring before must have run well", types.whole(0)),
     Setting(
+        "patching_promotion",
+        "{count, [share_percent]}",
+        None,
+        "on how many hosts of earlier rings an update must have run well, on earlier nights, before this host gets it",
+        types.promotion,
+        "the rings before go first on the same night",
+    ),
+    Setting(
         "patching_window",
         "window",
         None,
@@ -323,6 +331,7 @@ class Settings:
     role: str | None
     ring: str | None
     soak_s: int
+    promotion: dict[str, int] | None
     window: str | None
     freezes: tuple[str, ...]
     probe_url: tuple[str, ...]

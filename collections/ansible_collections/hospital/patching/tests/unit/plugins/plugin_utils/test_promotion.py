@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
+from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import Trials, promoted
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import effective
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    NOW,
+    hosts_of,
+    pending,
+    planned,
+    server,
+    update,
+)
+
+OPENSSL, CURL = update("openssl"), update("curl")
+TWO = {"count": 2}
+
+
+class Then(Clock):
+    def __init__(self, ago):
+        self.ago = ago
+
+    def now(self):
+        return NOW - self.ago
+
+
+def fleet(*updates, promotion=TWO, size=4, **settings):
+    """Return a service of two canaries, one of the early ring and the rest of the broad one."""
+    rings = ["canary", "canary", "early", *["broad"] * (size - 3)]
+    return {
+        f"a{n}": server(f"a{n}", "a", pending(*updates), ring=ring, promotion=promotion, min_healthy=1, **settings)
+        for n, ring in enumerate(rings, 1)
+    }
+
+
+@pytest.fixture
+def night(tmp_path):
+    """Return a function that keeps a run in which some hosts had some outcome with openssl."""
+
+    def keep(outcomes, ago=timedelta(days=1), number=0):
+        run_id = f"2026112{number}T080000Z-ab12cd34"
+        plan = planned(fleet(OPENSSL, promotion=None)).plan
+        run = Run(str(tmp_path), run_id)
+        run.evidence.start_run(run_id, _Loaded(plan))
+        run.ledger.clock = Then(ago)
+        for host, outcome in outcomes.items():
+            run.record(host, "record", "outcome", outcome=outcome, reason="")
+        return Evidence(tmp_path)
+
+    return keep
+
+
+class _Loaded:
+    def __init__(self, plan):
+        self.plan, self.manifests = plan, {}
+
+
+def after(store, *updates, **settings):
+    return promoted(fleet(*updates, **settings), Trials.read(store), NOW)
+
+
+def test_nothing_was_tried_so_only_canaries_are_planned(tmp_path):
+    found = after(Evidence(tmp_path), OPENSSL)
+    plan = planned(found).plan
+    assert sorted(plan["hosts"]) == ["a1", "a2"]
+    reason = plan["not_planned"]["a4"]["reason"]
+    assert (
+        reason == "openssl 3.0.17-1 is not promoted to ring broad: 0 of 2 hosts of earlier rings have run well with it"
+    )
+
+
+def test_what_ran_well_on_enough_hosts_is_promoted(night):
+    plan = planned(after(night({"a1": "patched", "a2": "patched"}), OPENSSL)).plan
+    assert {"a3", "a4"} <= set(plan["hosts"])
+
+
+def test_each_update_is_promoted_by_itself(night):
+    found = after(night({"a1": "patched", "a2": "patched"}), OPENSSL, CURL)
+    assert [one["name"] for one in found["a4"].assessment["updates"]] == ["openssl"]
+    assert found["a4"].waiting == 1
+    assert [one["name"] for one in found["a1"].assessment["updates"]] == ["openssl", "curl"]
+
+
+def test_another_version_has_proven_nothing(night):
+    found = after(night({"a1": "patched", "a2": "patched"}), update("openssl", after="3.0.18-1"))
+    assert found["a4"].why_not is not None
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "unverified", "stuck", "unreachable"])
+def test_what_failed_on_a_host_lacks_its_share(night, outcome):
+    store = night({"a1": "patched", "a2": "patched", "a3": outcome})
+    assert after(store, OPENSSL)["a4"].why_not.reason.endswith(
+        "on 66 % of the hosts of earlier rings it went well, of 100 % asked for"
+    )
+    assert after(store, OPENSSL, promotion={"count": 2, "share_percent": 60})["a4"].why_not is None
+
+
+def test_a_host_that_was_repaired_counts_by_its_newest_night(night):
+    night({"a1": "rolled_back"}, timedelta(days=2), 0)
+    store = night({"a1": "patched", "a2": "patched"}, timedelta(days=1), 1)
+    assert after(store, OPENSSL)["a4"].why_not is None
+
+
+def test_hosts_of_the_same_ring_prove_nothing(night):
+    found = after(night({"a3": "patched", "a4": "patched"}), OPENSSL)
+    assert found["a3"].why_not is not None
+    assert found["a4"].why_not is not None
+
+
+def test_the_soak_time_counts(night):
+    store = night({"a1": "patched", "a2": "patched"}, timedelta(hours=1))
+    assert after(store, OPENSSL)["a4"].why_not is None
+    assert after(store, OPENSSL, soak_s=2 * 3600)["a4"].why_not is not None
+
+
+def test_hosts_that_state_no_ring_or_no_promotion_wait_for_nothing(tmp_path):
+    pair = {f"b{n}": server(f"b{n}", "b", promotion=TWO) for n in (1, 2)}
+    found = promoted(pair, Trials.read(Evidence(tmp_path)), NOW)
+    assert hosts_of(planned(found).plan) == [["b1"], ["b2"]]
+    assert after(Evidence(tmp_path), OPENSSL, promotion=None)["a4"].why_not is None
+
+
+def test_a_damaged_run_proves_nothing_and_is_named(night, tmp_path):
+    store = night({"a1": "patched", "a2": "patched"})
+    path = store.runs()[0]
+    (tmp_path / path / "plan.json").write_text("{}")
+    trials = Trials.read(store)
+    assert trials.of == {}
+    assert trials.problems[0].startswith(f"Run {path} proves nothing for later rings: ")
+
+
+@pytest.mark.parametrize(
+    "value", [3, {}, {"share_percent": 90}, {"count": 0}, {"count": 1, "x": 1}, {"count": 1, "share_percent": 101}]
+)
+def test_other_values_are_refused(value):
+    with pytest.raises(PatchingError, match="patching_promotion of a1"):
+        effective("a1", {"patching_promotion": value})
