@@ -21,6 +21,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     ARGUMENTS = {
         "plan": {"type": "str", "required": True},
         "evidence_dir": {"type": "path", "default": "evidence"},
+        "approved_by": {"type": "str", "default": ""},
         "step": {"type": "str", "required": True, "choices": ["stage", "gate"]},
     }
     clock = Clock()
@@ -32,7 +33,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=groups)
         # Only now, so that a refused start leaves no run behind.
         run = Run.start(arguments["evidence_dir"], arguments["plan"], check=bool(self._task.check_mode))
-        circumstances = opening.circumstances(approved, arguments["plan"])
+        circumstances = opening.circumstances(approved, arguments["plan"], arguments["approved_by"])
         if not self._task.check_mode:
             with controllers.opening(run):
                 controllers.require_alone(run, run.ledger.read(), self.clock)

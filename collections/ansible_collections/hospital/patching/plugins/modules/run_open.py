@@ -22,6 +22,12 @@ options:
     description: Directory on the controller that keeps evidence.
     type: path
     default: evidence
+  approved_by:
+    description:
+      - Who is said to have approved the plan.
+      - A typed name is recorded as claimed and shown in the report; it stands for no signature that a tier needs.
+    type: str
+    default: ''
   step:
     description: What is begun.
     type: str

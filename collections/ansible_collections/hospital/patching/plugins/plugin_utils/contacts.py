@@ -12,7 +12,14 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import segments
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_ERROR
 
 #: Variables of this prefix that are no settings of a host.
-RUN_VARIABLES = ("patching_plan", "patching_hosts", "patching_run", "patching_assessment", "patching_software")
+RUN_VARIABLES = (
+    "patching_plan",
+    "patching_approved_by",
+    "patching_hosts",
+    "patching_run",
+    "patching_assessment",
+    "patching_software",
+)
 
 
 def decide(host: str, address: str, variables: Mapping[str, Any]) -> segments.Contact:

@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import controllers
 
 BY_DIGEST = "started with the plan's digest"
+LONGEST_NAME = 200
 
 
 def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
@@ -49,12 +50,17 @@ def require_digest(plan: Mapping[str, Any], reference: str, records: Iterable[Ma
         )
 
 
-def circumstances(plan: dict[str, Any], reference: str) -> dict[str, Any]:
-    """Return who started what from where; the name is a claim and proves nothing."""
+def circumstances(plan: dict[str, Any], reference: str, approved_by: str = "") -> dict[str, Any]:
+    """Return who started what from where; names are claims and prove nothing.
+
+    Args:
+        approved_by: a name that was typed. It is kept for the auditor; what needs a signature gets none by it.
+    """
     by_digest = reference == plan["digest"]
     return {
         "plan_digest": plan["digest"],
         "approval": BY_DIGEST if by_digest else f"started with {reference}, not with a digest",
+        "claimed": " ".join(approved_by.split())[:LONGEST_NAME] or None,
         "started_by": user(),
         **controllers.this_process(),
     }

@@ -139,7 +139,10 @@ def _opened(records: Sequence[Mapping[str, Any]]) -> Document:
         if record.get("host") is None and record["step"] == "gate" and record["event"] == "begin":
             opened = record.get("detail") or {}
             break
-    return {key: opened.get(key) for key in ("approval", "controller", "started_by")}
+    found = {key: opened.get(key) for key in ("approval", "controller", "started_by")}
+    if opened.get("claimed"):
+        found["approval"] = f"{found['approval']}; claimed, not signed: {opened['claimed']}"
+    return found
 
 
 def _window_end(plan: Mapping[str, Any]) -> str | None:

@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_gate
-from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, lost
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, lost, opening
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import Kept
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
@@ -180,6 +180,14 @@ def test_a_critical_host_goes_when_somebody_has_signed_and_as_long_as_he_may(tmp
     assert "on the command line" in gate(run, hostvars=hostvars, extra_vars=given)["msg"]
     allowed.write_text("")
     assert gate(run, hostvars=hostvars)["decision"] == "stop"
+
+
+@pytest.mark.parametrize(("tier", "needed"), [(1, 2), (2, 1)])
+def test_a_typed_name_begins_no_host_of_tiers_1_and_2(run, tier, needed):
+    run.record(None, "gate", "begin", **opening.circumstances(run.plan(), run.plan()["digest"], "Dr. Jane Roe"))
+    told = gate(run, hostvars={"portal1": {"patching_tier": tier}})
+    assert told["decision"] == "stop"
+    assert f"needs signed approvals of the plan by {needed} people, and 0 have signed" in told["msg"]
 
 
 @pytest.mark.parametrize("tier", [2, "1", "high"])

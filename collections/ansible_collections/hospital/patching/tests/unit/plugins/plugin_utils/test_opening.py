@@ -40,3 +40,11 @@ def test_a_run_is_begun_by_its_digest_and_may_be_continued_by_its_id():
 def test_only_a_start_with_the_digest_counts_as_approval():
     assert opening.circumstances(PLAN, PLAN["digest"])["approval"] == "started with the plan's digest"
     assert "not with a digest" in opening.circumstances(PLAN, PLAN["plan_id"])["approval"]
+
+
+def test_a_typed_name_is_a_claim_beside_the_approval():
+    found = opening.circumstances(PLAN, PLAN["digest"], " Dr. Jane\n Roe ")
+    assert found["claimed"] == "Dr. Jane Roe"
+    assert found["approval"] == "started with the plan's digest"
+    assert opening.circumstances(PLAN, PLAN["digest"])["claimed"] is None
+    assert len(opening.circumstances(PLAN, PLAN["digest"], "x" * 999)["claimed"]) == 200

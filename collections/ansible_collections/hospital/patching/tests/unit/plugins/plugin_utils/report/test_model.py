@@ -356,3 +356,11 @@ def test_ansibles_own_failed_is_no_list_of_units():
     restart = next(one for one in records if one["host"] == "ws1" and one["step"] == "restart")
     restart["detail"]["failed"] = True
     assert host(build_report(plan, records, {}), "ws1")["restart_failed"] == []
+
+
+def test_a_typed_name_is_told_as_a_claim():
+    plan, records = sample_night.good_night()
+    opened = next(record for record in records if record["step"] == "gate" and record["host"] is None)
+    opened["detail"]["claimed"] = "Dr. Jane Roe"
+    report = build_report(plan, records, sample_night.stages(), sample_night.TRAFFIC, [])
+    assert report["opened"]["approval"].endswith("; claimed, not signed: Dr. Jane Roe")
