@@ -66,7 +66,7 @@ SUITES = (
     Suite("types", 60, ["mypy"]),
     Suite(
         "unit",
-        240,
+        300,
         [f"pytest {COLLECTION}/tests/unit tests/tools tests/versions -m 'not slow'"],
         full_commands=[f"pytest {COLLECTION}/tests/unit tests/tools tests/versions"],
     ),

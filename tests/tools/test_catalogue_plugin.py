@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTS = (
-    "all: {hosts: {ehr1: {ansible_host: 10.1.0.1}, ehr2: {ansible_host: 10.1.0.2}, pump1: {ansible_host: 10.9.1.1}}}\n"
-)
+HOSTS = """\
+all:
+  hosts: {ehr1: {ansible_host: 10.1.0.1}, ehr2: {ansible_host: 10.1.0.2}, pump1: {ansible_host: 10.9.1.1}}
+"""
 CATALOGUE = """\
 plugin: hospital.patching.service_catalogue
 schema: 1
@@ -81,3 +82,59 @@ def test_one_that_is_read_before_the_hosts_is_refused(site):
     done = run(site, "ansible-inventory", "--host", "ehr1")
     assert "host ehr1, which the inventory does not know" in done.stderr
     assert "patching_catalogue_error" in done.stdout
+
+
+def test_what_the_site_says_elsewhere_goes_before_it_but_unlocks_nothing(site):
+    (site / "group_vars").mkdir()
+    (site / "group_vars/all.yml").write_text("patching_tier: 2\npatching_policy: managed\n")
+    (site / "hosts.yml").write_text(HOSTS.replace("10.1.0.2}", "10.1.0.2, patching_ring: broad}"))
+    hosts = json.loads(run(site, "ansible-inventory", "--list").stdout)["_meta"]["hostvars"]
+    assert (hosts["ehr1"]["patching_tier"], hosts["ehr1"]["patching_ring"]) == (2, "canary")
+    assert hosts["ehr2"]["patching_ring"] == "broad"
+    shown = run(site, "ansible-playbook", "hospital.patching.explain", "-e", "patching_hosts=pump1")
+    assert "vendor_locked" in shown.stdout
+
+
+@pytest.mark.parametrize("declared", [[], ["10.20.0.0/16"]])
+@pytest.mark.parametrize("where", ["group_vars/all.yml", "hosts.yml"])
+def test_no_other_file_takes_a_device_network_away(site, declared, where):
+    (site / "group_vars").mkdir()
+    text = json.dumps({"patching_device_segments": declared})
+    content = text if where == "group_vars/all.yml" else f"{HOSTS}  vars: {text}\n"
+    (site / where).write_text(content)
+    hosts = json.loads(run(site, "ansible-inventory", "--list").stdout)["_meta"]["hostvars"]
+    assert hosts["ehr1"]["patching_device_segments"] == declared
+    run(site, "ansible-playbook", "hospital.patching.assess", "-e", "patching_hosts=ehr1")
+    kept = json.loads((site / "evidence/assess/ehr1.json").read_text())
+    assert kept["status"] == "not_contacted"
+    assert "10.9.0.0/16, vendor_locked in the service catalogue, is not in patching_device_segments" in kept["reason"]
+
+
+BROKEN = {
+    "no YAML": (CATALOGUE + "    bad: [\n").encode(),
+    "a tag": CATALOGUE.replace("tier: 4", "tier: !foo 4").encode(),
+    "no text": CATALOGUE.encode() + b"\xff\xfe",
+    "another plugin": CATALOGUE.replace("service_catalogue", "service_catalog").encode(),
+    "no plugin": CATALOGUE.replace("plugin: hospital.patching.service_catalogue\n", "").encode(),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_what_ansible_itself_cannot_read_ends_the_run_or_closes_it(site, broken):
+    (site / "zz-catalogue.yml").write_bytes(BROKEN[broken])
+    (site / "group_vars").mkdir()
+    (site / "group_vars/all.yml").write_text("patching_catalogue_required: true\npatching_device_segments: []\n")
+    done = run(site, "ansible-playbook", "hospital.patching.plan", "-e", "patching_hosts=ehr1")
+    assert done.returncode != 0
+    assert "patching_catalogue_required is set, and no service catalogue was read" in done.stdout
+    (site / "ansible.cfg").write_text("[inventory]\nany_unparsed_is_failed = true\n")
+    done = run(site, "ansible-playbook", "hospital.patching.plan", "-e", "patching_hosts=ehr1")
+    assert done.returncode != 0
+    assert "PLAY [" not in done.stdout or broken == "no plugin"
+
+
+def test_other_files_are_not_its_own_where_a_site_lists_it(site):
+    (site / "ansible.cfg").write_text("[inventory]\nenable_plugins = hospital.patching.service_catalogue, yaml, ini\n")
+    hosts = json.loads(run(site, "ansible-inventory", "--list").stdout)["_meta"]["hostvars"]
+    assert "patching_catalogue_error" not in hosts["ehr1"]
+    assert hosts["ehr1"]["patching_ring"] == "canary"

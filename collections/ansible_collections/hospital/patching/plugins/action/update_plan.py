@@ -73,10 +73,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         planned = plan.build_plan(
             evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits, shard=shard
         )
-        page = None
+        page, drawn = None, plan_page(planned.plan)
         if not self._task.check_mode:
             store.save_plan(planned)
-            page = str(store.save_plan_page(planned.plan["plan_id"], plan_page(planned.plan)).resolve())
+            page = str(store.save_plan_page(planned.plan["plan_id"], drawn).resolve())
         return {
             "changed": not self._task.check_mode,
             "plan": planned.plan,

@@ -13,8 +13,12 @@ description:
     with the file and the line. Adds no hosts.
   - Has to be read after the inventories whose hosts it names. In a directory Ansible reads files in the order of their
     names; on the command line in the order of C(-i).
-  - Where the file cannot be read, Ansible itself only warns and goes on. Every host then has the variable
+  - Its name has to end in C(catalogue.yml) or C(catalogue.yaml).
+  - What the site's other files say of a host or group goes before what the catalogue says, only C(vendor_locked) stays.
+  - Where a file has a mistake, Ansible itself only warns and goes on. Every host then has the variable
     C(patching_catalogue_error), with which this collection contacts and changes none.
+  - Where it is no YAML at all, nobody but Ansible sees it. Set C(any_unparsed_is_failed) in the section C([inventory])
+    of ansible.cfg, or C(patching_catalogue_required) in C(group_vars).
 author:
   - The hospital.patching engineers (@hospital-patching)
 options:
@@ -32,8 +36,9 @@ options:
     description:
       - Networks as CIDR, with the settings of the hosts whose C(ansible_host) is an address in them.
       - No two may overlap.
-      - Those with the policy V(vendor_locked) become C(patching_device_segments) of all hosts, unless C(group_vars) say
-        otherwise.
+      - Those with the policy V(vendor_locked) become C(patching_device_segments) of all hosts. Where another place
+        states these too, they have to contain the catalogue's; no host is contacted until they do.
+      - An C(ansible_host) that stands in C(host_vars) or C(group_vars) is not known when the catalogue is read.
     type: dict
     default: {}
   services:
@@ -69,6 +74,7 @@ services:
       ehr2:
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +90,12 @@ except ImportError:  # ansible-core before 2.19 trusts all text
 
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import service_catalogue
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_ERROR
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import (
+    CATALOGUE_ERROR,
+    CATALOGUE_LOCKED,
+    CATALOGUE_READ,
+    CATALOGUE_SEGMENTS,
+)
 
 
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
@@ -93,26 +104,42 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     NAME = "hospital.patching.service_catalogue"
 
     def verify_file(self, path: str) -> bool:
-        return bool(super().verify_file(path)) and path.endswith((".yml", ".yaml"))
+        """Other files are other plugins' to read, also where a site lists this one among those that are tried."""
+        return bool(super().verify_file(path)) and path.endswith(("catalogue.yml", "catalogue.yaml"))
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         try:
             self._hand_over(inventory, Path(path))
         except Exception as error:  # whatever it is, no host may be left as if there were no catalogue
-            inventory.set_variable("all", CATALOGUE_ERROR, str(error) or type(error).__name__)
+            inventory.set_variable("all", CATALOGUE_ERROR, str(error).partition(". Next: ")[0] or type(error).__name__)
             raise AnsibleParserError(str(error)) from error
 
     def _hand_over(self, inventory: Any, path: Path) -> None:
         catalogue = service_catalogue.read(path)
         addresses = {name: self._address(host) for name, host in inventory.hosts.items()}
-        found = service_catalogue.variables(catalogue, addresses)
+        layers = service_catalogue.layers(catalogue, addresses)
+        self._set(inventory, "all", {CATALOGUE_READ: str(path)})
         segments = service_catalogue.device_segments(catalogue)
         if segments:
-            inventory.set_variable("all", "patching_device_segments", _trusted(segments))
-        for host, variables in found.items():
-            for name, value in variables.items():
-                inventory.set_variable(host, name, _trusted(value))
+            declared = inventory.groups["all"].vars.get("patching_device_segments")
+            # A second list, so that no other place takes a network away; see contacts.decide.
+            self._set(inventory, "all", {CATALOGUE_SEGMENTS: segments})
+            self._set(inventory, "all", {"patching_device_segments": segments} if declared is None else {})
+        for number, layer in enumerate(layers):
+            # Groups of low priority, so that whatever the site's own inventory says goes before them.
+            group = inventory.add_group(f"patching_catalogue_{number}")
+            inventory.set_variable(group, "ansible_group_priority", layer.priority)
+            self._set(inventory, group, layer.variables)
+            for host in layer.hosts:
+                inventory.add_child(group, host)
+        for host in service_catalogue.locked(layers):
+            self._set(inventory, host, {CATALOGUE_LOCKED: True})
+
+    @staticmethod
+    def _set(inventory: Any, entity: str, variables: Mapping[str, Any]) -> None:
+        for name, value in variables.items():
+            inventory.set_variable(entity, name, _trusted(value))
 
     @staticmethod
     def _address(host: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -55,6 +55,9 @@ class Batch:
     services: Mapping[str, Service]
     limits: Limits
     begin: datetime
+    #: Manifests that no host has had yet: their first one goes alone, so none goes in a wave of several.
+    new_groups: Collection[str] = ()
+    shortest_first: bool = False
     members: list[Member] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
     out: Counter[str] = field(default_factory=Counter)
@@ -90,10 +93,15 @@ class Batch:
         service = self.services[member.service]
         return self.out[service.name] >= service.allowance or any(self.out[name] for name in service.apart)
 
+    def presses(self, begin: datetime, rest_s: float) -> bool:
+        """Whether the window of a host that was taken closes before the rest of the turn's work is done."""
+        latest = begin + timedelta(seconds=rest_s * PATH_MARGIN)
+        return any(member.latest is not None and member.latest < latest for member in self.members)
+
     def take(self, member: Member) -> bool:
         """Take a host if it may go with the others; whether it was taken."""
         together = member.host in self.balancers or member.drained_by in self.hosts or member.host in self.hosts
-        if together or self.has_no_room(member):
+        if together or member.group in self.new_groups or self.has_no_room(member):
             return False
         if member.service is not None:
             self.out[member.service] += 1
@@ -144,6 +152,8 @@ def best(empty: Batch, pool: Sequence[Lot], rest_s: float) -> Batch:
     """
     lone = empty.limits.canaries == 1
     ranked = ((rank, n) for n, lot in enumerate(pool) if (rank := urgency(lot, empty.begin, rest_s, lone)) is not None)
+    if empty.shortest_first:
+        ranked = (((rank[0], pool[n].path_s), n) for rank, n in ranked)
     for _rank, n in sorted(ranked):
         _take_all(empty, pool[n])
     if empty.members:
@@ -155,7 +165,7 @@ def best(empty: Batch, pool: Sequence[Lot], rest_s: float) -> Batch:
 
 def _take_all(batch: Batch, lot: Lot) -> None:
     """Take as many hosts of a lot as may go together."""
-    for member in lot.members:
+    for member in reversed(lot.members) if batch.shortest_first else lot.members:
         if not batch.take(member) and batch.has_no_room(member):
             break
 

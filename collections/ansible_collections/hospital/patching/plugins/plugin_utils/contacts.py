@@ -9,7 +9,11 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import segments
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_ERROR
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import (
+    CATALOGUE_LOCKED,
+    CATALOGUE_SEGMENTS,
+    catalogue_problem,
+)
 
 #: Variables of this prefix that are no settings of a host.
 RUN_VARIABLES = (
@@ -28,11 +32,17 @@ def decide(host: str, address: str, variables: Mapping[str, Any]) -> segments.Co
     Only these two variables are read, so that a typing error in another setting
     never widens what may be contacted.
     """
-    if variables.get(CATALOGUE_ERROR):
+    unreadable = catalogue_problem(variables)
+    if unreadable:
         # What it would have said of devices is not known.
-        return segments.Contact(False, (), f"the service catalogue cannot be read: {variables[CATALOGUE_ERROR]}")
-    policy = str(variables.get("patching_policy") or "observed")
-    return segments.contact(host, address, policy, variables.get("patching_device_segments"))
+        return segments.Contact(False, (), unreadable)
+    locked, declared = variables.get(CATALOGUE_LOCKED), variables.get("patching_device_segments")
+    policy = "vendor_locked" if locked else str(variables.get("patching_policy") or "observed")
+    missing = segments.missing(variables.get(CATALOGUE_SEGMENTS) or (), declared)
+    if missing:
+        seen = f"{', '.join(missing)}, vendor_locked in the service catalogue, is not in patching_device_segments"
+        return segments.Contact(False, (), f"{seen}: add it there, or declare the networks in one place only")
+    return segments.contact(host, address, policy, declared)
 
 
 def journey(host: str, drained_by: str | None, hostvars: Mapping[str, Mapping[str, Any]]) -> segments.Contact:

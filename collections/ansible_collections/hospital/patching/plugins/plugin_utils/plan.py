@@ -83,7 +83,6 @@ def build_plan(
     slots = _slots(candidates, [host for host in hosts if host not in left_out], now, left_out)
     _leave_out(slots, other_nights(slots, now), left_out)
     _leave_out(slots, _contradicting(candidates, slots), left_out)
-    _leave_out_circles(candidates, services, slots, left_out)
     waves, manifests = _waves(candidates, services, slots, now, limits, left_out)
     rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests))}
     plan: dict[str, Any] = {
@@ -149,8 +148,14 @@ def _waves(
     updates = {host: plain(_assessment(candidates[host])["updates"]) for host in slots}
     names = {host: group_of(_assessment(candidates[host])["facts"]) for host in slots}
     while True:
+        _leave_out_circles(candidates, services, slots, left_out)
         manifests = build_manifests(names, {host: updates[host] for host in slots}, now)
-        cut = cut_waves(_members(candidates, slots, manifests), services, now, limits)
+        members = _members(candidates, slots, manifests)
+        cut = cut_waves(members, services, now, limits)
+        if not cut.late:
+            return cut.waves, manifests
+        # Where the night is too short for all, more hosts may fit if the long ones do not come first.
+        cut = min(cut, cut_waves(members, services, now, limits, shortest_first=True), key=lambda one: len(one.late))
         if not cut.late:
             return cut.waves, manifests
         _leave_out(slots, {host: slots[host].late(start) for host, start in cut.late.items()}, left_out)
@@ -163,7 +168,7 @@ def _leave_out_circles(
     left_out: dict[str, Exclusion],
 ) -> None:
     while found := circle(with_canaries(_members(candidates, slots)), services):
-        told = " before ".join(found)
+        told = " before ".join(found.told)
         why = {
             host: PatchingError(
                 f"host {host}",
@@ -171,7 +176,7 @@ def _leave_out_circles(
                 "an order without a circle",
                 "correct patching_after, patching_role or patching_ring of these hosts",
             )
-            for host in found
+            for host in found.hosts
         }
         _leave_out(slots, {host: Exclusion("refused", str(error)) for host, error in why.items()}, left_out)
 
@@ -195,7 +200,7 @@ def _members(
                 drained_by=(settings.drain or {}).get("host"),
                 opens=slot.occurrence.start if slot.occurrence is not None else None,
                 latest=slot.latest,
-                after=settings.after,
+                after=tuple(name for name in settings.after if name != host),
                 role=settings.role,
             )
         )
@@ -237,7 +242,7 @@ def _host(
         "service": settings.service,
         "ring": ring,
         "role": settings.role,
-        "after": list(settings.after),
+        "after": [name for name in settings.after if name != host],
         "approvals": APPROVALS[settings.tier],
         "window": window,
         "min_healthy": services[settings.service].min_healthy if settings.service else None,

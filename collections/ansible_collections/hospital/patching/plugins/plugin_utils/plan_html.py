@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import schedule
-from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import urgency
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import Axis, line, percent
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html import page
@@ -234,7 +234,7 @@ def _marked(hosts: Iterable[str]) -> Iterator[tuple[bool, str]]:
 def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:
     if not entries:
         return None
-    names = sorted(entries, key=lambda name: (entries[name]["outcome"], natural_key(name)))
+    names = sorted(entries, key=lambda name: urgency(entries, name))
     rows = [
         tag("tr", tag("th", name, scope="row"), tag("td", entries[name]["outcome"]), tag("td", entries[name]["reason"]))
         for name in names
@@ -245,7 +245,9 @@ def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:
 
 
 def _footer(plan: Mapping[str, Any]) -> Markup:
-    made = f"Plan {plan['plan_id']}, made {plan['created']}."
+    limits = plan["limits"]
+    made = f"Plan {plan['plan_id']}, made {plan['created']}; at most {limits['parallel']} hosts at once, of them"
+    made += f" {limits['canaries']} canaries. Times in the reasons above are UTC."
     return tag(
         "footer",
         tag("p", made, " Times are estimates; the gate decides when a host may go."),

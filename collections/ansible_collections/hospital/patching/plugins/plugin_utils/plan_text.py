@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
+from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import GOOD
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
 
 WIDTH = 120
@@ -26,6 +27,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     lines += _segments(plan["site"]["segments"])
     if plan["hosts"]:
         lines += _budget(plan["failure_budget"])
+        limits = plan["limits"]
+        lines.append(f"At once: at most {limits['parallel']} hosts, of them {limits['canaries']} canaries")
     for wave, span in zip(plan["waves"], timeline(plan), strict=True):
         lines += ["", *_wave(plan, wave, span)]
     lines += _learned(plan["hosts"].values())
@@ -65,7 +68,8 @@ def _learned(entries: Iterable[Mapping[str, Any]]) -> list[str]:
 def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any], span: Span) -> list[str]:
     hosts = {host: plan["hosts"][host] for host in wave["hosts"]}
     soak = f", then {_minutes(wave['soak_s'])} soak" if wave["soak_s"] else ""
-    title = f"Wave {wave['number']} ({wave['kind']}, {span.start:%H:%M} to {span.end:%H:%M} by estimate{soak})"
+    when = f"{span.start:%Y-%m-%d %H:%M} to {span.end:%H:%M} UTC by estimate"
+    title = f"Wave {wave['number']} ({wave['kind']}, {when}{soak})"
     rows = [("host", "service", "tier", "ring", "window (UTC)", "takes", "drain", "way back", "updates")]
     for host, entry in hosts.items():
         rows.append(
@@ -98,11 +102,16 @@ def _minutes(seconds: int) -> str:
 def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> list[str]:
     lines: list[str] = []
     width = _name_width(entries)
-    for host in sorted(entries, key=lambda name: (entries[name]["outcome"], natural_key(name))):
+    for host in sorted(entries, key=lambda name: urgency(entries, name)):
         entry = entries[host]
         label = f"  {_cut(host, width):<{width}}  {entry['outcome']:<13}  "
         lines += _wrapped(entry["reason"], label, " " * len(label))
     return lines
+
+
+def urgency(entries: Mapping[str, Mapping[str, str]], host: str) -> tuple[object, ...]:
+    """Return a sort key of hosts that are not planned: first those that somebody has to look at."""
+    return (entries[host]["outcome"] in GOOD, entries[host]["outcome"], natural_key(host))
 
 
 def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -119,7 +128,9 @@ def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [min(NAME_WIDTH, max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    # A name may be cut, a time may not.
+    most = [WIDTH if title.startswith("window") else NAME_WIDTH for title in rows[0]]
+    widths = [min(most[column], max(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
         cells = [f"{_cut(cell, width):<{width}}" for cell, width in zip(row, widths, strict=True)]

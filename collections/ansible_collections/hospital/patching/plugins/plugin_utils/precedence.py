@@ -8,30 +8,25 @@ service, the replicas of a service.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.members import Member, order
+from ansible_collections.hospital.patching.plugins.plugin_utils.members import (
+    Member,
+    Name,
+    borne_by,
+    names,
+    order,
+    waits,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS, RINGS
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS
 
-#: What planned hosts are waited for by.
-Name = tuple[str, ...]
 #: The kind, and how little critical the tier is: smaller goes first.
 Turn = tuple[int, int]
-
-
-def names(member: Member) -> Iterator[Name]:
-    """Yield all that others may wait for ``member`` by."""
-    yield ("host", member.host)
-    if member.service is not None:
-        yield ("service", member.service)
-        yield ("ring", member.service, member.kind, member.ring)
-        if member.role == "replica":
-            yield ("replicas", member.service)
 
 
 @dataclass
@@ -71,27 +66,17 @@ def lots(members: Sequence[Member], services: Mapping[str, Service]) -> list[Lot
     Raises:
         CycleError: hosts wait for each other; its second argument are the lots.
     """
-    borne = Counter(name for member in members for name in names(member))
+    borne = borne_by(members)
     alike: dict[tuple[object, ...], list[Member]] = {}
     for member in sorted(members, key=lambda one: (-one.estimate_s, order(one))):
         alike.setdefault(_alike(member), []).append(member)
-    found = [Lot(hosts, tuple(_waits(hosts[0], borne)), _at_once(hosts, services)) for hosts in alike.values()]
+    found = [Lot(hosts, tuple(waits(hosts[0], borne)), _at_once(hosts, services)) for hosts in alike.values()]
     return _ranked(sorted(found, key=lambda lot: order(lot.first)))
 
 
 def _alike(member: Member) -> tuple[object, ...]:
     of_host = (member.service, member.kind, member.tier, member.ring, member.role == "primary", member.soak_s)
     return (*of_host, member.opens, member.after)
-
-
-def _waits(member: Member, borne: Mapping[Name, int]) -> Iterator[tuple[Name, int]]:
-    wanted: list[tuple[Name, int]] = []
-    if member.service is not None:
-        earlier = RINGS[: RINGS.index(member.ring)]
-        wanted += [(("ring", member.service, member.kind, ring), member.soak_s) for ring in earlier]
-        wanted += [(("replicas", member.service), 0)] * (member.role == "primary")
-    wanted += [((what, name), 0) for name in member.after for what in ("host", "service")]
-    return ((name, soak_s) for name, soak_s in wanted if borne.get(name))
 
 
 def _at_once(members: Sequence[Member], services: Mapping[str, Service]) -> int:
@@ -122,10 +107,27 @@ def _ranked(found: list[Lot]) -> list[Lot]:
     return ranks
 
 
-def circle(members: Iterable[Member], services: Mapping[str, Service]) -> list[str]:
-    """Return hosts that wait for each other, the first again at the end; empty when there are none."""
+@dataclass(frozen=True)
+class Circle:
+    """Hosts that wait for each other: one each in ``told``, the first again at the end; all of them in ``hosts``."""
+
+    told: tuple[str, ...]
+    hosts: frozenset[str]
+
+
+def circle(members: Iterable[Member], services: Mapping[str, Service]) -> Circle | None:
+    """Return hosts that wait for each other, or None when there are none."""
     try:
         lots(list(members), services)
     except CycleError as error:
-        return [lot.first.host for lot in error.args[1]]
-    return []
+        found = error.args[1]
+        bearers = [_awaited(lot, following) for lot, following in pairwise(found)]
+        told = [hosts[0] for hosts in bearers]
+        return Circle((*told, told[0]), frozenset(host for hosts in bearers for host in hosts))
+    return None
+
+
+def _awaited(lot: Lot, following: Lot) -> list[str]:
+    """Return the hosts of a lot for which those of another one wait."""
+    wanted = {name for name, _soak_s in following.waits}
+    return [member.host for member in lot.members if not wanted.isdisjoint(names(member))]

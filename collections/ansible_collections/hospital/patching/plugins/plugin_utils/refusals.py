@@ -15,6 +15,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import group_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.segments import outside
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 
 #: Signatures over the plan's digest that a tier needs; tiers 3 and 4 are approved by starting with the digest.
@@ -65,9 +66,15 @@ def _not_asked_for(case: Case) -> Exclusion | None:
 def _policy(case: Case) -> Exclusion | None:
     if case.candidate.settings.policy == "vendor_locked":
         return Exclusion("excluded", "vendor_locked: a medical device is never contacted")
+    if case.candidate.settings.policy == "observed" and _is_in_device_network(case.candidate):
+        return Exclusion("excluded", "in a network of medical devices: never contacted")
     if case.candidate.settings.policy == "observed":
         return Exclusion("excluded", "observed: assessed, never changed; patching_service makes it managed")
     return None
+
+
+def _is_in_device_network(candidate: Candidate) -> bool:
+    return bool(candidate.address) and not outside([str(candidate.address)], candidate.settings.device_segments or ())
 
 
 def _name(case: Case) -> Exclusion | None:

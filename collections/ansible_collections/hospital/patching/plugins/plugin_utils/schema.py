@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -55,25 +56,36 @@ def validate(kind: str, value: object, where: str) -> None:
     Raises:
         PatchingError: it does not fit; the message names the place in it.
     """
-    error = first_error(kind, value)
-    if error is not None:
-        path, seen = error
+    found = misfit(kind, value)
+    if found is not None:
         raise PatchingError(
-            f"{where} at {place(path)}",
-            seen,
+            f"{where} at {place(found.place)}",
+            found.seen,
             f"what the contract {kind} says there",
             "make the document again; if a newer release wrote it, use that release",
         )
 
 
-def first_error(kind: str, value: object) -> tuple[tuple[str | int, ...], str] | None:
+@dataclass(frozen=True)
+class Misfit:
+    """Where a document does not fit, in the library's words and as the rule that it breaks."""
+
+    place: tuple[str | int, ...]
+    seen: str
+    keyword: str
+    rule: Any
+
+
+def misfit(kind: str, value: object) -> Misfit | None:
     """Return where ``value`` does not fit the schema ``kind`` and what is wrong there, or None."""
     # The hosts' own validator, which a test holds equal to the library, is several times as fast; of what it does not
     # accept the library has to say what is wrong.
     if not quick.errors(value, _document(kind), _documents()):
         return None
     error = best_match(_validator(kind).iter_errors(value))
-    return (tuple(error.absolute_path), _seen(error)) if error is not None else None
+    if error is None:
+        return None
+    return Misfit(tuple(error.absolute_path), _seen(error), str(error.validator), error.validator_value)
 
 
 def place(path: Iterable[str | int]) -> str:

@@ -40,6 +40,15 @@ def outside(addresses: Sequence[str], segments: Sequence[str]) -> list[str]:
     return [address for address in addresses if not any(_lies_in(address, network) for network in networks)]
 
 
+def missing(wanted: Sequence[str], declared: object) -> list[str]:
+    """Return the networks that lie in none of the declared ones; all of them where these are unreadable."""
+    try:
+        known = [read_segment(str(segment)) for segment in declared] if isinstance(declared, (list, tuple)) else []
+        return [one for one in wanted if not any(read_segment(one) in network for network in known)]
+    except PatchingError:
+        return list(wanted)
+
+
 def _lies_in(address: str, network: IPNetwork) -> bool:
     try:
         return _plain(address) in network

@@ -9,7 +9,8 @@ a schema cannot say is checked here, and every refusal names the file and line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,16 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.settings import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.yaml_lines import Document, Place
 
 #: The settings of a service or host; which service a host carries is said by where it stands.
-KEYS = frozenset(setting.field for setting in SETTINGS) - {"service"}
+KEYS = frozenset(setting.field for setting in SETTINGS) - {"service", "device_segments"}
+#: How a kind of value is written.
+KINDS_OF_VALUES = {
+    "object": "names with a colon, one a line",
+    "array": "a list, as in [database]",
+    "string": "text; put it in quotes",
+    "integer": "a whole number",
+    "null": "nothing",
+}
+
 Variables = dict[str, Any]
 
 
@@ -38,14 +48,31 @@ def read(path: Path) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         raise PatchingError(str(path), str(error), "a service catalogue", "correct its path or its encoding") from error
     _require_keys(document)
-    misfit = schema.first_error("service_catalogue", document.value)
+    misfit = schema.misfit("service_catalogue", document.value)
     if misfit is not None:
-        place, seen = misfit
-        raise PatchingError(document.where(place), f"{schema.place(place)}: {seen}", "a service catalogue", _SEE)
-    for check in (_segments_overlap, _one_service_a_host, _unknown_services, _circles, _min_healthy):
+        where = document.where(misfit.place)
+        raise PatchingError(where, f"{schema.place(misfit.place)}: {misfit.seen}", _expected(misfit), _SEE)
+    for check in (_segments_overlap, _one_service_a_host, _misspelt_services, _circles, _min_healthy):
         for at, seen, expected, next_step in check(document.value):
             raise PatchingError(document.where(at), seen, expected, next_step)
     return document
+
+
+def _expected(misfit: schema.Misfit) -> str:
+    """Say what a rule of the schema asks for."""
+    rule = misfit.rule
+    if misfit.keyword == "type":
+        kinds = rule if isinstance(rule, list) else [rule]
+        return " or ".join(KINDS_OF_VALUES[kind] for kind in kinds)
+    spoken = {
+        "minimum": f"{rule} or more",
+        "maximum": f"at most {rule}",
+        "const": f"{rule}",
+        "required": f"{', '.join(rule) if isinstance(rule, list) else rule}",
+        "minProperties": "at least one entry",
+        "anyOf": "nothing, or settings",
+    }
+    return spoken.get(misfit.keyword, "a service catalogue")
 
 
 def _require_keys(document: Document) -> None:
@@ -53,9 +80,16 @@ def _require_keys(document: Document) -> None:
     for place in document.lines:
         allowed = _allowed(place)
         if allowed is not None and place[-1] not in allowed:
-            near = difflib.get_close_matches(str(place[-1]), allowed, n=1)
-            expected = f"perhaps {near[0]}" if near else "a setting of docs/settings.md without its prefix"
-            raise PatchingError(document.where(place), f"the key {place[-1]}", expected, _SEE)
+            raise PatchingError(document.where(place), f"the key {place[-1]}", _meant(str(place[-1]), allowed), _SEE)
+
+
+def _meant(key: str, allowed: frozenset[str]) -> str:
+    if key == "service":
+        return "the host under services, SERVICE, hosts"
+    if key == "device_segments":
+        return "networks under segments, with the policy vendor_locked"
+    near = difflib.get_close_matches(key.removeprefix(PREFIX), allowed, n=1)
+    return f"perhaps {near[0]}" if near else "a setting of docs/settings.md without its prefix"
 
 
 def _allowed(place: Place) -> frozenset[str] | None:
@@ -73,8 +107,18 @@ def _allowed(place: Place) -> frozenset[str] | None:
     return None
 
 
-def variables(document: Document, addresses: Mapping[str, str | None]) -> dict[str, Variables]:
-    """Return each host's variables.
+@dataclass(frozen=True)
+class Layer:
+    """Variables of some hosts; where a host is in several, those of the higher ``priority`` count."""
+
+    place: Place
+    priority: int
+    hosts: tuple[str, ...]
+    variables: Variables
+
+
+def layers(document: Document, addresses: Mapping[str, str | None]) -> list[Layer]:
+    """Return what networks, services and hosts are given, the weakest first.
 
     Args:
         addresses: of the inventory's hosts, by name; None where no address is known.
@@ -82,20 +126,51 @@ def variables(document: Document, addresses: Mapping[str, str | None]) -> dict[s
     Raises:
         PatchingError: the catalogue names a host that there is not, or a setting that is not understood.
     """
-    catalogue = document.value
-    found: dict[str, Variables] = {host: _of_segments(catalogue, address) for host, address in addresses.items()}
-    for service, entry in (catalogue.get("services") or {}).items():
-        common = {key: value for key, value in entry.items() if key != "hosts"}
-        for host, own in entry["hosts"].items():
-            place = ("services", service, "hosts", host)
-            _require_host(document, place, host, found)
-            found[host] |= _named({**common, "service": service, **(own or {})})
-    for host, own in (catalogue.get("hosts") or {}).items():
-        _require_host(document, ("hosts", host), host, found)
-        found[host] |= _named(own)
-    for host, given in found.items():
-        _require_settings(document, host, given)
+    found = [*_of_segments(document, addresses), *_of_services(document), *_of_hosts(document)]
+    for layer in found:
+        for host in layer.hosts:
+            _require_host(document, (*layer.place, "hosts", host), host, addresses)
+        _require_settings(document, layer)
     return found
+
+
+def _of_segments(document: Document, addresses: Mapping[str, str | None]) -> Iterator[Layer]:
+    """A host that is known by name alone lies in no network here; what connects to it looks its addresses up."""
+    for cidr, given in (document.value.get("segments") or {}).items():
+        network = read_segment(cidr)
+        hosts = tuple(host for host, address in addresses.items() if _lies_in(address, network))
+        yield Layer(("segments", cidr), -2, hosts, _named(given))
+
+
+def _of_services(document: Document) -> Iterator[Layer]:
+    for service, entry in (document.value.get("services") or {}).items():
+        common = {key: value for key, value in entry.items() if key != "hosts"}
+        yield Layer(("services", service), -1, tuple(entry["hosts"]), _named({**common, "service": service}))
+
+
+def _of_hosts(document: Document) -> Iterator[Layer]:
+    for service, entry in (document.value.get("services") or {}).items():
+        for host, own in entry["hosts"].items():
+            if own:
+                yield Layer(("services", service, "hosts", host), 0, (host,), _named(own))
+    for host, own in (document.value.get("hosts") or {}).items():
+        yield Layer(("hosts", host), 0, (host,), _named(own or {}))
+
+
+def variables(found: Sequence[Layer]) -> dict[str, Variables]:
+    """Return each host's variables as they come together."""
+    result: dict[str, Variables] = {}
+    for layer in sorted(found, key=lambda one: one.priority):
+        for host in layer.hosts:
+            result.setdefault(host, {}).update(layer.variables)
+    return result
+
+
+def locked(found: Sequence[Layer]) -> list[str]:
+    """Return the hosts of which any layer says that they are vendor_locked."""
+    return sorted(
+        {host for layer in found for host in layer.hosts if layer.variables.get("patching_policy") == "vendor_locked"}
+    )
 
 
 def device_segments(document: Document) -> list[str]:
@@ -108,14 +183,11 @@ def _named(given: Mapping[str, Any]) -> Variables:
     return {PREFIX + key: value for key, value in given.items()}
 
 
-def _of_segments(catalogue: Mapping[str, Any], address: str | None) -> Variables:
-    """A host that is known by name alone lies in no network here; what connects to it looks its addresses up."""
+def _lies_in(address: str | None, network: IPNetwork) -> bool:
     try:
-        known = IPAddress(address or "")
+        return IPAddress(address or "") in network
     except (AddrFormatError, ValueError):
-        return {}
-    segments = (catalogue.get("segments") or {}).items()
-    return next((_named(given) for cidr, given in segments if known in read_segment(cidr)), {})
+        return False
 
 
 def _require_host(document: Document, place: Place, host: str, known: Mapping[str, Any]) -> None:
@@ -128,28 +200,18 @@ def _require_host(document: Document, place: Place, host: str, known: Mapping[st
         )
 
 
-def _require_settings(document: Document, host: str, given: Variables) -> None:
+def _require_settings(document: Document, layer: Layer) -> None:
+    """Check each layer by itself, so that one that holds for no host tonight is checked too."""
     try:
-        effective(host, given)
+        effective(str(layer.place[-1]), layer.variables)
     except PatchingError as error:
         key = error.subject.split()[0].removeprefix(PREFIX)
-        at = _place_of(document, host, key)
         raise PatchingError(
-            document.where(at), f"{key} of {host}: {error.seen}", error.expected, "correct it in the catalogue"
+            document.where((*layer.place, key)),
+            f"{key} of {layer.place[-1]}: {error.seen}",
+            error.expected,
+            "correct it in the catalogue",
         ) from error
-
-
-def _place_of(document: Document, host: str, key: str) -> Place:
-    """Return where a host's setting is stated: its own entry goes before its service's, and that before a network's."""
-    services = document.value.get("services") or {}
-    mine = next((name for name, entry in services.items() if host in entry["hosts"]), "")
-    places: list[Place] = [
-        ("hosts", host, key),
-        ("services", mine, "hosts", host, key),
-        ("services", mine, key),
-        *[("segments", cidr, key) for cidr in document.value.get("segments") or {}],
-    ]
-    return next((place for place in places if place in document.lines), ())
 
 
 #: Where it is wrong, what was seen, what was expected, what to do next.
@@ -185,14 +247,16 @@ def _one_service_a_host(catalogue: Mapping[str, Any]) -> Iterator[Problem]:
             yield ("hosts", host), seen, "one place a host", "write its settings into the service"
 
 
-def _unknown_services(catalogue: Mapping[str, Any]) -> Iterator[Problem]:
+def _misspelt_services(catalogue: Mapping[str, Any]) -> Iterator[Problem]:
+    """A service may stand in group_vars: only a name that is nearly another one, or the service's own, is refused."""
     services = catalogue.get("services") or {}
     for service, entry in services.items():
-        for key in ("depends_on", "never_with"):
+        for key in ("depends_on", "never_with", "after"):
             for name in entry.get(key) or ():
-                if name not in services or name == service:
-                    seen = f"{key} of service {service} names {name}"
-                    yield ("services", service, key), seen, "another service of the catalogue", "correct the name"
+                near = difflib.get_close_matches(name, services, n=1, cutoff=0.8)
+                if name == service or (name not in services and near):
+                    expected = f"perhaps {near[0]}" if near and name != service else "another service"
+                    yield ("services", service, key), f"{key} of service {service} names {name}", expected, "correct it"
 
 
 def _circles(catalogue: Mapping[str, Any]) -> Iterator[Problem]:

@@ -28,6 +28,8 @@ class Service:
     depends_on: tuple[str, ...] = ()
     #: Services that are not disrupted in one wave with this one: ``never_with``, and those on which one of two depends.
     apart: frozenset[str] = frozenset()
+    #: The first of its hosts that is to go after the service, if any.
+    after_itself: str | None = None
     #: Who answers for it, and how to reach him.
     owner: str | None = None
 
@@ -76,6 +78,7 @@ def services_of(candidates: Mapping[str, Candidate]) -> tuple[dict[str, Service]
             out=tuple(host for host, one in hosts.items() if _is_out(one)),
             depends_on=tuple(sorted(needs[name], key=natural_key)),
             apart=frozenset(apart[name]),
+            after_itself=next((host for host, one in hosts.items() if name in one.settings.after), None),
             owner=_owner(hosts.values()),
         )
         services[name] = service
@@ -135,6 +138,9 @@ def _contradiction(hosts: Mapping[str, Candidate]) -> Problem | None:
         if len(set(values.values())) > 1:
             seen = ", ".join(f"{value} on {host}" for host, value in values.items())
             return f"patching_{setting} is {seen}", "one value for the service", "set it once for all of its hosts"
+    primaries = [host for host, one in hosts.items() if one.settings.role == "primary"]
+    if len(primaries) > 1:
+        return f"patching_role is primary on {', '.join(primaries)}", "one primary", "leave it to one of them"
     return None
 
 
@@ -153,6 +159,8 @@ def _impossible(service: Service, hosts: Mapping[str, Candidate]) -> Problem | N
 
 
 def _unknown_partner(service: Service, members: Mapping[str, list[str]]) -> Problem | None:
+    if service.after_itself:
+        return f"patching_after of {service.after_itself} names the service itself", "others", "name its hosts instead"
     for setting, named in (("never_with", service.never_with), ("depends_on", service.depends_on)):
         if service.name in named:
             return f"patching_{setting} names the service itself", "another service", "name that one"

@@ -26,6 +26,13 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import 
 PREFIX = "patching_"
 #: Set on all hosts by the inventory plugin service_catalogue when it cannot read its file: Ansible itself only warns.
 CATALOGUE_ERROR = "patching_catalogue_error"
+#: Set on all hosts by the same plugin: the networks that its file calls vendor_locked.
+CATALOGUE_SEGMENTS = "patching_catalogue_segments"
+#: Set on hosts that its file calls vendor_locked, which nothing else may loosen.
+CATALOGUE_LOCKED = "patching_catalogue_locked"
+#: Set on all hosts once it has read its file; a site that asks for one is closed without.
+CATALOGUE_READ, CATALOGUE_REQUIRED = "patching_catalogue_read", "patching_catalogue_required"
+CATALOGUE = frozenset({CATALOGUE_ERROR, CATALOGUE_SEGMENTS, CATALOGUE_LOCKED, CATALOGUE_READ, CATALOGUE_REQUIRED})
 POLICIES = ("observed", "managed", "vendor_validated", "vendor_locked")
 KINDS = ("server", "endpoint")
 RINGS = ("canary", "early", "broad")
@@ -389,17 +396,27 @@ def effective(host: str, variables: Mapping[str, object], also_known: Collection
     Raises:
         PatchingError: an unknown name with the prefix, or a value that is not understood.
     """
-    if CATALOGUE_ERROR in variables:
-        raise PatchingError(
-            f"host {host}", f"the service catalogue cannot be read: {variables[CATALOGUE_ERROR]}", "one", "correct it"
-        )
+    unreadable = catalogue_problem(variables)
+    if unreadable:
+        raise PatchingError(f"host {host}", unreadable, "a catalogue without mistakes", "correct it")
     for name in variables:
-        if name.startswith(PREFIX) and name not in _BY_NAME and name not in also_known:
+        if name.startswith(PREFIX) and name not in {*_BY_NAME, *CATALOGUE, *also_known}:
             raise _unknown(host, name)
     values = {setting.field: _value(host, setting, variables) for setting in SETTINGS}
+    if variables.get(CATALOGUE_LOCKED):
+        values["policy"] = "vendor_locked"
     if values["policy"] is None:
         values["policy"] = "managed" if values["service"] else "observed"
     return Settings(**values)
+
+
+def catalogue_problem(variables: Mapping[str, object]) -> str:
+    """Return why nothing may be known of a host for want of the site's service catalogue, or empty text."""
+    if variables.get(CATALOGUE_ERROR):
+        return f"the service catalogue cannot be read ({variables[CATALOGUE_ERROR]})"
+    if variables.get(CATALOGUE_REQUIRED) and not variables.get(CATALOGUE_READ):
+        return f"{CATALOGUE_REQUIRED} is set, and no service catalogue was read; Ansible's warnings say why"
+    return ""
 
 
 def _value(host: str, setting: Setting, variables: Mapping[str, object]) -> Any:

@@ -42,13 +42,14 @@ class Slot:
         next_time = f"the next in which it fits opens at {stamp(following.start)}" if following else "none to come fits"
         return Exclusion(
             "refused",
-            f"its turn would come at {stamp(start)} and needs {_seconds(self.need)} s with the way back, but its"
+            f"its turn would come at {stamp(start)} and takes {_minutes(self.need)} min with the way back, but its"
             f" window ends at {stamp(self.occurrence.end)}; {next_time}",
         )
 
 
-def _seconds(span: timedelta) -> int:
-    return int(span.total_seconds())
+def _minutes(span: timedelta) -> int:
+    """Whole minutes, rounded up."""
+    return -int(-span.total_seconds() // 60)
 
 
 def slot_of(settings: Settings, now: datetime, segments: Sequence[str] | None = None) -> Slot | Exclusion:
@@ -71,8 +72,8 @@ def slot_of(settings: Settings, now: datetime, segments: Sequence[str] | None = 
         return Exclusion("refused", str(error))
     return Exclusion(
         "refused",
-        f"its work and the way back need {_seconds(need)} s, but its window {settings.window!r} lasts"
-        f" {_seconds(shorter.end - shorter.start)} s; widen patching_window, or lower patching_estimate_s",
+        f"its work and the way back take {_minutes(need)} min, but its window {settings.window!r} lasts"
+        f" {_minutes(shorter.end - shorter.start)} min; widen patching_window, or lower patching_estimate_s",
     )
 
 
@@ -83,7 +84,11 @@ def other_nights(slots: Mapping[str, Slot], now: datetime) -> dict[str, Exclusio
         return {}
     night = min(opens.values(), key=lambda one: (max(now, one.start), one.end))
     return {
-        host: Exclusion("excluded", f"its window opens at {stamp(one.start)}, on another night; plan again for it")
+        host: Exclusion(
+            "excluded",
+            f"its window opens at {stamp(one.start)}; this plan is for the window that closes before, at"
+            f" {stamp(night.end)}: plan again after that, or now for this host alone",
+        )
         for host, one in opens.items()
         if one.start >= night.end
     }

@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,8 +24,15 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.batch import (
     best,
     closes_in_s,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils.members import Member, order, with_canaries
-from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import Lot, Name, lots, names
+from ansible_collections.hospital.patching.plugins.plugin_utils.members import (
+    Member,
+    Name,
+    borne_by,
+    names,
+    order,
+    with_canaries,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import Lot, lots
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS
 
@@ -53,15 +59,24 @@ class Cut:
     late: dict[str, datetime]
 
 
-def cut_waves(members: Iterable[Member], services: Mapping[str, Service], now: datetime, limits: Limits) -> Cut:
+def cut_waves(
+    members: Iterable[Member],
+    services: Mapping[str, Service],
+    now: datetime,
+    limits: Limits,
+    shortest_first: bool = False,
+) -> Cut:
     """Return the waves of ``members``; same members, same waves.
+
+    Args:
+        shortest_first: prefer short work where windows press, for a night that is too short for everybody.
 
     Raises:
         ValueError: a member's service lets no host be out; such hosts are refused before.
         CycleError: members wait for each other; such hosts are refused before.
     """
     ordered = with_canaries(members)
-    night = _Night(lots(ordered, services), services, now, limits)
+    night = _Night(lots(ordered, services), services, now, limits, shortest_first)
     waves = list(night.waves())
     return Cut(_with_soak(waves, {member.host: member for member in ordered}), night.late)
 
@@ -69,14 +84,22 @@ def cut_waves(members: Iterable[Member], services: Mapping[str, Service], now: d
 class _Night:
     """The night as far as it is planned: who has gone, until when, and who is left."""
 
-    def __init__(self, waiting: Sequence[Lot], services: Mapping[str, Service], now: datetime, limits: Limits) -> None:
+    def __init__(
+        self,
+        waiting: Sequence[Lot],
+        services: Mapping[str, Service],
+        now: datetime,
+        limits: Limits,
+        shortest_first: bool,
+    ) -> None:
         self.services, self.cursor, self.limits = services, now, limits
+        self.shortest_first = shortest_first
         self.late: dict[str, datetime] = {}
         self.turns: dict[tuple[int, int], list[Lot]] = {}
         for lot in waiting:
             self.turns.setdefault(lot.turn, []).append(lot)
         everybody = [member for lot in waiting for member in lot.members]
-        self.left = Counter(name for member in everybody for name in names(member))
+        self.left = borne_by(everybody)
         self.ended: dict[Name, datetime] = {}
         self.new_groups = {member.group for member in everybody}
 
@@ -86,7 +109,7 @@ class _Night:
             while waiting:
                 ready = {index: at for index, lot in enumerate(waiting) if (at := self._ready_at(lot)) is not None}
                 begin = max(self.cursor, min(ready.values()))
-                if not self._leave_out_late(waiting, begin):
+                if not self._leave_out_late([waiting[index] for index, at in ready.items() if at <= begin], begin):
                     yield self._best(waiting, ready, begin)
                 waiting[:] = [lot for lot in waiting if lot.members]
 
@@ -97,12 +120,18 @@ class _Night:
         tried = [now]
         for time in _soon(ready.values(), now) if not now.is_full else ():
             later = self._batch([waiting[index] for index, at in ready.items() if at <= time], time, rest_s)
-            if not any(lot.latest is not None and lot.latest < later.end for lot in waiting):
+            least_s = max(rest_s, *(lot.path_s for lot in waiting))
+            if not self._presses(max(later.end, time + timedelta(seconds=least_s))):
                 tried.append(later)
         chosen = max(tried, key=lambda batch: batch.rate(since=begin))
         self._count(chosen, waiting)
         kind = f"{chosen.members[0].kind}s"
         return Wave(tuple(member.host for member in sorted(chosen.members, key=order)), kind, chosen.begin, chosen.end)
+
+    def _presses(self, until: datetime) -> bool:
+        """Whether some host that is left has to begin before ``until``."""
+        left = (lot.latest for waiting in self.turns.values() for lot in waiting if lot.members)
+        return any(latest is not None and latest < until for latest in left)
 
     def _ready_at(self, lot: Lot) -> datetime | None:
         """Return when all that ``lot`` waits for is done, or None while somebody has not gone."""
@@ -114,12 +143,14 @@ class _Night:
                 at = max(at, self.ended[name] + timedelta(seconds=soak_s))
         return at
 
-    def _leave_out_late(self, waiting: Sequence[Lot], begin: datetime) -> bool:
-        """Leave out all that cannot begin at ``begin`` any more; whether there were any."""
+    def _leave_out_late(self, ready: Sequence[Lot], begin: datetime) -> bool:
+        """Leave out whoever may go now and cannot begin any more; whether there were any.
+
+        Those who still wait for one that is left out may yet fit without him.
+        """
         found = [
             (lot, member)
-            for lot in waiting
-            if lot.first.latest is not None
+            for lot in ready
             for member in lot.members
             if member.latest is not None and member.latest < begin
         ]
@@ -141,12 +172,11 @@ class _Night:
         """
         kind = min((lot.first.kind for lot in ready), key=KINDS.index)
         pool = [lot for lot in ready if lot.first.kind == kind]
-        batch = Batch(self.services, self.limits, begin)
-        leader = self._leader(pool, begin, rest_s)
-        if leader is not None:
+        batch = best(Batch(self.services, self.limits, begin, self.new_groups, self.shortest_first), pool, rest_s)
+        leader = self._leader(pool, begin, rest_s) if self.new_groups else None
+        if leader is not None and (not batch.members or not batch.presses(begin, rest_s)):
+            batch = Batch(self.services, self.limits, begin)
             batch.take(leader)
-        else:
-            batch = best(batch, pool, rest_s)
         if not batch.members:
             raise ValueError(f"service {pool[0].first.service} lets no host be out")
         return batch
@@ -156,8 +186,6 @@ class _Night:
 
         It is the one that takes least time, unless a window closes.
         """
-        if not self.new_groups:
-            return None
         ranks = [closes_in_s(lot, begin, rest_s) for lot in pool]
         new = (
             (ranks[n], member.estimate_s, -lot.path_s, n, at)

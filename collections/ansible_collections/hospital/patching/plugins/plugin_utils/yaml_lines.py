@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,9 +90,10 @@ def _value(node: yaml.Node, name: str, place: Place) -> Any:
 def _scalar(node: yaml.Node) -> Any:
     """Return text, a whole number, a fraction, true, false or nothing; dates stay as they are written."""
     kind = node.tag.rpartition(":")[2]
-    if kind in ("null", "bool", "int", "float"):
-        return yaml.SafeLoader("").construct_object(node)
-    return node.value
+    # Neither what only YAML 1.1 reads as a number of seconds, 1:30, nor what Python cannot read, 0x_.
+    if kind in ("int", "float") and not re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?", node.value):
+        return node.value
+    return yaml.SafeLoader("").construct_object(node) if kind in ("null", "bool", "int", "float") else node.value
 
 
 def _lines(node: yaml.Node, place: Place) -> Iterator[tuple[Place, int]]:

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Cut, Limits
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    FACTS,
     NOW,
     OPEN,
     candidate,
@@ -36,7 +37,14 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 
 RINGS = ("canary", "early", "broad")
 SERVICES = ("ehr", "viewer", "pacs", "portal")
-WINDOWS = (OPEN, "Sun 01:00, 3 h, America/Chicago", "Sun 08:00, 2 h, UTC", "Tue 01:00, 4 h, UTC")
+ANY = (*SERVICES, *(f"{service}{number}" for service in SERVICES for number in (1, 2, 3)), "ws1", "nobody")
+WINDOWS = (
+    OPEN,
+    "Sun 01:00, 3 h, America/Chicago",
+    "Sun 08:00, 2 h, UTC",
+    "Tue 01:00, 4 h, UTC",
+    "Sun 08:00, 70 min, UTC",
+)
 
 #: Freezes as a setting states them, and what they mean, in UTC.
 FREEZES = {
@@ -70,12 +78,18 @@ def fleets(draw: st.DrawFn) -> dict[str, Candidate]:
         for number in range(1, size + 1):
             host = f"{service}{number}"
             own = {"ring": draw(st.sampled_from([None, None, None, "canary", "early"]))}
+            if draw(st.integers(0, 3)) == 0:
+                own["after"] = draw(st.lists(st.sampled_from(ANY), unique=True, max_size=2))
+            if draw(st.integers(0, 4)) == 0:
+                own["window"] = draw(st.sampled_from(WINDOWS))
             own["role"] = draw(st.sampled_from([None, None, "replica", "primary"]))
             own["estimate_s"] = draw(st.sampled_from([600, 1800, 5400]))
             kind = draw(st.sampled_from(["server"] * 5 + ["endpoint"]))
             updates = draw(st.lists(st.sampled_from("abc"), unique=True, max_size=2))
-            assessment = pending(*(update(f"lib{name}", after=draw(st.sampled_from("12"))) for name in updates))
-            fleet[host] = server(host, service, assessment, **common, **own, kind=kind)
+            system = draw(st.sampled_from([FACTS, FACTS, {**FACTS, "version_id": "11"}]))
+            wanted = [update(f"lib{name}", after=draw(st.sampled_from("12"))) for name in updates]
+            assessment = pending(*wanted, facts=system)
+            fleet[host] = server(host, service, assessment, **{**common, **own}, kind=kind)
             if draw(st.integers(0, 9)) == 0:
                 fleet[host] = lost(fleet[host])
     fleet |= {f"ws{n}": endpoint(f"ws{n}") for n in range(draw(st.integers(0, 4)))}
@@ -177,6 +191,8 @@ def _manifest_on_several_at_first(plan: dict[str, Any]) -> list[str]:
 
 def _goes_before(plan: dict[str, Any], fleet: dict[str, Candidate], other: str, host: str) -> bool:
     """Whether the fleet says that ``other`` goes before ``host``."""
+    if other == host:
+        return False
     one, two = fleet[other].settings, fleet[host].settings
     same = one.service is not None and one.service == two.service
     return (
@@ -302,12 +318,12 @@ def _allow_all(self):
     return len(self.hosts)
 
 
-def _forget_last(members, *others):
-    return ORIGINAL_CUT(list(members)[:-1], *others)
+def _forget_last(members, *others, **more):
+    return ORIGINAL_CUT(list(members)[:-1], *others, **more)
 
 
-def _backwards(*arguments):
-    cut = ORIGINAL_CUT(*arguments)
+def _backwards(*arguments, **more):
+    cut = ORIGINAL_CUT(*arguments, **more)
     return Cut(cut.waves[::-1], cut.late)
 
 
@@ -338,7 +354,7 @@ def _no_canaries(members):
 
 ORIGINAL_CUT = waves.cut_waves
 ORIGINAL_OF = Schedule.of
-ORIGINAL_WAITS = precedence._waits
+ORIGINAL_WAITS = precedence.waits
 ORIGINAL_NIGHT = waves._Night.__init__
 
 BREAKS = {
@@ -348,7 +364,7 @@ BREAKS = {
     "wrong order": [(planner, "cut_waves", _backwards)],
     "ends too late": [(waves._Night, "_leave_out_late", _never_late)],
     "with what it needs": [(services, "_depends_on", _needs_nothing)],
-    "out of order": [(precedence, "_waits", _waits_for_rings_only)],
+    "out of order": [(precedence, "waits", _waits_for_rings_only)],
     "a new manifest for several": [(waves._Night, "__init__", _all_groups_are_known)],
     "in a freeze": [(Schedule, "of", classmethod(_without_freezes))],
     "not alone": [(waves, "with_canaries", _no_canaries), (planner, "with_canaries", _no_canaries)],

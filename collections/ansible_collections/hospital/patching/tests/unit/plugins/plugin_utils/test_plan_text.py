@@ -21,9 +21,9 @@ def test_the_smallest_configuration_reads_like_this():
     lines = text.splitlines()
     assert lines[0] == "Plan 20261122T080000Z-ab12cd34, made 2026-11-22T08:00:00Z"
     assert lines[2] == "Device segments: 10.9.0.0/16"
-    assert "Wave 1 (servers, 08:00 to 08:30 by estimate, then 10 min soak)" in lines
-    assert "Wave 2 (servers, 08:40 to 09:10 by estimate)" in lines
-    assert "Wave 3 (endpoints, 09:10 to 09:40 by estimate)" in lines
+    assert "Wave 1 (servers, 2026-11-22 08:00 to 08:30 UTC by estimate, then 10 min soak)" in lines
+    assert "Wave 2 (servers, 2026-11-22 08:40 to 09:10 UTC by estimate)" in lines
+    assert "Wave 3 (endpoints, 2026-11-22 09:10 to 09:40 UTC by estimate)" in lines
     assert any(line.split()[:4] == ["portal1", "portal", "3", "canary"] for line in lines)
     assert any("2026-11-22 07:00 - 10:00" in line for line in lines)
     assert any("when seen" in line for line in lines)

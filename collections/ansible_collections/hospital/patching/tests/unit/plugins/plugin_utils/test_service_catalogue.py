@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -9,10 +11,19 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 from ansible_collections.hospital.patching.plugins.plugin_utils.service_catalogue import (
     KEYS,
     device_segments,
+    layers,
+    locked,
     read,
     variables,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_ERROR, effective
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import (
+    CATALOGUE_ERROR,
+    CATALOGUE_LOCKED,
+    CATALOGUE_READ,
+    CATALOGUE_REQUIRED,
+    CATALOGUE_SEGMENTS,
+    effective,
+)
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALL_HOSTS,
     hosts_of,
@@ -62,7 +73,7 @@ def catalogue(tmp_path):
     def read_text(text):
         path = tmp_path / "catalogue.yml"
         path.write_text(text)
-        return variables(read(path), ADDRESSES)
+        return variables(layers(read(path), ADDRESSES))
 
     return read_text
 
@@ -106,11 +117,28 @@ def test_the_plan_follows_it(catalogue):
 
 EDITS = [
     ("    tier: 3\n", "    teir: 3\n", "9: the key teir; expected perhaps tier"),
-    ("    tier: 3\n", "    tier: 5\n", "9: services.database.tier: 5 is greater than the maximum of 4"),
-    ("    tier: 3\n", "    service: x\n", "9: the key service"),
+    (
+        "    tier: 3\n",
+        "    tier: 5\n",
+        "9: services.database.tier: 5 is greater than the maximum of 4; expected at most",
+    ),
+    ("    tier: 3\n", "    service: x\n", "9: the key service; expected the host under services, SERVICE, hosts"),
+    ("    tier: 3\n", "    patching_tier: 3\n", "9: the key patching_tier; expected perhaps tier"),
+    ("    tier: 3\n", "    device_segments: []\n", "9: the key device_segments; expected networks under segments"),
+    (
+        "after: [database]",
+        "after: database",
+        "20: services.ehr.after: 'database' is not of type",
+    ),
+    ("      ehr1:\n      ehr2:\n", "      [ehr1, ehr2]\n", "24: services.ehr.hosts: ['ehr1', 'ehr2'] is not of type"),
+    (
+        '"+49 30 1234"',
+        "4930",
+        "11: services.database.contact: 4930 is not of type",
+    ),
     ("services:\n", "servces:\n", "7: the key servces; expected perhaps services"),
-    ("schema: 1\n", "schema: 2\n", "2: schema: 1 was expected"),
-    ("schema: 1\n", "", "1: its top: 'schema' is a required property"),
+    ("schema: 1\n", "schema: 2\n", "2: schema: 1 was expected; expected 1"),
+    ("schema: 1\n", "", "1: its top: 'schema' is a required property; expected plugin, schema"),
     ("      ehr1:\n      ehr2:\n", "      {}\n", "24: services.ehr.hosts: "),
     ("      ehr1:\n", "      ehr9:\n", "25: host ehr9, which the inventory does not know"),
     ("  ws1: {", "  ws9: {", "28: host ws9, which the inventory does not know"),
@@ -125,19 +153,26 @@ EDITS = [
         "min_healthy: 2",
         "14: min_healthy of service database is 2 of 2 hosts, so none may ever be out",
     ),
-    ("depends_on: [database]", "depends_on: [databse]", "19: depends_on of service ehr names databse"),
+    (
+        "depends_on: [database]",
+        "depends_on: [databse]",
+        "19: depends_on of service ehr names databse; expected perhaps",
+    ),
     ("depends_on: [database]", "never_with: [ehr]", "19: never_with of service ehr names ehr"),
     ("    tier: 3\n", "    after: [ehr]\n", "9: after goes in a circle: database before ehr before database"),
     ("    tier: 3\n", "    depends_on: [ehr]\n", "9: depends_on goes in a circle: "),
     (
         '"Sun 01:00, 12 h, UTC"\n    drain: none\n    min',
         '"Sum 01:00"\n    drain: none\n    min',
-        "12: window of db1: ",
+        "12: window of database: ",
     ),
     ("soak_s: 60", "soak_s: -1", "17: soak_s of db2: -1"),
     ("  10.9.0.0/16: {", "  10.9.0.0/99: {", "4: segment 10.9.0.0/99: "),
     ("  10.2.0.0/24:", "  10.9.3.0/24:", "5: segments 10.9.0.0/16 and 10.9.3.0/24, of which one lies in the other"),
-    ("policy: vendor_locked", "policy: vendor_lockt", "4: policy of pump1: 'vendor_lockt'"),
+    ("policy: vendor_locked", "policy: vendor_lockt", "4: policy of 10.9.0.0/16: 'vendor_lockt'"),
+    ("10.9.0.0/16: {policy: vendor_locked}", "10.99.0.0/16: {policy: locked}", "4: policy of 10.99.0.0/16: 'locked'"),
+    ("soak_s: 60", "soak_s: 1:30", "17: soak_s of db2: '1:30'"),
+    ("soak_s: 60", "soak_s: 0x_", "17: soak_s of db2: '0x_'"),
     ("      ehr2:\n", "      ehr2:\n      ehr2:\n", "27: the key ehr2 stands there twice"),
     ("schema: 1\n", "schema: 1\nx: *y\n", "3: the alias *y"),
 ]
@@ -175,9 +210,76 @@ def test_every_setting_may_stand_in_it_and_nothing_else():
 
 def test_no_host_is_touched_while_it_cannot_be_read():
     given = {**ALL_HOSTS, CATALOGUE_ERROR: "catalogue.yml:9: the key teir"}
-    with pytest.raises(PatchingError, match=r"the service catalogue cannot be read: catalogue\.yml:9: the key teir"):
+    with pytest.raises(PatchingError, match=r"the service catalogue cannot be read \(catalogue\.yml:9: the key teir\)"):
         effective("db1", given)
     contact = contacts.decide("db1", "10.1.0.1", given)
     assert not contact.allowed
     assert "the service catalogue cannot be read" in contact.reason
     assert contacts.decide("db1", "10.1.0.1", ALL_HOSTS).allowed
+
+
+def test_a_site_that_asks_for_a_catalogue_is_closed_without_one():
+    given = {**ALL_HOSTS, CATALOGUE_REQUIRED: True}
+    with pytest.raises(PatchingError, match="patching_catalogue_required is set, and no service catalogue was read"):
+        effective("db1", given)
+    assert not contacts.decide("db1", "10.1.0.1", given).allowed
+    read_one = {**given, CATALOGUE_READ: "catalogue.yml"}
+    assert effective("db1", read_one).policy == "observed"
+    assert contacts.decide("db1", "10.1.0.1", read_one).allowed
+
+
+def test_nothing_else_loosens_what_it_locks():
+    given = {**ALL_HOSTS, CATALOGUE_LOCKED: True, "patching_policy": "managed"}
+    assert effective("pump1", given).policy == "vendor_locked"
+    assert not contacts.decide("pump1", "10.1.0.1", given).allowed
+
+
+@pytest.mark.parametrize("declared", [["10.9.0.0/16"], [], None, "10.8.0.0/16", ["nonsense"]])
+def test_no_other_place_takes_a_device_network_away(declared):
+    given = {CATALOGUE_SEGMENTS: ["10.8.0.0/16"], "patching_device_segments": declared}
+    found = contacts.decide("db1", "10.1.0.1", given)
+    assert not found.allowed
+    assert "10.8.0.0/16, vendor_locked in the service catalogue, is not in patching_device_segments" in found.reason
+
+
+def test_a_wider_declaration_contains_it():
+    given = {CATALOGUE_SEGMENTS: ["10.8.0.0/16"], "patching_device_segments": ["10.8.0.0/15"]}
+    assert contacts.decide("db1", "10.1.0.1", given).allowed
+    assert not contacts.decide("pump1", "10.8.4.4", given).allowed
+
+
+def test_hosts_that_any_entry_locks(tmp_path):
+    path = tmp_path / "catalogue.yml"
+    path.write_text(GOOD.replace("ws1: {policy: managed, kind: endpoint}", "ws1: {policy: vendor_locked}"))
+    assert locked(layers(read(path), ADDRESSES)) == ["pump1", "ws1"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("hosts:\n  ws1: {policy: managed, kind: endpoint}", "hosts:\n  ws1:"),
+        ("  ws1: {policy: managed, kind: endpoint}", ""),
+    ],
+)
+def test_an_entry_may_be_empty(catalogue, edit):
+    assert catalogue(GOOD.replace(*edit)).get("ws1", {}) == {}
+
+
+def test_a_service_of_group_vars_may_be_needed(catalogue):
+    text = GOOD.replace("depends_on: [database]", "depends_on: [radiology]")
+    assert catalogue(text)["ehr1"]["patching_depends_on"] == ["radiology"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("    tier: 3\n", "    tier: 5\n", "at most 4"),
+        ("after: [database]", "after: database", "a list, as in [database]"),
+        ("      ehr1:\n      ehr2:\n", "      [ehr1, ehr2]\n", "names with a colon, one a line"),
+        ('"+49 30 1234"', "4930", "text; put it in quotes"),
+        ("    tier: 3\n", "    tier: high\n", "a whole number"),
+    ],
+)
+def test_what_was_expected_is_said_in_words(catalogue, before, after, expected):
+    with pytest.raises(PatchingError, match=re.escape(f"; expected {expected}. Next: ")):
+        catalogue(GOOD.replace(before, after, 1))

@@ -120,14 +120,98 @@ def test_whose_window_closes_first_goes_first():
 # --- refusals -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("after", [{"a": ["b"], "b": ["a"]}, {"a": ["b1"], "b": ["a2"]}, {"a": ["a"], "b": []}])
-def test_hosts_that_wait_for_each_other_are_refused(after):
-    fleet = {**group("a", after=after["a"]), **group("b", after=after["b"]), **group("c")}
-    reason = refused(fleet, "a1")
-    assert reason.startswith("host a1: hosts that wait for each other: ")
-    assert " before " in reason
-    assert "correct patching_after" in reason
-    assert {"c1", "c2"} <= set(planned(fleet).plan["hosts"])
+def test_services_that_wait_for_each_other_are_refused():
+    fleet = {**group("a", after=["b"]), **group("b", after=["a"]), **group("c")}
+    plan = planned(fleet).plan
+    assert hosts_of(plan) == [["c1"], ["c2"]]
+    assert plan["not_planned"]["a1"] == {
+        "outcome": "refused",
+        "reason": "host a1: hosts that wait for each other: a1 before b1 before a1; expected an order without a circle."
+        " Next: correct patching_after, patching_role or patching_ring of these hosts.",
+    }
+
+
+def test_only_those_in_the_circle_are_refused_and_it_names_them():
+    fleet = group("x", 3, min_healthy=1, after=["a1"])
+    fleet["x3"] = server("x3", "x", min_healthy=1, ring="canary")
+    fleet["a1"] = server("a1", "a", downtime_s=60, after=["x2"])
+    plan = planned(fleet).plan
+    assert sorted(plan["hosts"]) == ["x1", "x3"]
+    for host in ("a1", "x2"):
+        assert "a1 before x2 before a1" in plan["not_planned"][host]["reason"]
+
+
+def test_a_service_may_name_the_host_that_goes_first_of_all():
+    assert hosts_of(planned(group("e", 3, after=["e3"], soak_s=0)).plan)[0] == ["e3"]
+
+
+def test_a_service_that_goes_after_itself_is_refused():
+    assert refused(group("e", after=["e"]), "e1").startswith("service e: patching_after of e1 names the service itself")
+
+
+def test_the_canary_makes_no_circle_where_the_order_has_none():
+    fleet = {"a1": server("a1", "a", after=["b1"]), "a2": server("a2", "a")}
+    fleet["b1"] = server("b1", "b", downtime_s=60, after=["a2"])
+    assert hosts_of(planned(fleet).plan) == [["a2"], ["b1"], ["a1"]]
+
+
+def test_a_late_canary_makes_no_circle_of_those_that_are_left():
+    day = {"window": "Sun 00:00, 24 h, UTC", "estimate_s": 600, "way_back_s": 600}
+    fleet = {
+        "z1": server("z1", "z", downtime_s=60, estimate_s=3600, way_back_s=600, window="Sun 08:00, 3 h, UTC"),
+        "a1": server(
+            "a1", "a", min_healthy=1, after=["z1"], estimate_s=3600, way_back_s=3000, window="Sun 08:00, 2 h, UTC"
+        ),
+        "a2": server("a2", "a", min_healthy=1, after=["b1"], **day),
+        "a3": server("a3", "a", min_healthy=1, **day),
+        "b1": server("b1", "b", downtime_s=60, after=["a3"], **day),
+    }
+    plan = planned(fleet).plan
+    assert plan["not_planned"]["a1"]["outcome"] == "refused"
+    order = [host for wave in hosts_of(plan) for host in wave]
+    assert order.index("a3") < order.index("b1") < order.index("a2")
+
+
+# --- whoever fits is planned --------------------------------------------------------
+
+
+def test_whoever_waited_for_a_host_that_is_too_late_goes_without_it():
+    night = {"window": "Sun 08:00, 90 min, UTC", "soak_s": 600}
+    fleet = {**group("db", **night), **group("ehr", after=["db"], **night)}
+    plan = planned(fleet).plan
+    assert hosts_of(plan) == [["db1"], ["ehr1"]]
+    assert set(plan["not_planned"]) == {"db2", "ehr2"}
+
+
+def test_a_new_manifest_does_not_push_out_a_window_that_closes():
+    fleet = group("x", window="Sun 08:00, 2 h, UTC", estimate_s=600)
+    for number in range(1, 6):
+        facts = {"id": "debian", "version_id": f"1{number + 2}", "architecture": "amd64"}
+        fleet[f"s{number}"] = server(
+            f"s{number}", f"s{number}", pending(update(), facts=facts), downtime_s=60, window="Sun 08:00, 12 h, UTC"
+        )
+    assert len(planned(fleet).plan["hosts"]) == 7
+
+
+def test_no_wave_waits_where_a_later_tier_would_come_too_late():
+    fleet = {**group("db", 4, tier=4, min_healthy=3, soak_s=0), **group("lab", tier=4, soak_s=600)}
+    fleet["ehr1"] = server("ehr1", "ehr", tier=3, downtime_s=60, window="Sun 08:00, 3 h, UTC")
+    assert len(planned(fleet, limits=Limits(10, 10)).plan["hosts"]) == 7
+
+
+def test_a_night_that_is_too_short_is_not_filled_with_the_longest_work():
+    fleet = {
+        f"s{n}": server(
+            f"s{n}", f"s{n}", downtime_s=60, estimate_s=60 + 20 * n, way_back_s=60, window="Sun 08:00, 1 h, UTC"
+        )
+        for n in range(40)
+    }
+    # 60 + 80 + 100 + … fill the hour with 16 hosts; the longest first would fill it with four.
+    assert len(planned(fleet).plan["hosts"]) >= 14
+
+
+def test_two_primaries_are_refused():
+    assert "patching_role is primary on db1, db2" in refused(group("db", role="primary"), "db1")
 
 
 def test_a_primary_in_a_ring_before_its_replicas_is_refused():
