@@ -32,11 +32,11 @@ class Then(Clock):
         return NOW - self.ago
 
 
-def fleet(*updates, promotion=TWO, size=4, **settings):
+def fleet(*updates, size=4, **settings):
     """Return a service of two canaries, one of the early ring and the rest of the broad one."""
     rings = ["canary", "canary", "early", *["broad"] * (size - 3)]
     return {
-        f"a{n}": server(f"a{n}", "a", pending(*updates), ring=ring, promotion=promotion, min_healthy=1, **settings)
+        f"a{n}": server(f"a{n}", "a", pending(*updates), ring=ring, min_healthy=1, **{"promotion": TWO, **settings})
         for n, ring in enumerate(rings, 1)
     }
 
