@@ -93,10 +93,12 @@ class Batch:
         service = self.services[member.service]
         return self.out[service.name] >= service.allowance or any(self.out[name] for name in service.apart)
 
-    def presses(self, begin: datetime, rest_s: float) -> bool:
-        """Whether the window of a host that was taken closes before the rest of the turn's work is done."""
-        latest = begin + timedelta(seconds=rest_s * PATH_MARGIN)
-        return any(member.latest is not None and member.latest < latest for member in self.members)
+    def goes_before(self, other: Member, begin: datetime, rest_s: float) -> bool:
+        """Whether a window of those that were taken presses, and more than the one of ``other``."""
+        latest = min((member.latest for member in self.members if member.latest is not None), default=None)
+        if latest is None or latest >= begin + timedelta(seconds=rest_s * PATH_MARGIN):
+            return False
+        return other.latest is None or latest < other.latest
 
     def take(self, member: Member) -> bool:
         """Take a host if it may go with the others; whether it was taken."""

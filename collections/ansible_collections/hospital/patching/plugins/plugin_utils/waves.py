@@ -174,7 +174,7 @@ class _Night:
         pool = [lot for lot in ready if lot.first.kind == kind]
         batch = best(Batch(self.services, self.limits, begin, self.new_groups, self.shortest_first), pool, rest_s)
         leader = self._leader(pool, begin, rest_s) if self.new_groups else None
-        if leader is not None and (not batch.members or not batch.presses(begin, rest_s)):
+        if leader is not None and not batch.goes_before(leader, begin, rest_s):
             batch = Batch(self.services, self.limits, begin)
             batch.take(leader)
         if not batch.members:
