@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ansible.inventory.host import Host
@@ -24,19 +25,23 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         name = task_vars["inventory_hostname"]
         sources = list(task_vars.get("ansible_inventory_sources") or [])
         inventory = InventoryManager(loader=self._loader, sources=sources)
-        places = explanation.places(
-            [(label, self._variables(sources, entity)) for label, entity in self._entities(inventory.hosts[name])]
-        )
+        places = explanation.places(self._layers(inventory.hosts[name], sources))
         explained = settings.explain(name, task_vars["hostvars"][name], also_known=RUN_VARIABLES)
         rows = explanation.rows(explained, places)
         return {"changed": False, "settings": rows, "text": explanation.text(name, rows).splitlines()}
 
-    @staticmethod
-    def _entities(host: Host) -> list[tuple[str, Any]]:
+    def _layers(self, host: Host, sources: list[str]) -> list[tuple[str, dict[str, Any]]]:
+        """Of groups first what inventories say of any of them, then their group_vars; a host's own after both."""
         groups = sorted(host.get_groups(), key=lambda group: (group.depth, group.priority, group.name))
-        return [*((f"group {group.name}", group) for group in groups), (f"host {host.name}", host)]
+        named = [(explanation.label(group.name), group) for group in groups]
+        own = [(f"host {host.name}", host)]
+        return [
+            (label, variables(entity))
+            for entities in (named, own)
+            for variables in (lambda entity: dict(entity.get_vars()), partial(self._files, sources))
+            for label, entity in entities
+        ]
 
-    def _variables(self, sources: list[str], entity: Any) -> dict[str, Any]:
-        found = dict(entity.get_vars())
-        found.update(get_vars_from_inventory_sources(self._loader, sources, [entity], "all"))
-        return found
+    def _files(self, sources: list[str], entity: Any) -> dict[str, Any]:
+        """Return what group_vars, host_vars and other vars plugins say."""
+        return dict(get_vars_from_inventory_sources(self._loader, sources, [entity], "all"))

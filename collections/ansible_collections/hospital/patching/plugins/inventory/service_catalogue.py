@@ -92,6 +92,7 @@ except ImportError:  # ansible-core before 2.19 trusts all text
 from ansible_collections.hospital.patching.plugins.plugin_utils import service_catalogue
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import (
     CATALOGUE_ERROR,
+    CATALOGUE_GROUP,
     CATALOGUE_LOCKED,
     CATALOGUE_READ,
     CATALOGUE_SEGMENTS,
@@ -128,7 +129,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             self._set(inventory, "all", {"patching_device_segments": segments} if declared is None else {})
         for number, layer in enumerate(layers):
             # Groups of low priority, so that whatever the site's own inventory says goes before them.
-            group = inventory.add_group(f"patching_catalogue_{number}")
+            group = inventory.add_group(f"{CATALOGUE_GROUP}{number}")
             inventory.set_variable(group, "ansible_group_priority", layer.priority)
             self._set(inventory, group, layer.variables)
             for host in layer.hosts:

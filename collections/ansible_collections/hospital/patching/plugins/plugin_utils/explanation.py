@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Explained
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_GROUP, Explained
 
 
 def places(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
     """Return, per variable, the last layer that sets it; layers go from weak to strong."""
     return {name: label for label, variables in layers for name in variables}
+
+
+def label(group: str) -> str:
+    """Return how the place of a group's variables is called."""
+    return "the service catalogue" if group.startswith(CATALOGUE_GROUP) else f"group {group}"
 
 
 def rows(explained: Iterable[Explained], found: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -39,4 +45,7 @@ def text(host: str, table: list[dict[str, Any]]) -> str:
 
 
 def _short(value: Any) -> str:
-    return "-" if value is None else str(value)
+    """Return a value as an inventory would state it."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -28,6 +28,8 @@ PREFIX = "patching_"
 CATALOGUE_ERROR = "patching_catalogue_error"
 #: Set on all hosts by the same plugin: the networks that its file calls vendor_locked.
 CATALOGUE_SEGMENTS = "patching_catalogue_segments"
+#: How the groups begin through which it hands its settings over.
+CATALOGUE_GROUP = "patching_catalogue_"
 #: Set on hosts that its file calls vendor_locked, which nothing else may loosen.
 CATALOGUE_LOCKED = "patching_catalogue_locked"
 #: Set on all hosts once it has read its file; a site that asks for one is closed without.

@@ -33,3 +33,17 @@ def test_the_text_names_the_host_and_every_setting():
     text = explanation.text("portal1", table)
     assert text.splitlines()[0] == "Effective settings of portal1"
     assert all(row["name"] in text for row in table)
+
+
+def test_values_read_as_an_inventory_states_them():
+    given = {"patching_never_with": ["viewer"], "patching_drain": {"haproxy": "lb1", "backend": "portal"}}
+    text = explanation.text("portal1", explanation.rows(settings.explain("portal1", given), {}))
+    assert '["viewer"]' in text
+    assert '"backend": "portal"' in text
+    assert "true" in text
+    assert "('" not in text
+
+
+def test_the_catalogues_groups_are_called_what_they_are():
+    assert explanation.label("patching_catalogue_3") == "the service catalogue"
+    assert explanation.label("portal") == "group portal"
