@@ -246,8 +246,8 @@ def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:
 
 def _footer(plan: Mapping[str, Any]) -> Markup:
     limits = plan["limits"]
-    made = f"Plan {plan['plan_id']}, made {plan['created']}; at most {limits['parallel']} hosts at once, of them"
-    made += f" {limits['canaries']} canaries. Times in the reasons above are UTC."
+    made = f"Plan {plan['plan_id']}, made {plan['created']}; at most {limits['parallel']} hosts at once, of"
+    made += f" canaries {limits['canaries']}. Times in the reasons above are UTC."
     return tag(
         "footer",
         tag("p", made, " Times are estimates; the gate decides when a host may go."),

@@ -28,7 +28,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     if plan["hosts"]:
         lines += _budget(plan["failure_budget"])
         limits = plan["limits"]
-        lines.append(f"At once: at most {limits['parallel']} hosts, of them {limits['canaries']} canaries")
+        canaries = "a canary alone" if limits["canaries"] == 1 else f"of them {limits['canaries']} canaries"
+        lines.append(f"At once: at most {limits['parallel']} hosts, {canaries}")
     for wave, span in zip(plan["waves"], timeline(plan), strict=True):
         lines += ["", *_wave(plan, wave, span)]
     lines += _learned(plan["hosts"].values())
