@@ -125,15 +125,27 @@ def test_an_empty_plan_touches_no_host(tmp_path):
     assert {record["host"] for record in night.records()} == {None}
 
 
-def test_a_finished_host_does_not_wait_for_its_slow_neighbour(tmp_path):
-    """The strategy is host_pinned: under linear the first would stay out until the second has caught up."""
+@pytest.fixture
+def three():
+    """Three hosts as they were built: two with one small update, and a workstation with many."""
+    hosts = (*PORTALS, "ws1")
     lab.publish()
-    lab.reset(PORTALS)
-    lab.exec("portal1", "rm /etc/apt/sources.list.d/debian-security.sources")
+    lab.reset(hosts)
+    for host in PORTALS:
+        lab.exec(host, "rm /etc/apt/sources.list.d/debian-security.sources")
+    yield hosts
+    lab.reset(hosts)
+
+
+def test_a_finished_host_does_not_wait_for_its_slow_neighbour(three, tmp_path):
+    """The strategy is host_pinned: under linear the first would stay out until the second has caught up."""
     endpoints = {"patching_kind": "endpoint", "patching_service": None, "patching_policy": "managed"}
-    night = Night(tmp_path / "evidence", **endpoints, patching_drain="none", patching_snapshot="preserved")
+    endpoints |= {"patching_drain": "none", "patching_snapshot": "preserved"}
+    large = {"patching_update_exclude": ["firefox*", "openjdk*"]}
+    night = Night(tmp_path / "evidence", hosts=":".join(three), **endpoints, **large)
     plan = night.ready()
-    assert [wave["hosts"] for wave in plan["waves"]] == [list(PORTALS)]
+    # The first host of the manifest goes alone.
+    assert [wave["hosts"] for wave in plan["waves"]] == [["portal1"], ["portal2", "ws1"]]
     assert night.play("patch").rc == 0
     done = {(record["host"], record["step"]): record["seq"] for record in night.records() if record["event"] == "done"}
-    assert done["portal1", "return"] < done["portal2", "install"]
+    assert done["portal2", "return"] < done["ws1", "install"]
