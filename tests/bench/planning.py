@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import build_plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS, Settings, effective
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import timeline
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import update
 
 NOW = datetime(2026, 11, 21, 0, 0, tzinfo=UTC)  # a Saturday
 HOSTS, SERVICES, WINDOWS, PARALLEL = 10_000, 500, 40, 100
@@ -88,28 +89,8 @@ def _assessment(dice: random.Random) -> dict[str, Any]:
 
 
 def _update(system: str, number: int) -> dict[str, Any]:
-    name = f"lib{number}"
-    return {
-        "name": name,
-        "arch": "amd64",
-        "from": "1.0-1",
-        "to": f"1.1-1+{system}",
-        "kind": "upgrade",
-        "origin": f"{system}-security",
-        "class": "os",
-        "security": True,
-        "advisories": [],
-        "cves": None,
-        "download_bytes": 1000,
-        "installed_bytes": 0,
-        "sha256": f"{number:064x}",
-        "automatic": False,
-        "source": name,
-        "source_from": "1.0-1",
-        "source_to": f"1.1-1+{system}",
-        "published": None,
-        "published_by": None,
-    }
+    found: dict[str, Any] = update(f"lib{number}", "1.0-1", f"1.1-1+{system}", sha256=f"{number:064x}")
+    return found
 
 
 def measure(candidates: Mapping[str, Candidate]) -> Figures:

@@ -65,7 +65,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             for name in task_vars["groups"]["all"]
         }
         past = history.History.read(store)
-        trials = promotion.Trials.read(store)
+        promotes = any(one.settings.promotion for one in fleet.values())
+        trials = promotion.Trials.read(store) if promotes else promotion.Trials({})
         fleet = promotion.promoted(history.with_estimates(fleet, past), trials, now)
         fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
