@@ -157,15 +157,6 @@ def _of_hosts(document: Document) -> Iterator[Layer]:
         yield Layer(("hosts", host), 0, (host,), _named(own or {}))
 
 
-def variables(found: Sequence[Layer]) -> dict[str, Variables]:
-    """Return each host's variables as they come together."""
-    result: dict[str, Variables] = {}
-    for layer in sorted(found, key=lambda one: one.priority):
-        for host in layer.hosts:
-            result.setdefault(host, {}).update(layer.variables)
-    return result
-
-
 def locked(found: Sequence[Layer]) -> list[str]:
     """Return the hosts of which any layer says that they are vendor_locked."""
     return sorted(

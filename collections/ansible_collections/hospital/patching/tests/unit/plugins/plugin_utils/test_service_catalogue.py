@@ -14,7 +14,6 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.service_catalogu
     layers,
     locked,
     read,
-    variables,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import (
     CATALOGUE_ERROR,
@@ -64,6 +63,15 @@ hosts:
 """
 ADDRESSES = {"db1": "10.1.0.1", "db2": "db2.example", "ehr1": "10.2.0.7", "ehr2": None, "ws1": "10.1.0.9"}
 ADDRESSES |= {"pump1": "10.9.4.4"}
+
+
+def variables(found):
+    """Return each host's variables as Ansible puts the layers together."""
+    result = {}
+    for layer in sorted(found, key=lambda one: one.priority):
+        for host in layer.hosts:
+            result.setdefault(host, {}).update(layer.variables)
+    return result
 
 
 @pytest.fixture
