@@ -12,7 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.plugin_utils import assessments, evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
-KEPT = ("status", "reason", "software", "pending", "holder", "addresses", "answered")
+KEPT = ("status", "reason", "software", "pending", "holder", "addresses", "answered", "shortened")
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -31,6 +31,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "holder": {"type": "dict"},
         "addresses": {"type": "list", "elements": "str", "default": []},
         "answered": {"type": "bool"},
+        "shortened": {"type": "list", "elements": "str", "default": []},
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

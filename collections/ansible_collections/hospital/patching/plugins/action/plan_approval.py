@@ -11,10 +11,15 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, plan_text
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    allowed_signers,
+    approvals,
+    break_glass,
+    plan_text,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, SECONDS
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -32,15 +37,19 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         loaded = store.load_plan(arguments["plan"])
         approved = loaded.plan
         digest, plan_dir = str(approved["digest"]), store.plan_dir(str(approved["plan_id"]))
-        allowed = self._allowed(approved, task_vars)
-        before = approvals.of_plan(store, loaded, allowed)
+        allowed = self._one_of("patching_allowed_signers", approved, task_vars)
+        if allowed is None:
+            raise _no_list(approved)
+        breaks = break_glass.shortens(approved, "approval")
+        seconds = self._one_of(SECONDS, approved, task_vars) if breaks else None
+        before = approvals.of_plan(store, loaded, allowed, seconds=seconds)
         signature = self._signature(arguments, digest)
         name = ""
         if signature:
-            name = approvals.verify(signature, digest, allowed).name
+            name = approvals.verify(signature, digest, allowed, seconds).name
             if not self._task.check_mode:
                 approvals.keep(plan_dir, signature)
-        after = approvals.of_plan(store, loaded, allowed)
+        after = approvals.of_plan(store, loaded, allowed, seconds=seconds)
         needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
         return {
             "changed": bool(name) and name not in before.approvers,
@@ -67,7 +76,12 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 ) from error
         return approvals.sign(digest, Path(arguments["key"])) if arguments["key"] else ""
 
-    def _allowed(self, approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path:
+    def _one_of(self, setting: str, approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path | None:
+        """Return the list that a setting names, the same for all hosts that need a signature; None when it is not set.
+
+        Raises:
+            PatchingError: the hosts name several, or the plan needs no signature from this inventory.
+        """
         hostvars, sources = task_vars["hostvars"], list(task_vars.get("ansible_inventory_sources") or [])
         needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
         unknown = [host for host in needing if host not in hostvars]
@@ -82,10 +96,14 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if given:
             seen = f"{', '.join(given)} is given on the command line, where whoever approves decides it"
             raise PatchingError(subject, seen, "a list that the inventory names", "set it in the inventory")
-        found = {allowed_signers.place(hostvars[host].get("patching_allowed_signers"), sources) for host in needing}
-        allowed = next(iter(found)) if len(found) == 1 else None
-        if allowed is None:
+        found = {allowed_signers.place(hostvars[host].get(setting), sources) for host in needing}
+        if len(found) > 1:
             named = " or ".join(sorted(str(path) if path else "not set" for path in found))
-            seen = f"patching_allowed_signers is {named} for its hosts of tiers 1 and 2"
+            seen = f"{setting} is {named} for its hosts of tiers 1 and 2"
             raise PatchingError(subject, seen, "one file for all of them", "set it once")
-        return allowed
+        return next(iter(found))
+
+
+def _no_list(approved: Mapping[str, Any]) -> PatchingError:
+    seen = "patching_allowed_signers is not set for its hosts of tiers 1 and 2"
+    return PatchingError(f"plan {approved['plan_id']}", seen, "one file for all of them", "set it once")

@@ -13,17 +13,22 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     candidates,
+    emergency,
     evidence,
     history,
     lost,
     names,
     one_cve,
+    opening,
     plan,
     plan_text,
     promotion,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
-from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import (
+    EMERGENCY_ARGUMENTS,
+    ControllerWork,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
@@ -39,7 +44,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "evidence_dir": {"type": "path", "default": "evidence"},
         "parallel": {"type": "int", "default": Limits().parallel},
         "canaries": {"type": "int", "default": Limits().canaries},
-        "cve": {"type": "str", "default": ""},
+        "emergency": {"type": "bool", "default": False},
+        **EMERGENCY_ARGUMENTS,
         "shard": {"type": "int", "default": Shard().number},
         "shards": {"type": "int", "default": Shard().of},
     }
@@ -56,6 +62,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "hosts or groups of the inventory",
                 "correct the pattern, or use the inventory that has them",
             )
+        urgent = emergency.read(arguments, opening.user(), now)
         hostvars, asked_for = task_vars["hostvars"], set(arguments["hosts"])
         cves = CveFeed()
         fleet = {
@@ -64,6 +71,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             )
             for name in task_vars["groups"]["all"]
         }
+        fleet = emergency.without_young(fleet, urgent)
+        if urgent is not None:
+            urgent = urgent.breaking(emergency.freezes_in_force(fleet, store.root, now))
+            fleet = urgent.applied(fleet)
         past = history.History.read(store)
         promotes = any(one.settings.promotion for one in fleet.values())
         trials = promotion.Trials.read(store) if promotes else promotion.Trials({})
@@ -72,7 +83,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
         shard = Shard.read(arguments["shard"], arguments["shards"])
         planned = plan.build_plan(
-            evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits, shard=shard
+            evidence.new_id(now),
+            now,
+            fleet,
+            groups=set(task_vars["groups"]),
+            limits=limits,
+            shard=shard,
+            urgent=urgent,
         )
         page, drawn = None, plan_page(planned.plan)
         if not self._task.check_mode:

@@ -46,6 +46,12 @@ options:
   answered:
     description: Whether a lost or stolen host answers, as M(hospital.patching.lost_host_info) returns it.
     type: bool
+  shortened:
+    description:
+      - What an emergency shortened when the updates were resolved. A plan as on any other night is not made from it.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""

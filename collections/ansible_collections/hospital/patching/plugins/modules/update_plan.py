@@ -14,6 +14,7 @@ author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
   - hospital.patching.controller.promises
+  - hospital.patching.emergency
 options:
   hosts:
     description:
@@ -43,12 +44,12 @@ options:
       - The most canaries of one wave. Where it is 1, a canary goes alone; the first host of each manifest always does.
     type: int
     default: 1
-  cve:
+  emergency:
     description:
-      - Plan only the updates that fix this CVE. A host of whose updates it is not known which CVEs they fix is refused.
-      - Everything when not set.
-    type: str
-    default: ''
+      - Plan an emergency. It needs O(cve), and hosts with C(patching_exposed) go before the others of their kind.
+      - The plan, its approvals and its reports say that it is one.
+    type: bool
+    default: false
   shards:
     description: Into how many parts the fleet is cut, each of whole services and of what they have to be planned with.
     type: int

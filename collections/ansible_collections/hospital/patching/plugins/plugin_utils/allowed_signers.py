@@ -20,18 +20,14 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{32,}={0,2}")
 
 
 class People:
-    """The people of one list.
+    """The people of one list, or of several: who stands in two of them is one person.
 
     Raises:
-        PatchingError: it cannot be read.
+        PatchingError: one cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            subject, next_step = f"the list of approvers {path}", "correct patching_allowed_signers"
-            raise PatchingError(subject, str(error), "an allowed-signers file", next_step) from error
+    def __init__(self, *paths: Path) -> None:
+        lines = [line for path in paths for line in _lines(path)]
         self._names: dict[str, set[str]] = {}
         self._first: dict[str, str] = {}
         for words in (line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")):
@@ -59,8 +55,16 @@ class People:
         return member
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        subject, next_step = f"the list of approvers {path}", "correct the setting that names it"
+        raise PatchingError(subject, str(error), "an allowed-signers file", next_step) from error
+
+
 def place(setting: object, sources: Sequence[str]) -> Path | None:
-    """Return the file that ``patching_allowed_signers`` names, or None when it names none.
+    """Return the file that a setting such as ``patching_allowed_signers`` names, or None when it names none.
 
     A relative path starts at the folder of the inventory, as ``files`` of a
     playbook do: not where somebody happens to start a run.

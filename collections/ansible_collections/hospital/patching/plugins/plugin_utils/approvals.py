@@ -18,13 +18,15 @@ import base64
 import hashlib
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.plugin_utils import plan_drops
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, plan_drops
 from ansible_collections.hospital.patching.plugins.plugin_utils.allowed_signers import People
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, Loaded, write_json, write_text
 
@@ -46,6 +48,8 @@ class Signature:
     plan_id: str = ""
     plan_digest: str = ""
     text: str = ""
+    #: By somebody who stands only in the list for broken glass.
+    second: bool = False
 
     @property
     def digest(self) -> str:
@@ -59,8 +63,9 @@ class Approvals:
     approvers: tuple[str, ...]
     rejected: tuple[str, ...]
     signatures: tuple[Signature, ...] = ()
-    #: Of the list of who may sign, as it was when it was asked.
+    #: Of the list of who may sign, as it was when it was asked; and of the one for broken glass, if that counts.
     list_digest: str = ""
+    second_list_digest: str = ""
 
 
 def digest_of(signature: str) -> str:
@@ -78,18 +83,33 @@ def folder(plan_dir: Path) -> Path:
     return plan_dir / "approvals"
 
 
-def of_plan(store: Evidence, current: Loaded, allowed_signers: Path | None, runner: Runner | None = None) -> Approvals:
+def of_plan(
+    store: Evidence,
+    current: Loaded,
+    allowed_signers: Path | None,
+    runner: Runner | None = None,
+    seconds: Path | None = None,
+) -> Approvals:
     """Verify every signature over a plan, and over the :data:`RECENT` plans from which it only drops something.
 
     Args:
         allowed_signers: None, or a file that is missing or unreadable, allows nobody.
+        seconds: the list for broken glass; it counts only if the plan breaks the glass for approval, and then
+            one person of it, so that tier 1 still needs one of the first list. One that is unreadable allows nobody.
     """
     own = str(current.plan["plan_id"])
-    try:
-        people = People(allowed_signers) if allowed_signers is not None else None
-    except PatchingError as error:
-        return Approvals((), (str(error),))
-    look = _Look(allowed_signers, people, runner or Runner())
+    if seconds == allowed_signers or not break_glass.shortens(current.plan, "approval"):
+        seconds = None
+    lists, unreadable = [], []
+    for path in (allowed_signers, seconds):
+        try:
+            lists += [path] if path is not None and People(path) else []
+        except PatchingError as error:
+            unreadable.append(str(error))
+    if unreadable and not lists:
+        return Approvals((), tuple(unreadable))
+    look = _Look(lists, People(*lists), runner or Runner(), seconds)
+    look.rejected += unreadable
     look.at(store, current)
     for plan_id in reversed(store.plans()[-RECENT:]):
         if plan_id == own or not folder(store.plan_dir(plan_id)).is_dir():
@@ -105,10 +125,10 @@ def of_plan(store: Evidence, current: Loaded, allowed_signers: Path | None, runn
 
 
 class _Look:
-    """Verifies the signatures of several plans against one list."""
+    """Verifies the signatures of several plans against the same lists."""
 
-    def __init__(self, allowed_signers: Path | None, people: People | None, runner: Runner) -> None:
-        self.allowed_signers, self.people, self.runner = allowed_signers, people, runner
+    def __init__(self, lists: Sequence[Path], people: People, runner: Runner, seconds: Path | None) -> None:
+        self.lists, self.people, self.runner, self.seconds = lists, people, runner, seconds
         self.good: list[Signature] = []
         self.rejected: list[str] = []
 
@@ -117,50 +137,65 @@ class _Look:
         for path in sorted(folder(store.plan_dir(plan_id)).glob("*.sig")):
             try:
                 text = path.read_text(encoding="ascii")[:LARGEST]
-                found = _verify(text, digest, self.allowed_signers, self.people, self.runner)
-                self.good.append(replace(found, plan_id=plan_id, plan_digest=digest))
+                found, by = _verify(text, digest, self.lists, self.people, self.runner)
+                self.good.append(replace(found, plan_id=plan_id, plan_digest=digest, second=by == self.seconds))
             except (PatchingError, OSError, ValueError) as error:
                 self.rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
 
     def answer(self) -> Approvals:
         by_person: dict[str, Signature] = {}
-        for one in sorted(self.good, key=lambda one: (one.name, one.digest)):
+        # Of the first list first: who stands in both counts as one of those.
+        for one in sorted(self.good, key=lambda one: (one.second, one.name, one.digest)):
             if one.person in by_person:
                 self.rejected.append(f"{one.name}: the same person has approved already")
-            by_person.setdefault(one.person, one)
+            elif one.second and any(other.second for other in by_person.values()):
+                self.rejected.append(f"{one.name}: of patching_break_glass_signers one person counts")
+            else:
+                by_person[one.person] = one
         names = tuple(sorted(one.name for one in by_person.values()))
-        content = self.allowed_signers.read_bytes() if self.allowed_signers and self.people else b""
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        return Approvals(names, tuple(self.rejected), tuple(by_person.values()), digest)
+        first = [path for path in self.lists if path != self.seconds]
+        second = [path for path in self.lists if path == self.seconds]
+        return Approvals(
+            names, tuple(self.rejected), tuple(by_person.values()), _digest(first), _digest(second) if second else ""
+        )
 
 
-def verify(signature: str, digest: str, allowed_signers: Path | None, runner: Runner | None = None) -> Signature:
+def _digest(lists: Sequence[Path]) -> str:
+    content = b"".join(path.read_bytes() for path in lists)
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def verify(signature: str, digest: str, *lists: Path | None, runner: Runner | None = None) -> Signature:
     """Return whose signature over ``digest`` this is.
+
+    Args:
+        lists: of who may sign.
 
     Raises:
         PatchingError: it is nobody's who may sign, or is over something else.
     """
-    people = People(allowed_signers) if allowed_signers is not None else None
-    return _verify(signature, digest, allowed_signers, people, runner or Runner())
+    known = [path for path in lists if path is not None]
+    return _verify(signature, digest, known, People(*known), runner or Runner())[0]
 
 
 def _verify(
-    signature: str, digest: str, allowed_signers: Path | None, people: People | None, runner: Runner
-) -> Signature:
-    if people is None:
+    signature: str, digest: str, lists: Sequence[Path], people: People, runner: Runner
+) -> tuple[Signature, Path]:
+    """Return the signature and the first list by which it is good."""
+    if not lists:
         raise _rejected("patching_allowed_signers is not set, or names no file")
     key = _key_of(signature)
     names = people.names(key)
     if not names:
-        raise _rejected(f"its key is nobody's in {allowed_signers}")
+        raise _rejected(f"its key is nobody's in {' or '.join(str(path) for path in lists)}")
     with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="approval-", suffix=".sig") as handle:
         handle.write(signature)
         handle.flush()
-        for name in names:
-            words = ["ssh-keygen", "-Y", "verify", "-f", str(allowed_signers), "-I", name, "-n", NAMESPACE]
+        for path, name in product(lists, names):
+            words = ["ssh-keygen", "-Y", "verify", "-f", str(path), "-I", name, "-n", NAMESPACE]
             words += ["-s", handle.name]
             if runner.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False).rc == 0:
-                return Signature(name, people.person(key), text=signature)
+                return Signature(name, people.person(key), text=signature), path
     raise _rejected(f"{names[0]} may not sign now, or has signed something else than {digest}, or for something else")
 
 
@@ -222,8 +257,12 @@ def copy(found: Approvals, store: Evidence, run_id: str) -> dict[str, Any]:
             write_text(path, one.text)
         if one.plan_id != run_id and not (kept / f"{one.plan_id}.plan.json").exists():
             write_json(kept / f"{one.plan_id}.plan.json", store.load_plan(one.plan_id).plan)
-    signed = [{"by": one.name, "plan": one.plan_digest, "signature": one.digest} for one in found.signatures]
-    return {"signed": signed, "list_digest": found.list_digest}
+    signed = [
+        {"by": one.name, "plan": one.plan_digest, "signature": one.digest, **({"second": True} if one.second else {})}
+        for one in found.signatures
+    ]
+    second = {"second_list_digest": found.second_list_digest} if found.second_list_digest else {}
+    return {"signed": signed, "list_digest": found.list_digest, **second}
 
 
 def _said(text: str) -> str:

@@ -60,7 +60,7 @@ def candidate(
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", held))
     if document["status"] == "assessed":
         pending = (cves or CveFeed()).named(document["pending"], known.debian_tracker)
-        return fleet.Candidate(known, address, pending, None)
+        return fleet.Candidate(known, address, pending, None, is_young=bool(document.get("shortened")))
     if document["status"] == "lost":
         found_since = "it was marked as missing when assess ran last: run assess.yml again"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", found_since))

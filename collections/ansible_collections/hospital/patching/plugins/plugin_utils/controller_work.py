@@ -17,6 +17,14 @@ RUN_ARGUMENTS: dict[str, Any] = {
     "evidence_dir": {"type": "path", "default": "evidence"},
 }
 
+#: What an emergency asks for.
+EMERGENCY_ARGUMENTS: dict[str, Any] = {
+    "cve": {"type": "str", "default": ""},
+    "break_glass": {"type": "list", "elements": "str", "default": []},
+    "break_glass_reason": {"type": "str", "default": ""},
+    "break_glass_second": {"type": "str", "default": ""},
+}
+
 
 class ControllerWork:
     """Runs :meth:`work` without any connection to the host."""

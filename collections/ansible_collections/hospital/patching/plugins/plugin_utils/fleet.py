@@ -38,3 +38,14 @@ class Candidate:
     estimated_by: Mapping[str, str] = field(default_factory=lambda: dict(SETTING))
     #: How many of its updates wait until they have proven themselves on earlier rings.
     waiting: int = 0
+    #: That it was assessed for an emergency, without patching_min_age_days.
+    is_young: bool = False
+    #: That it is exposed, in an emergency.
+    goes_first: bool = False
+
+
+def declared_segments(candidates: Mapping[str, Candidate]) -> list[str] | None:
+    """Return all device segments that any host's settings declare; None when none does."""
+    declared = [one.settings.device_segments for one in candidates.values()]
+    known = {segment for segments in declared if segments is not None for segment in segments}
+    return sorted(known) if any(segments is not None for segments in declared) else None

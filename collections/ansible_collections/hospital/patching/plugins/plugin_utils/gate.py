@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import failure_budget
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, failure_budget
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_peers import (
     balancers,
     partners,
@@ -30,6 +30,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
 
 def decide(
@@ -136,9 +137,9 @@ def _stop_file(question: Question) -> Gate | None:
 
 
 def _frozen(question: Question) -> Gate | None:
-    if question.frozen is None:
+    if question.halted is None:
         return None
-    told = f"nothing may be disrupted: {question.frozen}"
+    told = f"nothing may be disrupted: {question.halted}"
     return Gate("stop", f"{told}; to go on, have the freeze ended and start again")
 
 
@@ -160,6 +161,16 @@ def _approved(question: Question) -> Gate | None:
     return Gate("stop", told + stricter)
 
 
+def _glass(question: Question) -> Gate | None:
+    """What was broken in one night is whole again the day after."""
+    since = break_glass.over_since(question.plan, question.now)
+    if since is None:
+        return None
+    return Gate(
+        "stop", f"the plan's break-glass is over since {stamp(since)}; plan again, with emergency.yml or as ever"
+    )
+
+
 def _budget(question: Question) -> Gate | None:
     """One bad patch must not meet a second host: by default the first failure stops the run."""
     reason = failure_budget.exceeded(question.plan, question.host, question.states)
@@ -172,6 +183,7 @@ CHECKS: tuple[Check, ...] = (
     no_freeze,
     _hands_off,
     _approved,
+    _glass,
     _budget,
     window,
     _inhibited,

@@ -19,12 +19,15 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.setting_types im
 
 #: A host that waits asks every few seconds; who has signed and who may sign is looked at once a minute.
 KEPT_S = 60
+#: The setting that names the list for broken glass.
+SECONDS = "patching_break_glass_signers"
 #: What whoever starts a run must not decide by himself on the command line, and what stands behind it.
 INVENTORYS_OWN = (
     "ansible_inventory_sources",
     "inventory_dir",
     "inventory_file",
     "patching_allowed_signers",
+    "patching_break_glass_signers",
     "patching_tier",
 )
 #: What the command line may say as long as it is what the plan has.
@@ -76,7 +79,7 @@ class Live:
         self.run, self.variables, self.sources, self.clock = run, variables, sources, clock
         self.loaded = run.loaded()
         self.entry: Mapping[str, Any] = self.loaded.plan["hosts"].get(host, {})
-        self._approvals = Kept(clock, KEPT_S, lambda: approvals.of_plan(run.evidence, self.loaded, self._list(), None))
+        self._approvals = Kept(clock, KEPT_S, self._ask_approvals)
         self._no_go = Kept(clock, inhibits.KEPT_S, self._ask)
 
     def refusal(self, given: Mapping[str, Any]) -> str | None:
@@ -127,7 +130,8 @@ class Live:
         if not self.needed:
             return {}
         kept = approvals.copy(self._approvals.last(), self.run.evidence, self.run.run_id)
-        return {"approved": {**kept, "list": str(self._list())}}
+        second = {"second_list": str(self._list(SECONDS))} if "second_list_digest" in kept else {}
+        return {"approved": {**kept, "list": str(self._list()), **second}}
 
     def _variable(self, name: str) -> tuple[Any, str]:
         return variable(self.variables, name)
@@ -139,8 +143,11 @@ class Live:
             return False
         return list(found) == list(self.entry.get(key, []))
 
-    def _list(self) -> Path | None:
-        return allowed_signers.place(self._variable("patching_allowed_signers")[0], self.sources)
+    def _list(self, setting: str = "patching_allowed_signers") -> Path | None:
+        return allowed_signers.place(self._variable(setting)[0], self.sources)
+
+    def _ask_approvals(self) -> approvals.Approvals:
+        return approvals.of_plan(self.run.evidence, self.loaded, self._list(), seconds=self._list(SECONDS))
 
     @cached_property
     def _inhibits(self) -> tuple[str, list[Mapping[str, Any]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
@@ -42,9 +43,18 @@ class Question:
 
     @property
     def frozen_by(self) -> list[str]:
-        """The freezes of the plan, and those that came since: a freeze needs no new plan."""
+        """The freezes of the plan, and those that came since: a freeze needs no new plan.
+
+        Not those that the plan breaks by name.
+        """
         planned: list[str] = self.entry["freezes"]
-        return [*planned, *(text for text in self.freezes if text not in planned)]
+        added = (text for text in self.freezes if text not in planned)
+        return [*planned, *(text for text in added if not break_glass.breaks(self.plan, text))]
+
+    @property
+    def halted(self) -> str | None:
+        """What the freeze file tells, unless the plan breaks that freeze."""
+        return self.frozen if self.frozen is None or not break_glass.breaks(self.plan, self.frozen) else None
 
     @property
     def segments(self) -> list[str] | None:

@@ -26,6 +26,7 @@ class Member:
         opens: the start of its window; None when it needs none.
         latest: when its work has to begin to fit into the window with the way back.
         after: names of other hosts, and of services, that go before it.
+        exposed: in an emergency it goes before all that are not, as far as rings and order let it.
     """
 
     host: str
@@ -41,6 +42,7 @@ class Member:
     latest: datetime | None = None
     after: tuple[str, ...] = ()
     role: str | None = None
+    exposed: bool = False
 
 
 def names(member: Member) -> Iterator[Name]:
@@ -110,9 +112,10 @@ def borne_by(members: Iterable[Member]) -> Counter[Name]:
 
 
 def order(member: Member) -> tuple[object, ...]:
-    """Return a sort key: servers, the least critical tier and the earliest ring first, the primary last."""
+    """Return a sort key: servers, exposed hosts, the least critical tier, the earliest ring; the primary last."""
     return (
         KINDS.index(member.kind),
+        not member.exposed,
         -member.tier,
         RINGS.index(member.ring),
         natural_key(member.service or ""),

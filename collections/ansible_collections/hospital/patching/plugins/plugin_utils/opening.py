@@ -62,6 +62,7 @@ def circumstances(plan: dict[str, Any], reference: str, approved_by: str = "") -
         "approval": BY_DIGEST if by_digest else f"started with {reference}, not with a digest",
         "claimed": " ".join(approved_by.split())[:LONGEST_NAME] or None,
         "started_by": user(),
+        **({"emergency": plan["emergency"]} if plan.get("emergency") else {}),
         **controllers.this_process(),
     }
 

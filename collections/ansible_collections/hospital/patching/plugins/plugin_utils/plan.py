@@ -17,8 +17,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.canonical import
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
+from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
-from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion, declared_segments
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import (
     build_manifests,
     contradictions,
@@ -66,6 +67,7 @@ def build_plan(
     watched: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     shard: Shard = WHOLE,
+    urgent: Emergency | None = None,
 ) -> Planned:
     """Return the plan for ``candidates``: the inventory's hosts by name.
 
@@ -74,6 +76,7 @@ def build_plan(
         watched: whether a watcher runs on a second machine; tier 1 is refused without.
         limits: how many hosts a wave may have.
         shard: the part of the fleet that is planned.
+        urgent: the emergency that the plan is for; ``candidates`` are as it has made them.
     """
     candidates = only(candidates, shard)
     services, service_problems = services_of(candidates)
@@ -81,6 +84,7 @@ def build_plan(
     hosts = sorted(candidates, key=natural_key)
     left_out = {host: why for host in hosts if (why := exclusion(host, fleet)) is not None}
     slots = _slots(candidates, [host for host in hosts if host not in left_out], now, left_out)
+    _leave_out(slots, urgent.over_before(slots) if urgent is not None else {}, left_out)
     _leave_out(slots, other_nights(slots, now), left_out)
     _leave_out(slots, _contradicting(candidates, slots), left_out)
     waves, manifests = _waves(candidates, services, slots, now, limits, left_out)
@@ -89,7 +93,7 @@ def build_plan(
         "schema": SCHEMA,
         "plan_id": plan_id,
         "created": stamp(now),
-        "site": {"segments": _segments(candidates)},
+        "site": {"segments": declared_segments(candidates)},
         "limits": {"parallel": limits.parallel, "canaries": limits.canaries},
         "shard": {"number": shard.number, "of": shard.of},
         "failure_budget": allowances({host: candidates[host].settings for host in slots}, rings),
@@ -107,6 +111,8 @@ def build_plan(
             if host in left_out
         },
     }
+    if urgent is not None:
+        plan["emergency"] = urgent.as_dict(host for host in slots if candidates[host].goes_first)
     plan["digest"] = plan_digest(plan)
     _check(plan)
     return Planned(plan, {manifest["digest"]: dict(manifest) for manifest in manifests.values()})
@@ -121,7 +127,7 @@ def _leave_out(slots: dict[str, Slot], answers: Mapping[str, Exclusion], left_ou
 def _slots(
     candidates: Mapping[str, Candidate], hosts: Sequence[str], now: datetime, left_out: dict[str, Exclusion]
 ) -> dict[str, Slot]:
-    slots, segments = {}, _segments(candidates)
+    slots, segments = {}, declared_segments(candidates)
     for host in hosts:
         answer = slot_of(candidates[host].settings, now, segments)
         if isinstance(answer, Exclusion):
@@ -202,6 +208,7 @@ def _members(
                 latest=slot.latest,
                 after=tuple(name for name in settings.after if name != host),
                 role=settings.role,
+                exposed=candidates[host].goes_first,
             )
         )
     return members
@@ -212,13 +219,6 @@ def _assessment(candidate: Candidate) -> Mapping[str, Any]:
     if candidate.assessment is None:
         raise ValueError("a host without an assessment is never planned")
     return candidate.assessment
-
-
-def _segments(candidates: Mapping[str, Candidate]) -> list[str] | None:
-    """Return all device segments that any host's settings declare; None when none does."""
-    declared = [one.settings.device_segments for one in candidates.values()]
-    known = {segment for segments in declared if segments is not None for segment in segments}
-    return sorted(known) if any(segments is not None for segments in declared) else None
 
 
 def _host(

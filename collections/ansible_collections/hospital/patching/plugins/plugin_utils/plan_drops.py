@@ -47,6 +47,8 @@ def _differences(approved: Mapping[str, Any], plan: Mapping[str, Any]) -> Iterat
         yield "the plans are of two kinds"
     if plan["site"] != approved["site"]:
         yield "the device segments differ"
+    if plan.get("emergency") != approved.get("emergency"):
+        yield "it is for another emergency, or breaks the glass otherwise"
     if plan["shard"] != approved["shard"]:
         yield "it is for another shard"
     if any(number > approved["limits"][name] for name, number in plan["limits"].items()):

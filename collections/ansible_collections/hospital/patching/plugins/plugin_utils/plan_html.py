@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import urgency
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
@@ -135,7 +135,8 @@ def _header(plan: Mapping[str, Any], spans: Sequence[Span], day: str, where: tzi
         until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%A %H:%M}"
         lead += f", by estimate from {start:%H:%M} to {until} ({where})"
     lead += f"; {words.count(left_out, 'host')} not planned." if left_out else "."
-    return tag("header", tag("p", "Plan", class_="over"), tag("h1", day), tag("p", lead, class_="lead"))
+    urgent = [tag("p", one, class_="bad-ink") for one in emergency.told(plan)]
+    return tag("header", tag("p", "Plan", class_="over"), tag("h1", day), tag("p", lead, class_="lead"), urgent)
 
 
 def _chart(rows: Sequence[Row], where: tzinfo) -> Markup:

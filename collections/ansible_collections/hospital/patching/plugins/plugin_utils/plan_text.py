@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import GOOD
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
@@ -22,6 +23,7 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     """Return waves, hosts, updates and refusals of a plan as readable text."""
     lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
     lines += _wrapped(f"Digest {plan['digest']}")
+    lines += [line for one in emergency.told(plan) for line in _wrapped(one)]
     if plan["shard"]["of"] > 1:
         lines.append(f"Shard {plan['shard']['number']} of {plan['shard']['of']}")
     lines += _segments(plan["site"]["segments"])

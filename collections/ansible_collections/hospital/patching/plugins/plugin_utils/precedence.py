@@ -25,8 +25,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.members import (
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS
 
-#: The kind, and how little critical the tier is: smaller goes first.
-Turn = tuple[int, int]
+#: The kind, whether no exposed host hangs on it, and how little critical the tier is: smaller goes first.
+Turn = tuple[int, int, int]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Lot:
     members: list[Member]
     waits: tuple[tuple[Name, int], ...]
     at_once: int
-    turn: Turn = (0, 0)
+    turn: Turn = (0, 0, 0)
     tail_s: int = 0
 
     @property
@@ -76,7 +76,7 @@ def lots(members: Sequence[Member], services: Mapping[str, Service]) -> list[Lot
 
 def _alike(member: Member) -> tuple[object, ...]:
     of_host = (member.service, member.kind, member.tier, member.ring, member.role == "primary", member.soak_s)
-    return (*of_host, member.opens, member.after)
+    return (*of_host, member.opens, member.after, member.exposed)
 
 
 def _at_once(members: Sequence[Member], services: Mapping[str, Service]) -> int:
@@ -97,8 +97,12 @@ def _ranked(found: list[Lot]) -> list[Lot]:
         ranks = [found[number] for number in graph.static_order()]
     except CycleError as error:
         raise CycleError(error.args[0], [found[number] for number in error.args[1]]) from error
+    exposed = {id(lot) for lot in ranks if lot.first.exposed}
+    for lot in reversed(ranks):
+        if id(lot) in exposed:
+            exposed.update(id(found[one]) for name, _soak_s in lot.waits for one in bearers[name])
     for lot in ranks:
-        own = (KINDS.index(lot.first.kind), -lot.first.tier)
+        own = (KINDS.index(lot.first.kind), int(id(lot) not in exposed), -lot.first.tier)
         lot.turn = max([own, *(found[one].turn for name, _soak_s in lot.waits for one in bearers[name])])
     for lot in reversed(ranks):
         for name, soak_s in lot.waits:

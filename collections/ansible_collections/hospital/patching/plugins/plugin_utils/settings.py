@@ -116,6 +116,13 @@ SETTINGS = (
         types.names,
     ),
     Setting(
+        "patching_exposed",
+        "boolean",
+        False,
+        "can be reached from outside the hospital; an emergency begins with it",
+        types.boolean,
+    ),
+    Setting(
         "patching_after", "list of services and hosts", (), "who is patched before this host, if at all", types.names
     ),
     Setting(
@@ -285,6 +292,13 @@ SETTINGS = (
     Setting("patching_evidence_dir", "path", "./evidence", "where evidence is kept", types.text),
     Setting("patching_evidence_url", "URL", None, "where evidence is also kept", types.text),
     Setting("patching_allowed_signers", "path", None, "the approvers of tiers 1 and 2", types.text),
+    Setting(
+        "patching_break_glass_signers",
+        "path",
+        None,
+        "people, engineers or not, of whom one counts as an approver when an emergency breaks the glass for approval",
+        types.text,
+    ),
     Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
     Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
     Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
@@ -336,6 +350,7 @@ class Settings:
     downtime_s: int | None
     never_with: tuple[str, ...]
     depends_on: tuple[str, ...]
+    exposed: bool
     after: tuple[str, ...]
     role: str | None
     ring: str | None
@@ -374,6 +389,7 @@ class Settings:
     evidence_dir: str
     evidence_url: str | None
     allowed_signers: str | None
+    break_glass_signers: str | None
     restart_by_reload: tuple[str, ...]
     drain_wait_s: int
     lock_timeout_s: int

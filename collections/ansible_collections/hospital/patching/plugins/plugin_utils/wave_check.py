@@ -121,21 +121,47 @@ def _declared(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _tiers(plan: Mapping[str, Any]) -> list[str]:
-    """Servers before endpoints; in each, tiers descend; whoever has to wait for a more critical host goes with it."""
-    before, found = _before(plan), []
-    turns: dict[str, tuple[int, int]] = {}
-    of_ring: dict[tuple[Any, ...], tuple[int, int]] = {}
-    last = (0, -4)
+    """Servers before endpoints; in each, exposed hosts of an emergency, then tiers descend.
+
+    Whoever has to wait for a more critical host goes with it.
+    """
+    before, exposed, found = _before(plan), _exposed(plan), []
+    turns: dict[str, tuple[int, int, int]] = {}
+    of_ring: dict[tuple[Any, ...], tuple[int, int, int]] = {}
+    last = (0, 0, -4)
     for number, host, entry in _in_order(plan):
-        own = (int(entry["kind"] == "endpoint"), -int(entry["tier"]))
+        own = (int(entry["kind"] == "endpoint"), int(host not in exposed), -int(entry["tier"]))
         rings = [(entry["service"], entry["kind"], ring) for ring in RINGS[: RINGS.index(entry["ring"]) + 1]]
         awaited = [of_ring[ring] for ring in rings[:-1] if entry["service"] is not None and ring in of_ring]
         turns[host] = max([own, *awaited, *(turns[other] for other in before[host] if other in turns)])
         of_ring[rings[-1]] = max(turns[host], of_ring.get(rings[-1], own))
         if turns[host] < last:
-            found.append(f"wave {number}: {host} comes after hosts that are more critical, or endpoints")
+            found.append(f"wave {number}: {host} comes after hosts that are more critical or not exposed, or endpoints")
         last = max(last, turns[host])
     return found
+
+
+def _exposed(plan: Mapping[str, Any]) -> set[str]:
+    """Return the exposed hosts of an emergency, and those for which they wait."""
+    found = set((plan.get("emergency") or {}).get("exposed", ()))
+    before, open_ends = _before(plan), list(found)
+    while open_ends:
+        host = open_ends.pop()
+        more = {*before[host], *_earlier_rings(plan, host)} - found
+        found |= more
+        open_ends += more
+    return found
+
+
+def _earlier_rings(plan: Mapping[str, Any], host: str) -> list[str]:
+    entry = plan["hosts"][host]
+    return [
+        other
+        for other, one in plan["hosts"].items()
+        if entry["service"] is not None
+        and (one["service"], one["kind"]) == (entry["service"], entry["kind"])
+        and RINGS.index(one["ring"]) < RINGS.index(entry["ring"])
+    ]
 
 
 def _in_order(plan: Mapping[str, Any]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:

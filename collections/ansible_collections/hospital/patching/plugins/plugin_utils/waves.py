@@ -2,7 +2,8 @@
 """Waves: which hosts may be patched at the same time, and in which order.
 
 * Servers come before endpoints; among them the least critical tier first,
-  unless the inventory declares another order.
+  unless the inventory declares another order. In an emergency exposed hosts,
+  and whomever they wait for, come before all others of their kind.
 * Of each service the canaries go first, and the next ring when they have run
   well for its soak time. The first host of each manifest goes alone.
 * A wave never takes more hosts of a service than may be out, never two
@@ -32,7 +33,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.members import (
     order,
     with_canaries,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import Lot, lots
+from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import Lot, Turn, lots
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS
 
@@ -95,7 +96,7 @@ class _Night:
         self.services, self.cursor, self.limits = services, now, limits
         self.shortest_first = shortest_first
         self.late: dict[str, datetime] = {}
-        self.turns: dict[tuple[int, int], list[Lot]] = {}
+        self.turns: dict[Turn, list[Lot]] = {}
         for lot in waiting:
             self.turns.setdefault(lot.turn, []).append(lot)
         everybody = [member for lot in waiting for member in lot.members]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import chart
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_host import host_details
@@ -70,6 +71,7 @@ def _header(report: Mapping[str, Any], day: str) -> Markup:
         tag("p", "Patch night", class_="over"),
         tag("h1", day),
         tag("p", words.headline(report), class_="lead"),
+        [tag("p", one, class_="bad-ink") for one in emergency.told(report)],
         None if report["finished"] else tag("p", "This run has not finished.", class_="bad-ink"),
     )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import outcomes, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, outcomes, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline, works
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.hosts import other_host, planned_host
@@ -87,6 +87,7 @@ def build_report(
         "plan_id": plan.get("plan_id"),
         "plan_digest": plan["digest"],
         "plan_created": plan.get("created"),
+        "emergency": plan.get("emergency"),
         "opened": _opened(ledger_records),
         "started": started and stamp(started),
         "ended": ended and stamp(ended),
@@ -94,7 +95,7 @@ def build_report(
         "finished": works.closed(pieces),
         "later": works.later_section(pieces),
         "window": window,
-        "needs_you": needs_you(run_id, hosts, services, devices, findings),
+        "needs_you": needs_you(run_id, hosts, services, devices, findings, break_glass.told(plan)),
         "coverage": _coverage(hosts),
         "totals": _totals(hosts, parts, last),
         "timeline": _timeline(hosts, parts),

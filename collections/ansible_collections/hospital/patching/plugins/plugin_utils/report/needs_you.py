@@ -25,8 +25,13 @@ def needs_you(
     services: Sequence[Mapping[str, Any]],
     devices: Iterable[Mapping[str, Any]],
     findings: Sequence[str] | None,
+    broken_glass: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return at most five lines, most urgent first; a fifth stands for all that did not fit."""
+    """Return at most five lines, most urgent first; a fifth stands for all that did not fit.
+
+    Args:
+        broken_glass: what is told of the plan's break-glass; somebody has to look at it afterwards.
+    """
     by_name = {service["service"]: service for service in services}
     stopped = any(host["outcome"] == "not_started" for host in hosts)
     troubles: dict[str, list[Mapping[str, Any]]] = {}
@@ -36,6 +41,8 @@ def needs_you(
     lines = [_contacted(device) for device in devices if device["connections"]]
     if findings:
         lines.append(_evidence(run_id, findings))
+    if broken_glass:
+        lines.append(_broken_glass(run_id, broken_glass))
     lines.extend(_felt(service, run_id) for service in services if _suffered(service))
     for kind, those in troubles.items():
         groups = _together(those) if KINDS[kind].together else [[host] for host in those]
@@ -175,6 +182,24 @@ def _evidence(run_id: str, findings: Sequence[str]) -> dict[str, Any]:
         "deadline": TODAY,
         "command": REPORT.format(run=shlex.quote(run_id)),
         "call": "whoever keeps the evidence",
+        "tier": 0,
+    }
+
+
+def _broken_glass(run_id: str, told: str) -> dict[str, Any]:
+    return {
+        "kind": "break_glass",
+        "word": words.TROUBLES["break_glass"],
+        "outcome": None,
+        "hosts": [],
+        "host": "this run",
+        "feels": "nothing: rules were shortened, by people who answer for it",
+        "why": told,
+        "now": "",
+        "next": KINDS["break_glass"].next,
+        "deadline": TODAY,
+        "command": REPORT.format(run=shlex.quote(run_id)),
+        "call": "whoever is responsible for changes",
         "tier": 0,
     }
 

@@ -41,25 +41,26 @@ KINDS = {
     "unverified": Kind(3, NOW, "Read its health, and find out why the probe could not tell", READ_HEALTH),
     "unfinished": Kind(4, NOW, "Start the same run again: it goes on where it was cut off", RESUME, together=True),
     "evidence": Kind(5, TODAY, "Leave the ledger as it is, and report again once its keeper has seen it", REPORT),
+    "break_glass": Kind(6, TODAY, "Have it reviewed by somebody who took no part: was it right to?", REPORT),
     "rolled_back": Kind(
-        6, NEXT_WINDOW, "Ask the maker of the update; once settled, assess and plan again with prepare.yml", PLAN_AGAIN
+        7, NEXT_WINDOW, "Ask the maker of the update; once settled, assess and plan again with prepare.yml", PLAN_AGAIN
     ),
     "taken_back": Kind(
-        7,
+        8,
         NEXT_WINDOW,
         "Settle with {by} what becomes of the update; then assess and plan again with prepare.yml",
         PLAN_AGAIN,
     ),
-    "felt": Kind(8, TODAY, "Hold the times of the failures against the timeline below", REPORT),
+    "felt": Kind(9, TODAY, "Hold the times of the failures against the timeline below", REPORT),
     "refused": Kind(
-        9,
+        10,
         NEXT_WINDOW,
         "Put right what is named, then assess and plan again with prepare.yml",
         PLAN_AGAIN,
         together=True,
     ),
-    "not_started": Kind(10, NEXT_WINDOW, _UNDERSTOOD, PLAN_AGAIN, together=True),
-    "marks": Kind(11, TODAY, "Put its marks and holds back as they were", EXPLAIN),
-    "reboot_owed": Kind(12, NEXT_WINDOW, "Drain it and reboot it in its window", REBOOT, together=True),
-    "conffile": Kind(13, NEXT_WINDOW, "Take over or delete the files that packages propose", EXPLAIN, together=True),
+    "not_started": Kind(11, NEXT_WINDOW, _UNDERSTOOD, PLAN_AGAIN, together=True),
+    "marks": Kind(12, TODAY, "Put its marks and holds back as they were", EXPLAIN),
+    "reboot_owed": Kind(13, NEXT_WINDOW, "Drain it and reboot it in its window", REBOOT, together=True),
+    "conffile": Kind(14, NEXT_WINDOW, "Take over or delete the files that packages propose", EXPLAIN, together=True),
 }

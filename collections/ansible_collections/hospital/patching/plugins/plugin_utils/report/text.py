@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import visible
@@ -58,6 +59,8 @@ def render_text(report: Mapping[str, Any], path: str | None = None, colour: bool
     where = words.zone(report)
     page.add(f"Patch night, {words.day(report['started'], where)}", ink="bold")
     page.add(words.headline(report))
+    for one in emergency.told(report):
+        page.add(one, hanging=2, ink="bad")
     _needs_you(page, report["needs_you"])
     page.title("The night")
     page.add(words.span(report, where), indent=2, hanging=2)

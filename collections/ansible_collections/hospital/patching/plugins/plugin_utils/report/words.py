@@ -51,6 +51,7 @@ TROUBLES = {
     "taken_back": "taken back",
     "conffile": "files proposed",
     "evidence": "evidence broken",
+    "break_glass": "break-glass used",
     "device_contacted": "device contacted",
     "felt": "users felt it",
     "unfinished": "no outcome yet",

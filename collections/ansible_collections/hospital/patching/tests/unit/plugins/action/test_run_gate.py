@@ -13,7 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_gate
-from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, lost, opening
+from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, emergency, lost, opening
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import Kept
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
@@ -313,3 +313,46 @@ def test_a_host_that_was_reported_stolen_after_the_plan_was_made_is_not_begun(ru
     found = lost.Report("portal1", "found", "Ben Guard", "2026-11-22T07:30:00Z", reason="a mix-up of names")
     lost.record(run.evidence.root, found, "nightly@controller1", NOW)
     assert gate(run, clock=FakeClock())["decision"] == "go"
+
+
+def emergencys(folder, fleet, *shortens):
+    """Begin a run of a plan that breaks the glass, as update_plan makes it."""
+    asked = {"emergency": True, "cve": "CVE-2026-1519", "break_glass": shortens}
+    why = {"break_glass_reason": "attack", "break_glass_second": "Dr. Jane Roe"}
+    urgent = emergency.read({**asked, **why}, "ada", NOW)
+    urgent = urgent.breaking(emergency.freezes_in_force(fleet, folder, NOW))
+    Run(str(folder), PLAN_ID).evidence.save_plan(planned(urgent.applied(fleet), urgent=urgent))
+    return Run.start(str(folder), PLAN_ID)
+
+
+def test_the_freeze_file_that_the_plan_breaks_by_name_lets_its_host_go(tmp_path):
+    (tmp_path / "freeze").write_text("year's end\n")
+    run = emergencys(tmp_path, portal_pair(), "freeze")
+    assert gate(run)["decision"] == "go"
+    (tmp_path / "freeze").write_text("mass casualty\n")
+    assert "freeze says: mass casualty" in gate(run)["msg"]
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen (openssh-client)")
+def test_a_signer_for_broken_glass_counts_at_the_gate_and_is_named_in_the_ledger(tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "nurse"], check=True)
+    allowed, seconds = tmp_path / "approvers", tmp_path / "seconds"
+    allowed.write_text("")
+    seconds.write_text("nurse " + (tmp_path / "nurse.pub").read_text())
+    lists = {"patching_allowed_signers": str(allowed), "patching_break_glass_signers": str(seconds)}
+    variables = PORTAL | {"patching_tier": 2, **lists}
+    fleet = {"lb1": candidate("lb1", {}), **{name: candidate(name, variables) for name in ("portal1", "portal2")}}
+    for shortens, decision in (("freeze", "stop"), ("approval", "go")):
+        folder = tmp_path / shortens
+        run = emergencys(folder, fleet, shortens)
+        made = approvals.sign(run.plan()["digest"], tmp_path / "nurse")
+        approvals.keep(run.evidence.plan_dir(PLAN_ID), made)
+        assert gate(run, hostvars={"portal1": variables})["decision"] == decision
+    approved = recorded(run)[-1][1]["approved"]
+    assert (approved["signed"][0]["by"], approved["signed"][0]["second"]) == ("nurse", True)
+    assert approved["second_list"] == str(seconds)
+
+
+def test_the_list_for_broken_glass_is_not_named_on_the_command_line(run):
+    given = {"patching_break_glass_signers": "/tmp/mine"}
+    assert "patching_break_glass_signers is given on the command line" in gate(run, extra_vars=given)["msg"]

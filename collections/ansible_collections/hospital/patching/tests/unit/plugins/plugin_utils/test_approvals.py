@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals
+from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
-from ansible_collections.hospital.patching.plugins.plugin_utils.plan import build_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import Planned, build_plan
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     NOW,
     PLAN_ID,
@@ -279,3 +279,94 @@ def test_a_damaged_plan_lends_no_approval(people):
     found = people.read()
     assert found.approvers == ()
     assert found.rejected[0].startswith(f"those of plan {PLAN_ID}: ")
+
+
+class Night(People):
+    """An emergency's plan, whose break-glass lets one person of a second list approve."""
+
+    def __init__(self, root, *shortens):
+        super().__init__(root)
+        asked = {"emergency": True, "cve": "CVE-2026-1519", "break_glass": shortens}
+        why = {"break_glass_reason": "attack", "break_glass_second": "Dr. Jane Roe"}
+        self.plan = loaded(planned(portal_pair(), urgent=emergency.read({**asked, **why}, "ada", NOW)))
+        self.seconds = root / "seconds"
+        self.seconds.write_text("")
+
+    def allow_second(self, name):
+        words = self.key(name).with_suffix(".pub").read_text().split()
+        with self.seconds.open("a") as handle:
+            handle.write(f"{name} {words[0]} {words[1]}\n")
+
+    def sign(self, name):
+        return super().sign(name, self.plan.plan["digest"])
+
+    def read(self):
+        return approvals.of_plan(self.store, self.plan, self.allowed, seconds=self.seconds)
+
+
+def test_broken_glass_lets_one_of_the_second_list_approve_beside_one_of_the_first(tmp_path):
+    night = Night(tmp_path, "approval")
+    night.allow("ada")
+    for name in ("nurse", "chief"):
+        night.allow_second(name)
+        night.sign(name)
+    # Two of the second list are one approver: tier 1 still needs somebody of the first.
+    assert night.read().approvers == ("chief",)
+    assert night.read().rejected == ("nurse: of patching_break_glass_signers one person counts",)
+    night.sign("ada")
+    found = night.read()
+    assert found.approvers == ("ada", "chief")
+    night.store.save_plan(Planned(night.plan.plan, dict(night.plan.manifests)))
+    kept = approvals.copy(found, night.store, LATER)
+    assert [(one["by"], one.get("second")) for one in kept["signed"]] == [("ada", None), ("chief", True)]
+    assert kept["second_list_digest"] == "sha256:" + hashlib.sha256(night.seconds.read_bytes()).hexdigest()
+
+
+def test_who_stands_in_both_lists_is_one_person_of_the_first(tmp_path):
+    night = Night(tmp_path, "approval")
+    for name in ("ada", "ben"):
+        night.allow(name)
+        night.allow_second(name)
+        night.sign(name)
+    assert [(one.name, one.second) for one in night.read().signatures] == [("ada", False), ("ben", False)]
+    # Under another key in the second list he is still himself.
+    other = night.key("ada2").with_suffix(".pub").read_text().split()
+    night.seconds.write_text(f"ada {other[0]} {other[1]}\n")
+    night.sign("ada2")
+    assert night.read().approvers == ("ada", "ben")
+
+
+@pytest.mark.parametrize("shortens", ["soak", "freeze"])
+def test_the_second_list_counts_only_where_the_glass_is_broken_for_approval(tmp_path, shortens):
+    night = Night(tmp_path, shortens)
+    night.allow_second("nurse")
+    night.sign("nurse")
+    assert (night.read().approvers, night.read().rejected) == (
+        (),
+        (f"{_file(night)}: its key is nobody's in {night.allowed}",),
+    )
+    assert approvals.copy(night.read(), night.store, LATER).get("second_list_digest") is None
+
+
+def _file(night):
+    return next(approvals.folder(night.plan_dir).glob("*.sig")).name
+
+
+def test_a_second_list_that_cannot_be_read_allows_nobody(tmp_path):
+    night = Night(tmp_path, "approval")
+    night.allow("ada")
+    night.sign("ada")
+    night.allow_second("nurse")
+    night.sign("nurse")
+    night.seconds.unlink()
+    assert night.read().approvers == ("ada",)
+    assert f"the list of approvers {night.seconds}" in night.read().rejected[0]
+
+
+def test_one_file_for_both_lists_is_the_first_one(tmp_path):
+    night = Night(tmp_path, "approval")
+    night.seconds = night.allowed
+    for name in ("ada", "ben"):
+        night.allow(name)
+        night.sign(name)
+    assert night.read().approvers == ("ada", "ben")

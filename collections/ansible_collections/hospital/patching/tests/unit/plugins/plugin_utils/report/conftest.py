@@ -50,12 +50,19 @@ def hostile() -> dict[str, Any]:
 
 
 @pytest.fixture
+def emergency() -> dict[str, Any]:
+    """A good night of a plan that broke the glass."""
+    plan, records = sample_night.good_night()
+    return build_report({**plan, "emergency": sample_night.EMERGENCY}, records, sample_night.stages(), None, [])
+
+
+@pytest.fixture
 def empty() -> dict[str, Any]:
     """A plan that was never run."""
     return build_report(sample_night.plan(), [], {})
 
 
-@pytest.fixture(params=["good", "rolled_back", "hard", "taken_back", "undrained", "hostile", "empty"])
+@pytest.fixture(params=["good", "rolled_back", "hard", "taken_back", "undrained", "emergency", "hostile", "empty"])
 def any_night(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return each of the sample nights in turn."""
     return request.getfixturevalue(request.param)

@@ -68,6 +68,21 @@ UNITS = {
 HOSTS = ("ws1", "portal1", "portal2", "db1", "lb1")
 
 
+#: As a plan has it.
+EMERGENCY: Document = {
+    "cve": "CVE-2026-1519",
+    "exposed": ["portal2"],
+    "break_glass": {
+        "shortens": ["soak", "freeze"],
+        "reason": "the portal is being attacked",
+        "by": "ada",
+        "second": "Dr. Jane Roe",
+        "until": "2026-11-23T01:00:00Z",
+        "freezes": ["2026-11-20 00:00 to 2026-11-30 00:00, UTC"],
+    },
+}
+
+
 def _kind_of(host: str) -> str:
     return "portal" if host.startswith("portal") else host
 

@@ -218,3 +218,9 @@ def test_tag_escapes_children_and_attributes():
 
 def test_visible_keeps_letters_of_every_script():
     assert visible("Ærøskøbing 東京 12\n3") == "Ærøskøbing 東京 12 3"
+
+
+def test_an_emergency_and_its_broken_glass_stand_at_the_top(emergency):
+    header = render_html(emergency).split("<header>")[1].split("</header>")[0]
+    assert "Emergency: only what fixes CVE-2026-1519" in header
+    assert "Shortened: soak, freeze. Freezes broken: 2026-11-20 00:00 to 2026-11-30 00:00, UTC." in header

@@ -308,3 +308,10 @@ def test_a_command_cannot_be_extended_by_a_name():
     plan["not_planned"] = {"a; reboot": {"outcome": "unreachable", "reason": "x"}}
     line = next(one for one in build_report(plan, [], {})["needs_you"] if one["kind"] == "unreachable")
     assert line["command"].startswith("ansible -i INVENTORY 'a; reboot' -b")
+
+
+def test_broken_glass_needs_a_review_after_a_good_night_too(emergency):
+    line = emergency["needs_you"][0]
+    assert (line["kind"], line["word"], line["deadline"]) == ("break_glass", "break-glass used", "today")
+    assert "asked for by ada, second person (claimed, not signed) Dr. Jane Roe" in line["why"]
+    assert "Have it reviewed by somebody who took no part" in line["next"]

@@ -115,3 +115,10 @@ def test_data_cannot_drive_the_terminal(hostile: Document):
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\x00" not in text
+
+
+def test_an_emergency_and_its_broken_glass_stand_at_the_top(emergency):
+    lines = render_text(emergency).splitlines()
+    assert "Emergency: only what fixes CVE-2026-1519, exposed hosts first (portal2)." in lines[2]
+    assert lines[3].startswith("Break-glass, asked for by ada, second person (claimed, not signed) Dr. Jane Roe: the")
+    assert "mergency" not in render_text({**emergency, "emergency": None, "needs_you": []})

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An emergency: what it plans, what broken glass shortens, and what it never does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, emergency, plan_drops
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate import decide, decide_reboot, decide_way_back
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import verify_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
+from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALLOWED,
+    NOW,
+    endpoint,
+    hosts_of,
+    loaded,
+    patched,
+    planned,
+    server,
+)
+
+CVE = "CVE-2026-1519"
+ASKED = {
+    "emergency": True,
+    "cve": CVE,
+    "break_glass": ["freeze", "soak", "rings"],
+    "break_glass_reason": "the portal is being attacked",
+    "break_glass_second": "Dr. Jane Roe",
+}
+FREEZE, LATER = "2026-11-20 00:00 to 2026-11-30 00:00, UTC", "2026-12-23 18:00 to 2027-01-02 06:00, UTC"
+
+
+def read(**more):
+    return emergency.read({**ASKED, **more}, "ada", NOW)
+
+
+def plan_of(fleet, tmp_path, **more):
+    """Plan as update_plan does."""
+    urgent = read(**more)
+    urgent = urgent.breaking(emergency.freezes_in_force(fleet, tmp_path, NOW))
+    return planned(urgent.applied(fleet), urgent=urgent)
+
+
+def ask(plan, host, states=None, now=NOW, frozen=None, **more):
+    return decide(plan, host, now, states or {}, ALLOWED, None, frozen, **more)
+
+
+def web(**settings):
+    return {f"web{number}": server(f"web{number}", "web", **settings) for number in (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"cve": ""}, "the emergency: no CVE is named; expected one like CVE-2026-12345"),
+        ({"cve": "log4shell"}, "plan_cve: 'log4shell'; expected a name like"),
+        ({"break_glass": ["window"]}, "is to shorten window: plan with an emergency window instead"),
+        ({"break_glass": ["min_healthy"]}, "is to shorten min_healthy: patients need the service"),
+        ({"break_glass": ["way_back"]}, "is to shorten way_back: no install without a way back"),
+        ({"break_glass": ["verification"]}, "is to shorten verification: a host that is not proven healthy"),
+        ({"break_glass": ["hands_off"]}, "is to shorten hands_off: a vendor_locked host is never connected to"),
+        ({"break_glass": ["inhibit"]}, "is to shorten inhibit: have whoever set it say go"),
+        ({"break_glass": ["freezes"]}, "is to shorten freezes; expected some of rings, soak, age, freeze, approval"),
+        ({"break_glass": []}, "it does not say what to shorten"),
+        ({"break_glass_reason": " "}, "no reason; expected one that an auditor will read"),
+        ({"break_glass_second": ""}, "no second person; expected the name of another person who agrees"),
+        ({"break_glass_second": "ADA"}, "the second person is ADA, who asks himself"),
+        ({"emergency": False}, "it is asked for in a plan as on any other night; expected an emergency, for one CVE"),
+    ],
+)
+def test_a_request_that_is_incomplete_or_asks_too_much_is_refused(more, told):
+    with pytest.raises(PatchingError) as refused:
+        read(**more)
+    assert told in str(refused.value)
+
+
+def test_without_break_glass_an_emergency_shortens_nothing(tmp_path):
+    nothing = {"break_glass": [], "break_glass_reason": "", "break_glass_second": ""}
+    fleet = web(freezes=[FREEZE], min_healthy=1)
+    urgent = read(**nothing)
+    assert urgent.glass is None
+    made = plan_of(fleet, tmp_path, **nothing).plan
+    assert (made["emergency"]["cve"], made["emergency"]["break_glass"], hosts_of(made)) == (CVE, None, [])
+    assert "Emergency: only what fixes CVE-2026-1519." in plan_table(made)
+
+
+def test_words_may_come_as_one_text_as_on_a_command_line():
+    assert read(break_glass="soak,freeze").glass.shortens == ("soak", "freeze")
+    assert read(break_glass=["soak", "freeze"]).glass == read(break_glass="freeze soak").glass
+
+
+def test_a_freeze_in_force_is_broken_by_name_and_one_that_is_not_counts_on(tmp_path):
+    made = plan_of(web(freezes=[FREEZE, LATER]), tmp_path).plan
+    assert made["emergency"]["break_glass"]["freezes"] == [FREEZE]
+    assert made["hosts"]["web1"]["freezes"] == [LATER]
+    # The inventory still has both.
+    assert ask(made, "web1", freezes=[FREEZE, LATER]).decision == "go"
+    new = "2026-11-22 00:00 to 2026-11-23 00:00, UTC"
+    assert "a freeze lasts from" in ask(made, "web1", freezes=[FREEZE, LATER, new]).reason
+    reboot = decide_reboot(made, "web1", NOW, ALLOWED, None, freezes=[FREEZE, LATER])
+    back = decide_way_back(made, "web1", NOW, {}, ALLOWED, None, False, freezes=[FREEZE, LATER])
+    assert (reboot.decision, back.decision) == ("go", "go")
+
+
+def test_a_freeze_that_cannot_be_read_is_broken_by_name_too(tmp_path):
+    missing = f"ics {tmp_path}/missing.ics"
+    assert hosts_of(planned(web(freezes=[missing])).plan) == []
+    made = plan_of(web(freezes=[missing]), tmp_path).plan
+    assert made["emergency"]["break_glass"]["freezes"] == [missing]
+    assert ask(made, "web1", freezes=[missing]).decision == "go"
+
+
+def test_without_freeze_among_the_words_freezes_count(tmp_path):
+    made = plan_of(web(freezes=[FREEZE]), tmp_path, break_glass=["soak"]).plan
+    assert (hosts_of(made), made["emergency"]["break_glass"]["freezes"]) == ([], [])
+
+
+def test_the_freeze_file_that_was_there_is_broken_and_a_new_word_in_it_counts(tmp_path):
+    (tmp_path / "freeze").write_text("year's end\n")
+    made = plan_of(web(), tmp_path).plan
+    told = f"{tmp_path}/freeze says: year's end"
+    assert made["emergency"]["break_glass"]["freezes"] == [told]
+    assert ask(made, "web1", frozen=told).decision == "go"
+    assert decide_reboot(made, "web1", NOW, ALLOWED, told).decision == "go"
+    answer = ask(made, "web1", frozen=f"{tmp_path}/freeze says: mass casualty")
+    assert (answer.decision, "mass casualty" in answer.reason) == ("stop", True)
+
+
+def test_a_freeze_file_that_cannot_be_looked_at_goes_on_to_close(tmp_path):
+    made = plan_of(web(), tmp_path / "not there").plan
+    assert made["emergency"]["break_glass"]["freezes"] == []
+
+
+def test_rings_and_soak_are_shortened_and_one_canary_stays(tmp_path):
+    fleet = {
+        "web1": server("web1", "web", ring="canary", soak_s=7200, min_healthy=1),
+        "web2": server("web2", "web", ring="early", soak_s=7200, min_healthy=1, promotion={"count": 3}),
+        "web3": server("web3", "web", ring="broad", soak_s=7200, min_healthy=1, promotion={"count": 3}),
+    }
+    made = plan_of(fleet, tmp_path).plan
+    assert hosts_of(made) == [["web1"], ["web2", "web3"]]
+    assert {host: entry["ring"] for host, entry in made["hosts"].items()} == {
+        "web1": "canary",
+        "web2": "broad",
+        "web3": "broad",
+    }
+    assert {entry["soak_s"] for entry in made["hosts"].values()} == {break_glass.SOAK_S}
+    assert ask(made, "web2", {"web1": patched(ago_s=61)}).decision == "go"
+    assert ask(made, "web2", {"web1": patched(ago_s=30)}).decision == "wait"
+    assert all(one.settings.promotion is None for one in read().applied(fleet).values())
+    kept = plan_of(fleet, tmp_path, break_glass=["freeze"]).plan
+    assert hosts_of(kept) == [["web1"], ["web2"], ["web3"]]
+
+
+def test_a_soak_time_is_never_made_longer(tmp_path):
+    made = plan_of(web(soak_s=10), tmp_path).plan
+    assert made["hosts"]["web2"]["soak_s"] == 10
+
+
+def exposed_fleet():
+    return {
+        "files1": server("files1", "files", tier=4, downtime_s=600),
+        "portal1": server("portal1", "portal"),
+        "portal2": server("portal2", "portal", exposed=True),
+        "laptop1": endpoint("laptop1", exposed=True),
+        "mail1": server("mail1", "mail", tier=2, downtime_s=600, exposed=True, allowed_signers="approvers"),
+    }
+
+
+def test_exposed_hosts_go_first_in_an_emergency_and_only_there(tmp_path):
+    made = plan_of(exposed_fleet(), tmp_path).plan
+    assert hosts_of(made) == [["portal2"], ["mail1"], ["files1"], ["portal1"], ["laptop1"]]
+    assert made["emergency"]["exposed"] == ["laptop1", "mail1", "portal2"]
+    assert hosts_of(planned(exposed_fleet()).plan) == [["files1"], ["portal1"], ["portal2"], ["mail1"], ["laptop1"]]
+
+
+def test_whom_an_exposed_host_waits_for_goes_first_with_it(tmp_path):
+    fleet = exposed_fleet()
+    fleet["portal1"] = server("portal1", "portal", ring="canary")
+    fleet["portal2"] = server("portal2", "portal", ring="broad", exposed=True, after=["db1"])
+    fleet["db1"] = server("db1", "database", tier=1, downtime_s=600, allowed_signers="approvers")
+    urgent = read(break_glass=["soak"])
+    made = planned(urgent.applied(fleet), urgent=urgent, watched=True).plan
+    assert hosts_of(made) == [["portal1"], ["mail1"], ["db1"], ["portal2"], ["files1"], ["laptop1"]]
+
+
+def test_a_plan_in_which_an_exposed_host_comes_last_is_refused(tmp_path):
+    made = plan_of(exposed_fleet(), tmp_path).plan
+    made["waves"] = [{**wave, "number": n} for n, wave in enumerate(made["waves"][2:4] + made["waves"][:2], 1)] + [
+        {**made["waves"][4]}
+    ]
+    assert any("portal2 comes after hosts that are more critical or not exposed" in one for one in wave_problems(made))
+
+
+def test_broken_glass_never_widens_the_window_or_takes_a_host_below_min_healthy(tmp_path):
+    shut = web(window="Sun 10:00, 3 h, UTC")
+    made = plan_of(shut, tmp_path, break_glass=list(break_glass.SHORTENS)).plan
+    assert ask(made, "web1").decision == "wait"
+    made = plan_of(web(), tmp_path, break_glass=list(break_glass.SHORTENS)).plan
+    out = {"web2": replace(patched(ago_s=600), outcome=None, out=True)}
+    assert "1 of 3 hosts may be out, and web2 is" in ask(made, "web1", out).reason
+    assert ask(made, "web1", inhibited="theatre list").decision == "wait"
+
+
+def test_a_window_that_opens_when_the_glass_is_whole_again_is_refused(tmp_path):
+    fleet = {**web(window="Sat 23:00, 3 h, UTC"), "files1": server("files1", "files", downtime_s=600)}
+    made = plan_of(fleet, tmp_path).plan
+    assert hosts_of(made) == [["files1"]]
+    reason = made["not_planned"]["web1"]["reason"]
+    assert reason.startswith("its window opens at 2026-11-28T23:00:00Z, and the break-glass is over at 2026-11-23T08")
+    assert reason.endswith("plan with an emergency window: -e 'patching_window=…'")
+
+
+def test_broken_glass_is_over_the_day_after(tmp_path):
+    made = plan_of(web(window="daily 00:00, 24 h, UTC"), tmp_path).plan
+    until = NOW + break_glass.LASTS
+    assert break_glass.over_since(made, until - timedelta(seconds=1)) is None
+    answer = ask(made, "web1", now=until)
+    assert (answer.decision, "break-glass is over since 2026-11-23T08:00:00Z" in answer.reason) == ("stop", True)
+    # What is out already is finished.
+    assert decide_way_back(made, "web1", until, {}, ALLOWED, None, True).decision == "go"
+
+
+def test_the_digest_binds_the_break_glass_and_another_needs_a_new_approval(tmp_path):
+    made = plan_of(web(), tmp_path)
+    verify_plan(made.plan)
+    edited = {**made.plan, "emergency": {**made.plan["emergency"], "break_glass": None}}
+    with pytest.raises(PatchingError, match="digest"):
+        verify_plan(edited)
+    same = plan_of(web(), tmp_path)
+    assert plan_drops.difference(loaded(made), loaded(same)) == ""
+    other = plan_of(web(), tmp_path, break_glass=["soak", "rings"])
+    assert plan_drops.difference(loaded(made), loaded(other)).startswith("it is for another emergency")
+    ordinary = planned({name: replace(one, goes_first=False) for name, one in web(soak_s=60).items()})
+    assert plan_drops.difference(loaded(ordinary), loaded(made)).startswith("it is for another emergency")
+
+
+def test_everybody_who_reads_the_plan_reads_that_the_glass_is_broken(tmp_path):
+    made = plan_of(web(freezes=[FREEZE]), tmp_path).plan
+    words = " ".join(plan_table(made).split())
+    told = "Break-glass, asked for by ada, second person (claimed, not signed) Dr. Jane Roe"
+    assert f"{told}: the portal is being attacked." in words
+    assert f"Shortened: rings, soak, freeze. Freezes broken: {FREEZE}." in words
+    assert told in plan_page(made)
+    ordinary = planned(web()).plan
+    assert ("emergency" in ordinary, "mergency" in plan_table(ordinary)) == (False, False)
+
+
+def test_an_assessment_that_an_emergency_made_serves_no_other_night():
+    fleet = {name: replace(one, is_young=True) for name, one in web().items()}
+    for urgent in (None, read(break_glass=["soak"])):
+        found = emergency.without_young(fleet, urgent)["web1"].why_not
+        assert found.outcome == "refused"
+        assert "younger than patching_min_age_days" in found.reason
+        assert found.reason.endswith("Next: run assess.yml, then plan again.")
+    assert emergency.without_young(fleet, read(break_glass=["age"])) == fleet
+    assert emergency.without_young(web(), None) == web()
