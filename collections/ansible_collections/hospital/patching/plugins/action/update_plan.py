@@ -31,6 +31,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work 
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
 
@@ -75,10 +76,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if urgent is not None:
             urgent = urgent.breaking(emergency.freezes_in_force(fleet, store.root, now))
             fleet = urgent.applied(fleet)
-        past = history.History.read(store)
-        promotes = any(one.settings.promotion for one in fleet.values())
-        trials = promotion.Trials.read(store) if promotes else promotion.Trials({})
-        fleet = promotion.promoted(history.with_estimates(fleet, past), trials, now)
+        past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
+        fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
         fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
         shard = Shard.read(arguments["shard"], arguments["shards"])
@@ -105,7 +104,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 *plan_text.plan_table(planned.plan).splitlines(),
                 *cves.problems,
                 *past.problems,
-                *trials.problems,
                 *_waiting(fleet),
                 *([f"As a chart: {page}"] if page else []),
                 *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),

@@ -45,6 +45,8 @@ options:
     description:
       - Services by name. Each has C(hosts), a mapping from names to settings of their own or to nothing, and settings
         that all its hosts share.
+      - Where it has C(start_order), a list of its hosts, these are patched in that order, each after all before it. It
+        becomes their C(patching_after), added to what C(after) says in the catalogue.
     type: dict
     default: {}
   hosts:

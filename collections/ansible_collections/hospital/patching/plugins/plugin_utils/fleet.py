@@ -36,6 +36,8 @@ class Candidate:
     missing: Exclusion | None = None
     #: Where its estimates come from: the ``setting``, the ``host``'s own nights, or those of hosts ``alike``.
     estimated_by: Mapping[str, str] = field(default_factory=lambda: dict(SETTING))
+    #: How long each step takes by what was learned, the journey's first; without those of which too little is known.
+    estimated_steps_s: Mapping[str, int] = field(default_factory=dict)
     #: How many of its updates wait until they have proven themselves on earlier rings.
     waiting: int = 0
     #: That it was assessed for an emergency, without patching_min_age_days.

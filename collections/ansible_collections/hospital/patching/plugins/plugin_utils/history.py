@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long hosts took in past runs, read from their ledgers, and what that makes of the next night's estimates.
+"""How long hosts took in past runs, and what that makes of the next night's estimates.
 
 A host's own nights count first, then those of hosts like it, then what the
 inventory has configured as the worst case.
@@ -7,22 +7,20 @@ inventory has configured as the worst case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
-from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import Ledger
+from ansible_collections.hospital.patching.plugins.plugin_utils.step_times import AHEAD, STEPS, step_seconds
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
-#: How many of the newest runs are read, and how many of a host's newest times count.
-RUNS, TIMES = 30, 10
+#: How many of a host's newest times count.
+TIMES = 10
 #: So many times a host has to have, or hosts like it have to have together.
 OWN, ALIKE = 3, 5
-#: What is added to the longest time that was seen: in percent, and never less than this in all.
+#: What is added to the longest time that was seen: in percent, and never less than this for a whole journey.
 MARGIN_PERCENT, LEAST_S = 50, 300
 
 Times = dict[str, list[int]]
@@ -30,30 +28,21 @@ Times = dict[str, list[int]]
 
 @dataclass(frozen=True)
 class History:
-    """Seconds by host, oldest first: of work that ended well, and of ways back."""
+    """Seconds by host, oldest first: of work that ended well, of ways back, and of each step."""
 
     forward: Times = field(default_factory=dict)
     way_back: Times = field(default_factory=dict)
-    #: Runs that could not be read.
-    problems: tuple[str, ...] = ()
+    steps: dict[str, Times] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, store: Evidence) -> History:
-        """Return the history that an evidence directory holds; a damaged ledger teaches nothing and is named."""
-        history, problems = cls(), []
-        for run_id in store.runs()[-RUNS:]:
-            try:
-                history.learn(Ledger(store.ledger_path(run_id)).read())
-            except PatchingError as error:
-                problems.append(f"Nothing is learned from run {run_id}: {error}")
-        return replace(history, problems=tuple(problems))
-
-    def learn(self, records: Iterable[Mapping[str, Any]]) -> None:
+    def learn(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the times from one run's records.
 
         Whatever a run that was started again had begun before teaches nothing:
         in between nobody worked.
         """
+        for host, took in step_seconds(records).items():
+            for step, seconds in took.items():
+                self.steps.setdefault(step, {}).setdefault(host, []).append(seconds)
         begun: dict[str, datetime] = {}
         failed: dict[str, datetime] = {}
         for record in records:
@@ -79,11 +68,20 @@ class History:
             self.way_back.setdefault(host, []).append(int((time - failed).total_seconds()))
 
 
+@dataclass(frozen=True)
+class _Alike:
+    """The longest times of hosts alike, by what was measured, and the longest of all their ways back."""
+
+    longest: Mapping[str, int]
+    way_back: int
+
+
 def with_estimates(candidates: Mapping[str, Candidate], history: History) -> dict[str, Candidate]:
     """Return the candidates with estimates that are learned, as far as anything is known."""
-    alike: dict[tuple[object, ...], list[str]] = {}
+    kinds: dict[tuple[object, ...], list[str]] = {}
     for host, candidate in candidates.items():
-        alike.setdefault(_kind(candidate), []).append(host)
+        kinds.setdefault(_kind(candidate), []).append(host)
+    alike = {kind: _alike(history, hosts) for kind, hosts in kinds.items()}
     return {host: _estimated(host, one, history, alike[_kind(one)]) for host, one in candidates.items()}
 
 
@@ -94,31 +92,66 @@ def _kind(candidate: Candidate) -> tuple[object, ...]:
     return (candidate.settings.service, candidate.settings.kind, *system)
 
 
-def _estimated(host: str, candidate: Candidate, history: History, alike: Sequence[str]) -> Candidate:
+def _alike(history: History, hosts: Sequence[str]) -> _Alike:
+    longest = {}
+    for name, known in _measured(history).items():
+        times = [seconds for host in hosts for seconds in known.get(host, [])[-TIMES:]]
+        if len(times) >= ALIKE:
+            longest[name] = max(times)
+    return _Alike(longest, max((max(history.way_back.get(host, [0])) for host in hosts), default=0))
+
+
+def _measured(history: History) -> dict[str, Times]:
+    return {"forward": history.forward, "way_back": history.way_back, **history.steps}
+
+
+def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike) -> Candidate:
     settings = candidate.settings
-    forward, by = _estimate(host, history.forward, alike, settings.estimate_s)
-    way_back, back_by = _estimate(host, history.way_back, alike, settings.way_back_s)
+    longest = _longest(host, history, alike)
+    forward, by = _estimate(longest.get("forward"), settings.estimate_s)
+    way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s)
     # Ways back are rare: one that took longer than what is configured counts from the first time on.
-    longest = max((seconds for one in alike for seconds in history.way_back.get(one, ())), default=0)
-    if back_by == "setting" and longest > way_back:
-        way_back, back_by = longest, "alike"
+    if back_by == "setting" and alike.way_back > way_back:
+        way_back, back_by = alike.way_back, "alike"
+    # A step may well take less than a minute.
+    steps = {step: _with_margin(longest[step][0]) for step in STEPS if step in longest}
+    # A night in which every step takes as long as it once did is the worst case known, though nobody has seen it yet:
+    # each was slow on another night, or the nights that had the slow one failed later. The gate lets nobody begin
+    # whose work does not fit, so the larger one counts. Both have their margin; it is not added twice.
+    disruptive = [step for step in steps if step != AHEAD]
+    work = sum(steps[step] for step in disruptive)
+    if work > forward:
+        forward = _whole_minutes(work)
+        by = "host" if all(longest[step][1] == "host" for step in disruptive) else "alike"
     return replace(
         candidate,
         settings=replace(settings, estimate_s=forward, way_back_s=way_back),
         estimated_by={"forward": by, "way_back": back_by},
+        estimated_steps_s=steps,
     )
 
 
-def _estimate(host: str, known: Times, alike: Sequence[str], configured: int) -> tuple[int, str]:
-    own = known.get(host, [])[-TIMES:]
-    if len(own) >= OWN:
-        return _with_margin(max(own)), "host"
-    others = [seconds for one in alike for seconds in known.get(one, [])[-TIMES:]]
-    if len(others) >= ALIKE:
-        return _with_margin(max(others)), "alike"
-    return configured, "setting"
+def _longest(host: str, history: History, alike: _Alike) -> dict[str, tuple[int, str]]:
+    """Return the longest times that count for a host, by what was measured, and whether they are its own."""
+    found = {name: (seconds, "alike") for name, seconds in alike.longest.items()}
+    for name, known in _measured(history).items():
+        own = known.get(host, [])[-TIMES:]
+        if len(own) >= OWN:
+            found[name] = (max(own), "host")
+    return found
+
+
+def _estimate(longest: tuple[int, str] | None, configured: int) -> tuple[int, str]:
+    if longest is None:
+        return configured, "setting"
+    seconds, by = longest
+    return max(LEAST_S, _whole_minutes(_with_margin(seconds))), by
 
 
 def _with_margin(seconds: int) -> int:
-    """Whole minutes, so that a second more or less makes no other plan."""
-    return max(LEAST_S, -(-seconds * (100 + MARGIN_PERCENT) // 6000) * 60)
+    return -(-seconds * (100 + MARGIN_PERCENT) // 100)
+
+
+def _whole_minutes(seconds: int) -> int:
+    """So that a second more or less makes no other plan."""
+    return -(-seconds // 60) * 60

@@ -42,7 +42,7 @@ SCHEMA = 1
 DEFAULT_LIMITS, WHOLE = Limits(), Shard()
 #: What the digest leaves out: names and times of making, and estimates, which are learned later.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
-ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by"})
+ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by", "estimated_steps_s"})
 #: Where a probe is read from unless it says so: what users reach from the controller, all else on the host.
 VANTAGE = {"http": "controller", "tcp": "controller"}
 
@@ -264,6 +264,7 @@ def _host(
         "way_back_s": settings.way_back_s,
         "estimated_by": dict(candidate.estimated_by),
         "downtime_s": settings.downtime_s,
+        **({"estimated_steps_s": dict(candidate.estimated_steps_s)} if candidate.estimated_steps_s else {}),
     }
 
 

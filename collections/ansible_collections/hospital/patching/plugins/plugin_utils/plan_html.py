@@ -18,6 +18,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.report import wo
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import Axis, line, percent
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html import page
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import Markup, tag
+from ansible_collections.hospital.patching.plugins.plugin_utils.step_times import STEPS
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
@@ -207,7 +208,9 @@ def _band(axis: Axis, time: Occurrence, kind: str, title: str, top: int, height:
 def _waves(plan: Mapping[str, Any], spans: Sequence[Span], where: tzinfo) -> Markup | None:
     if not spans:
         return None
-    names = ("Wave", "About", "Host", "Service", "Tier", "Ring", "Updates")
+    names = ["Wave", "About", "Host", "Service", "Tier", "Ring", "Updates"]
+    learned = any("estimated_steps_s" in entry for entry in plan["hosts"].values())
+    names += ["Steps, from past nights"] * learned
     head = tag("tr", [tag("th", name, scope="col", class_="num" if name == "Updates" else None) for name in names])
     rows = [
         tag(
@@ -219,12 +222,19 @@ def _waves(plan: Mapping[str, Any], spans: Sequence[Span], where: tzinfo) -> Mar
             tag("td", plan["hosts"][host]["tier"]),
             tag("td", plan["hosts"][host]["ring"]),
             tag("td", len(plan["hosts"][host]["updates"]), class_="num"),
+            tag("td", _steps(plan["hosts"][host])) if learned else None,
         )
         for span in spans
         for first, host in _marked(span.ends)
     ]
     table = tag("table", tag("thead", head), tag("tbody", rows))
     return tag("section", tag("h2", "Waves", id="waves"), tag("div", table, class_="wide", tabindex="0"))
+
+
+def _steps(entry: Mapping[str, Any]) -> str:
+    known = entry.get("estimated_steps_s") or {}
+    told = (f"{words.step(step)} {words.duration(known[step] * 1000)}" for step in STEPS if step in known)
+    return ", ".join(told) or words.NONE
 
 
 def _marked(hosts: Iterable[str]) -> Iterator[tuple[bool, str]]:

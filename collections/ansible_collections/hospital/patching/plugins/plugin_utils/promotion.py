@@ -8,19 +8,14 @@ so that one that is new every day does not hold back all others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, read_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
-from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import Ledger
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import FAILURES, host_states
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS, Settings
 
-#: How many of the newest runs are read.
-RUNS = 30
 #: Name, architecture and version to which a host is brought.
 Target = tuple[str, str, str | None]
 
@@ -39,25 +34,16 @@ class Trial:
 class Trials:
     """What has been tried, the newest of each host."""
 
-    of: Mapping[Target, Mapping[str, Trial]]
-    #: Runs that could not be read; they prove nothing.
-    problems: tuple[str, ...] = ()
+    of: dict[Target, dict[str, Trial]] = field(default_factory=dict)
 
-    @classmethod
-    def read(cls, store: Evidence) -> Trials:
-        """Return what the runs of an evidence directory have tried."""
-        found: dict[Target, dict[str, Trial]] = {}
-        problems = []
-        for run_id in store.runs()[-RUNS:]:
-            try:
-                plan = read_json(store.run_dir(run_id) / "plan.json")
-                tried = list(_tried(plan, Ledger(store.ledger_path(run_id)).read()))
-            except (PatchingError, KeyError, TypeError, ValueError) as error:
-                problems.append(f"Run {run_id} proves nothing for later rings: {error}")
-                continue
-            for target, trial in tried:
-                found.setdefault(target, {})[trial.host] = trial
-        return cls(found, tuple(problems))
+    def learn(self, plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> None:
+        """Take what one run has tried, later than those before; nothing of it if it cannot be understood.
+
+        Raises:
+            KeyError, TypeError, ValueError: the plan is not what a plan is.
+        """
+        for target, trial in list(_tried(plan, records)):
+            self.of.setdefault(target, {})[trial.host] = trial
 
 
 def _tried(plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Target, Trial]]:

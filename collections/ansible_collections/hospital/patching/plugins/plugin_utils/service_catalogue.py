@@ -18,13 +18,15 @@ from typing import Any
 from netaddr import AddrFormatError, IPAddress, IPNetwork
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import schema, yaml_lines
+from ansible_collections.hospital.patching.plugins.plugin_utils import schema, start_order, yaml_lines
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import PREFIX, SETTINGS, effective
-from ansible_collections.hospital.patching.plugins.plugin_utils.yaml_lines import Document, Place
+from ansible_collections.hospital.patching.plugins.plugin_utils.yaml_lines import Document, Place, Problem
 
 #: The settings of a service or host; which service a host carries is said by where it stands.
 KEYS = frozenset(setting.field for setting in SETTINGS) - {"service", "device_segments"}
+#: What only a service has.
+OF_SERVICE = frozenset({"hosts", start_order.KEY})
 #: How a kind of value is written.
 KINDS_OF_VALUES = {
     "object": "names with a colon, one a line",
@@ -52,7 +54,7 @@ def read(path: Path) -> Document:
     if misfit is not None:
         where = document.where(misfit.place)
         raise PatchingError(where, f"{schema.place(misfit.place)}: {misfit.seen}", _expected(misfit), _SEE)
-    for check in (_segments_overlap, _one_service_a_host, _misspelt_services, _circles, _min_healthy):
+    for check in CHECKS:
         for at, seen, expected, next_step in check(document.value):
             raise PatchingError(document.where(at), seen, expected, next_step)
     return document
@@ -97,7 +99,7 @@ def _allowed(place: Place) -> frozenset[str] | None:
     if len(place) < 2:
         return frozenset({"plugin", "schema", "segments", "services", "hosts"}) if place else None
     if (place[0], len(place)) == ("services", 3):
-        return KEYS | {"hosts"}
+        return KEYS | OF_SERVICE
     if (place[0], len(place)) in (("segments", 3), ("hosts", 3)) or (place[0], place[2:3], len(place)) == (
         "services",
         ("hosts",),
@@ -126,7 +128,8 @@ def layers(document: Document, addresses: Mapping[str, str | None]) -> list[Laye
     Raises:
         PatchingError: the catalogue names a host that there is not, or a setting that is not understood.
     """
-    found = [*_of_segments(document, addresses), *_of_services(document), *_of_hosts(document)]
+    weaker = [*_of_segments(document, addresses), *_of_services(document)]
+    found = [*weaker, *_of_hosts(document, weaker)]
     for layer in found:
         for host in layer.hosts:
             _require_host(document, (*layer.place, "hosts", host), host, addresses)
@@ -144,17 +147,29 @@ def _of_segments(document: Document, addresses: Mapping[str, str | None]) -> Ite
 
 def _of_services(document: Document) -> Iterator[Layer]:
     for service, entry in (document.value.get("services") or {}).items():
-        common = {key: value for key, value in entry.items() if key != "hosts"}
+        common = {key: value for key, value in entry.items() if key not in OF_SERVICE}
         yield Layer(("services", service), -1, tuple(entry["hosts"]), _named({**common, "service": service}))
 
 
-def _of_hosts(document: Document) -> Iterator[Layer]:
+def _of_hosts(document: Document, weaker: Sequence[Layer]) -> Iterator[Layer]:
     for service, entry in (document.value.get("services") or {}).items():
         for host, own in entry["hosts"].items():
-            if own:
-                yield Layer(("services", service, "hosts", host), 0, (host,), _named(own))
+            given = {**_named(own or {}), **_started_after(entry, host, own or {}, weaker)}
+            if given:
+                yield Layer(("services", service, "hosts", host), 0, (host,), given)
     for host, own in (document.value.get("hosts") or {}).items():
         yield Layer(("hosts", host), 0, (host,), _named(own or {}))
+
+
+def _started_after(entry: Mapping[str, Any], host: str, own: Mapping[str, Any], weaker: Sequence[Layer]) -> Variables:
+    """Return whom a host waits for by its service's start order, and beside them whom it waits for anyhow."""
+    earlier, name = start_order.earlier(entry, host), f"{PREFIX}after"
+    if not earlier:
+        return {}
+    of_host = [*(layer.variables for layer in weaker if host in layer.hosts), _named(own)]
+    given: Any = next((variables[name] for variables in reversed(of_host) if name in variables), [])
+    # What is no list is left as it is, to be refused on its own line.
+    return {name: [*given, *(one for one in earlier if one not in given)]} if isinstance(given, list) else {}
 
 
 def locked(found: Sequence[Layer]) -> list[str]:
@@ -203,10 +218,6 @@ def _require_settings(document: Document, layer: Layer) -> None:
             error.expected,
             "correct it in the catalogue",
         ) from error
-
-
-#: Where it is wrong, what was seen, what was expected, what to do next.
-Problem = tuple[Place, str, str, str]
 
 
 def _segments_overlap(catalogue: Mapping[str, Any]) -> Iterator[Problem]:
@@ -270,4 +281,12 @@ def _min_healthy(catalogue: Mapping[str, Any]) -> Iterator[Problem]:
             yield ("services", service, "min_healthy"), seen, f"at most {size - 1}", "lower it, or add a host"
 
 
+CHECKS = (
+    _segments_overlap,
+    _one_service_a_host,
+    _misspelt_services,
+    _circles,
+    _min_healthy,
+    start_order.problems,
+)
 _SEE = "correct that line; docs/catalogue.md shows the keys"

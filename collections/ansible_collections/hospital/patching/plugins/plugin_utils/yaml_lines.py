@@ -14,6 +14,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 
 #: Keys and positions from the document's top.
 Place = tuple[str | int, ...]
+#: Where it is wrong, what was seen, what was expected, what to do next.
+Problem = tuple[Place, str, str, str]
 
 
 @dataclass(frozen=True)

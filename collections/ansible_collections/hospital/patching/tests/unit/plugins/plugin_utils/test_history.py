@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.history import History, with_estimates
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import verify_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_drops import difference
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
-from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
-from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW, endpoint, planned, server
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    NOW,
+    endpoint,
+    loaded,
+    planned,
+    server,
+)
 
 
 def at(seconds, host, step, event, **detail):
@@ -133,26 +140,95 @@ def test_the_plan_goes_by_it_says_so_and_keeps_its_digest_where_the_waves_are_th
     assert (after["waves"] == before["waves"]) == (after["digest"] == before["digest"])
 
 
-def test_ledgers_are_read_and_a_damaged_one_is_named(tmp_path):
-    store = Evidence(tmp_path)
-    for number, took in enumerate((100, 200, 300)):
-        run = Run(str(tmp_path), f"20261122T08000{number}Z-ab12cd34")
-        run.ledger.clock = Later()
-        run.record(None, "gate", "begin")
-        run.record("a1", "gate", "done", before="host")
-        run.ledger.clock.by = took
-        run.record("a1", "record", "outcome", outcome="patched", reason="")
-    assert History.read(store).forward == {"a1": [100, 200, 300]}
-    path = store.ledger_path("20261122T080001Z-ab12cd34")
-    path.write_text(path.read_text().replace("patched", "patchod"))
-    history = History.read(store)
-    assert history.forward == {"a1": [100, 300]}
-    assert len(history.problems) == 1
-    assert history.problems[0].startswith("Nothing is learned from run 20261122T080001Z-ab12cd34: ")
+def stepwise(host, start, **took):
+    """Return a night that went well, whose steps took so many seconds each; the stage came an hour before it."""
+    records, now = [at(start - 3600, host, "stage", "done", took_ms=took.pop("stage") * 1000)], start
+    records.append(at(start, host, "gate", "done", before="host"))
+    for step, seconds in took.items():
+        now += seconds
+        records.append(at(now, host, step, "done", took_ms=seconds * 1000))
+    return [*records, at(now, host, "record", "outcome", outcome="patched")]
 
 
-class Later(Clock):
-    by = 0
+USUAL = {"stage": 90, "snapshot": 20, "install": 400, "restart": 100, "verify": 9}
 
-    def now(self):
-        return NOW + timedelta(seconds=self.by)
+
+def test_three_nights_of_a_step_count_with_half_as_much_again_and_no_floor():
+    found = with_estimates(PAIR, learned(*[stepwise("a1", 0, **USUAL)] * 3))
+    assert found["a1"].estimated_steps_s == {
+        "stage": 135,
+        "snapshot": 30,
+        "install": 600,
+        "restart": 150,
+        "verify": 14,
+    }
+    assert found["a2"].estimated_steps_s == {}, "three nights of another host are too few"
+
+
+def test_five_nights_of_hosts_alike_count_for_a_steps_time_too():
+    found = with_estimates(PAIR, learned(*(stepwise("a1", 0, **{**USUAL, "stage": n}) for n in range(1, 6))))
+    assert found["a2"].estimated_steps_s["stage"] == 8
+    assert found["b1"].estimated_steps_s == found["w"].estimated_steps_s == {}
+
+
+def test_the_longest_of_the_newest_ten_counts():
+    nights = [stepwise("a1", 0, **{**USUAL, "install": took}) for took in (9000, 70, 30, *[10] * 8)]
+    assert with_estimates(PAIR, learned(*nights))["a1"].estimated_steps_s["install"] == 105
+
+
+def test_the_stage_is_learned_and_is_no_part_of_the_time_in_the_window():
+    one = with_estimates(PAIR, learned(*[stepwise("a1", 0, **{**USUAL, "stage": 5000})] * 3))["a1"]
+    assert one.estimated_steps_s["stage"] == 7500
+    assert one.settings.estimate_s == 840  # 529 s and half of it
+
+
+def test_steps_that_were_slow_on_different_nights_count_as_if_they_were_on_one():
+    slow = [{**USUAL, step: 1000} for step in ("snapshot", "install", "restart")]
+    one = with_estimates(PAIR, learned(*(stepwise("a1", 0, **night) for night in slow)))["a1"]
+    # The longest of these nights took 1509 s, from which alone the estimate would be 2280 s.
+    assert one.settings.estimate_s == 4560  # 3 x 1000 and 9 s, half as much again, in whole minutes
+    assert one.estimated_by["forward"] == "host"
+    assert one.settings.estimate_s >= sum(one.estimated_steps_s.values()) - one.estimated_steps_s["stage"]
+
+
+def test_a_slow_step_counts_though_every_such_night_failed_later():
+    night = [
+        at(0, "a1", "gate", "done", before="host"),
+        at(2500, "a1", "install", "done", took_ms=2_500_000),
+        at(2510, "a1", "verify", "failed", took_ms=10_000),
+        at(2600, "a1", "record", "outcome", outcome="stuck"),
+    ]
+    found = with_estimates(PAIR, learned(*[night] * 5))
+    assert found["a1"].settings.estimate_s == 3780
+    assert (found["a1"].estimated_by["forward"], found["a2"].estimated_by["forward"]) == ("host", "alike")
+    assert "verify" not in found["a1"].estimated_steps_s
+
+
+def test_what_is_configured_stays_where_the_known_steps_fit_into_it():
+    night = stepwise("a1", 0, stage=1, install=60)[:-1]  # it has no outcome yet
+    failed = [at(70, "a1", "verify", "failed"), at(80, "a1", "record", "outcome", outcome="stuck")]
+    one = with_estimates(PAIR, learned(*[[*night, *failed]] * 3))["a1"]
+    assert one.estimated_steps_s == {"stage": 2, "install": 90}
+    assert (one.settings.estimate_s, one.estimated_by["forward"]) == (1800, "setting")
+
+
+def without_steps(fleet):
+    return {host: replace(one, estimated_steps_s={}) for host, one in fleet.items()}
+
+
+def test_steps_change_no_digest_and_need_no_new_approval():
+    fleet = with_estimates(PAIR, learned(*[stepwise("a1", 0, **USUAL)] * 5))
+    told, silent = planned(fleet), planned(without_steps(fleet))
+    assert told.plan["hosts"]["a1"]["estimated_steps_s"]["install"] == 600
+    assert "estimated_steps_s" not in told.plan["hosts"]["b1"]
+    assert told.plan["digest"] == silent.plan["digest"]
+    assert difference(loaded(told), loaded(silent)) == difference(loaded(silent), loaded(told)) == ""
+    verify_plan(told.plan)
+    verify_plan(silent.plan)
+
+
+def test_the_page_tells_the_steps_and_only_where_some_are_known():
+    fleet = with_estimates(PAIR, learned(*[stepwise("a1", 0, **USUAL)] * 5))
+    page = plan_page(planned(fleet).plan).replace("\N{NO-BREAK SPACE}", " ")
+    assert "<td>stage 2 min 15 s, snapshot 30 s, install 10 min 00 s, restart 2 min 30 s, verify 14 s</td>" in page
+    assert "from past nights" not in plan_page(planned(PAIR).plan)

@@ -8,7 +8,8 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
-from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import Trials, promoted
+from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
+from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import promoted
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import effective
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
@@ -64,7 +65,7 @@ class _Loaded:
 
 
 def after(store, *updates, **settings):
-    return promoted(fleet(*updates, **settings), Trials.read(store), NOW)
+    return promoted(fleet(*updates, **settings), Past.read(store).trials, NOW)
 
 
 def test_nothing_was_tried_so_only_canaries_are_planned(tmp_path):
@@ -123,18 +124,9 @@ def test_the_soak_time_counts(night):
 
 def test_hosts_that_state_no_ring_or_no_promotion_wait_for_nothing(tmp_path):
     pair = {f"b{n}": server(f"b{n}", "b", promotion=TWO) for n in (1, 2)}
-    found = promoted(pair, Trials.read(Evidence(tmp_path)), NOW)
+    found = promoted(pair, Past.read(Evidence(tmp_path)).trials, NOW)
     assert hosts_of(planned(found).plan) == [["b1"], ["b2"]]
     assert after(Evidence(tmp_path), OPENSSL, promotion=None)["a4"].why_not is None
-
-
-def test_a_damaged_run_proves_nothing_and_is_named(night, tmp_path):
-    store = night({"a1": "patched", "a2": "patched"})
-    path = store.runs()[0]
-    (tmp_path / path / "plan.json").write_text("{}")
-    trials = Trials.read(store)
-    assert trials.of == {}
-    assert trials.problems[0].startswith(f"Run {path} proves nothing for later rings: ")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.settings import 
     CATALOGUE_SEGMENTS,
     effective,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALL_HOSTS,
     hosts_of,
@@ -291,3 +292,167 @@ def test_a_service_of_group_vars_may_be_needed(catalogue):
 def test_what_was_expected_is_said_in_words(catalogue, before, after, expected):
     with pytest.raises(PatchingError, match=re.escape(f"; expected {expected}. Next: ")):
         catalogue(GOOD.replace(before, after, 1))
+
+
+CHAIN = """\
+plugin: hospital.patching.service_catalogue
+schema: 1
+services:
+  lab:
+    min_healthy: 0
+    window: "daily 00:00, 24 h, UTC"
+    drain: none
+    probe_url: "https://{{ ansible_host }}/health"
+    start_order:
+      - ehr2
+      - db1
+      - ehr1
+    hosts:
+      db1:
+      ehr1:
+      ehr2:
+  radiology:
+    min_healthy: 1
+    window: "daily 00:00, 24 h, UTC"
+    drain: none
+    probe_url: "https://{{ ansible_host }}/health"
+    hosts:
+      db2:
+      pump1:
+"""
+
+
+def fleet_of(found, without=()):
+    """Return the fleet that has a catalogue's variables; hosts ``without`` an update have nothing to do."""
+    return {
+        host: Candidate(
+            effective(host, {**ALL_HOSTS, **given}),
+            ADDRESSES[host],
+            pending(*([] if host in without else [update()])),
+            None,
+        )
+        for host, given in found.items()
+    }
+
+
+def test_a_start_order_is_the_order_of_the_waves(catalogue):
+    """The order is none that names, sizes or the file's own order would give."""
+    waves = [host for wave in hosts_of(planned(fleet_of(catalogue(CHAIN))).plan) for host in wave]
+    assert [host for host in waves if host in ("db1", "ehr1", "ehr2")] == ["ehr2", "db1", "ehr1"]
+    turned = CHAIN.replace("- ehr2", "- x").replace("- ehr1", "- ehr2").replace("- x", "- ehr1")
+    waves = [host for wave in hosts_of(planned(fleet_of(catalogue(turned))).plan) for host in wave]
+    assert [host for host in waves if host in ("db1", "ehr1", "ehr2")] == ["ehr1", "db1", "ehr2"]
+
+
+def test_ordered_hosts_are_never_out_together_however_many_may_be(catalogue):
+    def most_of_it(text):
+        waves = hosts_of(planned(fleet_of(catalogue(text))).plan)
+        return max(len({"db1", "ehr1", "ehr2"} & set(wave)) for wave in waves)
+
+    unordered = CHAIN.replace("    start_order:\n      - ehr2\n      - db1\n      - ehr1\n", "")
+    assert (most_of_it(unordered), most_of_it(CHAIN)) == (2, 1)
+
+
+def test_a_plan_whose_waves_were_turned_is_refused(catalogue):
+    plan = planned(fleet_of(catalogue(CHAIN))).plan
+    assert wave_problems(plan) == []
+    first, last = (next(wave for wave in plan["waves"] if host in wave["hosts"]) for host in ("ehr2", "ehr1"))
+    first["hosts"], last["hosts"] = last["hosts"], first["hosts"]
+    assert any("ehr1 does not come after ehr2" in problem for problem in wave_problems(plan))
+
+
+def test_the_order_of_the_others_holds_where_the_one_between_has_nothing_to_do(catalogue):
+    text = CHAIN.replace("      ehr1:\n      ehr2:\n", "      ehr1: {ring: early}\n      ehr2: {ring: early}\n")
+    plan = planned(fleet_of(catalogue(text), without=["db1"])).plan
+    assert [host for wave in hosts_of(plan) for host in wave if host.startswith("ehr")] == ["ehr2", "ehr1"]
+    assert catalogue(text)["ehr1"]["patching_after"] == ["ehr2", "db1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("      ehr1:\n", "      ehr1: {after: [db2]}\n", ["db2", "ehr2", "db1"]),
+        ("    drain: none\n    probe_url", "    drain: none\n    after: [radiology]\n    probe_url", ["radiology"]),
+        ("services:\n", "segments:\n  10.2.0.0/24: {after: [ws1]}\nservices:\n", ["ws1", "ehr2", "db1"]),
+        ("      ehr1:\n", "      ehr1: {after: [db1]}\n", ["db1", "ehr2"]),
+        ("      ehr1:\n", "      ehr1: {after: []}\n", ["ehr2", "db1"]),
+    ],
+)
+def test_it_is_added_to_what_the_host_waits_for_anyhow(catalogue, before, after, expected):
+    assert before in CHAIN
+    found = catalogue(CHAIN.replace(before, after, 1))
+    assert found["ehr1"]["patching_after"] == [*expected, *([] if len(expected) > 1 else ["ehr2", "db1"])]
+    assert "start_order" not in " ".join(found["ehr1"]), "it is no setting of a host"
+
+
+def test_it_is_added_to_the_hosts_own_after_and_not_to_the_services_which_that_replaces(catalogue):
+    text = CHAIN.replace("    start_order:", "    after: [radiology]\n    start_order:")
+    found = catalogue(text.replace("      ehr1:\n", "      ehr1: {after: [db2]}\n"))
+    assert found["ehr1"]["patching_after"] == ["db2", "ehr2", "db1"]
+
+
+def test_whoever_starts_first_waits_for_nobody_by_it(catalogue):
+    assert "patching_after" not in catalogue(CHAIN)["ehr2"]
+
+
+WHOLE = "start_order:\n      - ehr2\n      - db1\n      - ehr1\n"
+ORDERS = [
+    (
+        "      - db1\n",
+        "      - db2\n",
+        "11: start_order of service lab names db2, which is none of its hosts; expected",
+    ),
+    (
+        "      - db1\n",
+        "      - lab\n",
+        "11: start_order of service lab names lab, which is none of its hosts; expected",
+    ),
+    ("      - ehr1\n", "      - ehr2\n", "12: start_order of service lab names ehr2 twice; expected each host once"),
+    ("      - db1\n      - ehr1\n", "", "9: start_order of service lab names ehr2 alone; expected at least two hosts"),
+    (WHOLE, "start_order: []\n", "9: start_order of service lab names no"),
+    (WHOLE, "start_order: ehr2\n", "9: services.lab.start_order: 'ehr2'"),
+    ("      - db1\n", "      - 7\n", "11: services.lab.start_order[1]: 7 is not of type 'string'"),
+    ("    start_order:", "    start_oder:", "9: the key start_oder; expected perhaps start_order"),
+    ("      db1:\n", "      db1: {start_order: [db1, ehr1]}\n", "14: the key start_order; expected "),
+    (
+        "      ehr2:\n",
+        "      ehr2: {after: [ehr1]}\n",
+        "11: start_order of service lab goes in a circle with after: db1 before ehr1 before ehr2 before db1",
+    ),
+    (
+        "      db1:\n",
+        "      db1: {after: [ehr1]}\n",
+        "12: start_order of service lab goes in a circle with after: ehr1 before db1 before ehr1",
+    ),
+    (
+        "      ehr2:\n  radiology:\n",
+        "      ehr2: {after: [radiology]}\n  radiology:\n    after: [db1]\n",
+        "11: start_order of service lab goes in a circle with after: db1 before db2 before ehr2 before db1",
+    ),
+    (
+        "      db1:\n      ehr1:\n",
+        "      db1: {role: primary}\n      ehr1: {role: replica}\n",
+        "12: start_order of service lab has db1 before ehr1, the primary before its replica; expected replicas",
+    ),
+    (
+        "      ehr1:\n      ehr2:\n",
+        "      ehr1: {ring: canary}\n      ehr2: {ring: broad}\n",
+        "12: start_order of service lab has ehr2 before ehr1, ring broad before ring canary; expected the earlier",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "message"), ORDERS, ids=[message for _b, _a, message in ORDERS])
+def test_a_start_order_that_cannot_be_is_refused_with_its_line(catalogue, before, after, message):
+    assert before in CHAIN
+    text = CHAIN.replace(before, after, 1)
+    with pytest.raises(PatchingError) as found:
+        catalogue(text)
+    assert f"catalogue.yml:{message}" in str(found.value)
+    assert "Next: " in str(found.value)
+
+
+@pytest.mark.parametrize("after", ["db1", "{a: 1}", "3"])
+def test_an_after_that_is_no_list_is_refused_beside_a_start_order_too(catalogue, after):
+    with pytest.raises(PatchingError, match=r"catalogue\.yml:15: after of ehr1: "):
+        catalogue(CHAIN.replace("      ehr1:\n", f"      ehr1: {{after: {after}}}\n"))
