@@ -123,6 +123,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             inhibited=inhibited,
             freezes=live.freezes,
             approvals=live.needed,
+            tier=live.tier,
+            watch=live.watch(),
         )
 
     def _ask_way_back(self, case: Case, live: Live, outside_window: bool) -> Gate:

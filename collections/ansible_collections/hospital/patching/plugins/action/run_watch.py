@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks for runs that have gone silent, pages a person, and fails when there are any."""
+"""Looks for runs that have gone silent, pages a person, fails when there are any, and leaves a mark that it looked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import watching
+from ansible_collections.hospital.patching.plugins.plugin_utils import watch_mark, watchers, watching
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager
 
@@ -20,7 +20,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     ARGUMENTS = {
         "evidence_dir": RUN_ARGUMENTS["evidence_dir"],
-        "silent_s": {"type": "int", "default": 600},
+        "silent_s": {"type": "int", "default": watchers.LIMIT_S},
+        "every_s": {"type": "int", "default": 0},
         "page_command": {"type": "list", "elements": "str", "default": []},
         "page_url": {"type": "str", "default": "", "no_log": True},
     }
@@ -36,11 +37,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             raise watching.with_problems(error, pager.page(str(error)).problems) from error
         due = watching.due(evidence_dir, silent, now) if pager else []
         problems: list[str] = []
+        reached = True
         if due:
             sent = pager.page("\n".join(map(str, due)))
             problems = sent.problems + (watching.remember(evidence_dir, due, now) if sent.reached else [])
-            due = due if sent.reached else []
-        return self._result(silent, due, problems)
+            reached = sent.reached
+        result = self._result(silent, due if reached else [], problems)
+        if not self._task.check_mode:
+            given = (reached, arguments["silent_s"], arguments["every_s"])
+            result.update(watch_mark.leave(evidence_dir, pager, *given, self.clock.now()))
+        return result
 
     @staticmethod
     def _result(
@@ -51,6 +57,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "silent": [silence.result() for silence in silent],
             "paged": [silence.run_id for silence in paged],
             "problems": problems,
+            "mark": None,
+            "no_mark": None,
         }
         if silent:
             result.update(failed=True, msg=watching.message(silent, problems))

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     plan,
     plan_text,
     promotion,
+    watchers,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import (
@@ -81,11 +82,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
         limits = Limits.of(arguments["parallel"], arguments["canaries"])
         shard = Shard.read(arguments["shard"], arguments["shards"])
+        watch = watchers.proof(store.root, now, watchers.Machine.here())
         planned = plan.build_plan(
             evidence.new_id(now),
             now,
             fleet,
             groups=set(task_vars["groups"]),
+            watched=watch if isinstance(watch, str) else True,
             limits=limits,
             shard=shard,
             urgent=urgent,

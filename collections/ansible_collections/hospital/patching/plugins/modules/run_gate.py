@@ -22,6 +22,9 @@ description:
     either is the reason. A file that cannot be read, or whose folder is missing, counts as there.
   - An inhibit (C(patching_inhibits)) that does not say go lets the host wait; one that gives no answer does not say go.
     Before a reboot and for a rollback inhibits do not count.
+  - A host of tier 1, by the plan or by the inventory, waits while no watcher on a second machine has looked within ten
+    minutes and seen this run (M(hospital.patching.run_watch)); the record of a go names the one that counted. One that
+    is out already is finished, and a reboot and the way back do not ask for it.
   - In check mode it stops nothing and returns what it would have said.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:

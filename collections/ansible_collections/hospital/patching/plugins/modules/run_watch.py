@@ -14,6 +14,10 @@ description:
     look.
   - A person is paged once for a silence, and again every hour while it lasts; that is remembered in the run's folder,
     in C(paged.json), so the evidence directory must be writable.
+  - After each look it leaves a mark in C(watchers) of the evidence directory; hosts of tier 1 are planned and begun
+    only while a mark of another machine is no older than ten minutes. It leaves none when no way of paging is set or
+    can be used (the command is looked for and the address is read; nothing is sent), or when a page that was due
+    reached nobody.
   - Contacts no host and repairs nothing; that is C(recover.yml).
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -22,7 +26,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Looks and fails alike, but pages nobody.
+      - Looks and fails alike, but pages nobody and leaves no mark.
   diff_mode:
     support: N/A
     details:
@@ -39,9 +43,16 @@ options:
     default: evidence
   silent_s:
     description:
-      - After so many seconds without a sign of life a run counts as silent.
+      - After so many seconds without a sign of life a run counts as silent. With more than 600 it does not count as a
+        watcher for tier 1.
     type: int
     default: 600
+  every_s:
+    description:
+      - After how many seconds the next look comes, as whoever schedules it knows; 0 when that is not known. With more
+        than 600 it does not count as a watcher for tier 1.
+    type: int
+    default: 0
   page_command:
     description:
       - Words of a command on this machine that pages a person. It gets the message on its standard input, and has 30
@@ -98,5 +109,22 @@ problems:
   description: What went wrong with paging.
   type: list
   elements: str
+  returned: when the evidence directory can be read
+mark:
+  description: The mark that was left; null when none was.
+  type: dict
+  returned: when the evidence directory can be read
+  sample:
+    schema: 1
+    boot: 27cc5915-59db-4601-a528-614cd8d998be
+    machine: watch2
+    time: '2026-11-22T08:12:31Z'
+    pages_by: [command]
+    silent_s: 600
+    every_s: 60
+    open_runs: [20261122T010000Z-ab12cd34]
+no_mark:
+  description: Why no mark was left, so that it does not count as a watcher for tier 1; null in check mode too.
+  type: str
   returned: when the evidence directory can be read
 """

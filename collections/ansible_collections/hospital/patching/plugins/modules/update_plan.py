@@ -10,6 +10,8 @@ version_added: 0.1.0
 description:
   - Reads settings from the inventory and assessments from the evidence directory; contacts no host.
   - The same inputs give the same waves and the same digest.
+  - A host of tier 1 is refused while no watcher on a second machine has looked within ten minutes
+    (M(hospital.patching.run_watch)).
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes

@@ -34,9 +34,17 @@ def machine(proc: Path = Path("/proc")) -> str | None:
     Cloned machines and containers share names; the boot and the process
     namespace they do not share (random(4), pid_namespaces(7)).
     """
+    boot = boot_id(proc)
     try:
-        boot = (proc / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-        return f"{boot} {(proc / 'self/ns/pid').readlink()}"
+        return f"{boot} {(proc / 'self/ns/pid').readlink()}" if boot else None
+    except OSError:
+        return None
+
+
+def boot_id(proc: Path = Path("/proc")) -> str | None:
+    """Return what tells this start of this kernel from any other; its containers share it (random(4))."""
+    try:
+        return (proc / "sys/kernel/random/boot_id").read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
 

@@ -4,6 +4,7 @@
 ::
 
     <evidence dir>/assess/<host>.json, sbom/<host>.cdx.json, lost/<host>.json
+    <evidence dir>/watchers/<boot id>.json
     <evidence dir>/inventory/fleet.json, fleet.csv, pending.csv
     <evidence dir>/plans/<plan id>/plan.json, plan.html, manifests/<hex>.json
     <evidence dir>/<run id>/plan.json, manifests/, stage/<host>.json, ledger.jsonl, report.json, report.html

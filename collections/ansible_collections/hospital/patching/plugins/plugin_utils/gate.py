@@ -31,6 +31,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
+from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Watch
 
 
 def decide(
@@ -46,6 +47,8 @@ def decide(
     inhibited: str | None = None,
     freezes: Sequence[str] = (),
     approvals: int = 0,
+    tier: int = 4,
+    watch: Watch | str | None = None,
 ) -> Gate:
     """Say whether ``host`` may be disrupted at ``now``; the gravest answer of all checks counts.
 
@@ -60,6 +63,8 @@ def decide(
         inhibited: the first of the host's inhibits that does not say go; None when all do.
         freezes: those of the inventory by now; the plan's count besides.
         approvals: how many the inventory's tier asks for by now; the plan cannot lower it.
+        tier: the inventory's by now; the plan's counts if it is stricter.
+        watch: the watcher that counts, or what was seen instead of one; None means that nobody has looked.
     """
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
@@ -76,6 +81,8 @@ def decide(
         inhibited,
         freezes,
         approvals,
+        tier,
+        watch,
     )
     return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
 
@@ -162,13 +169,28 @@ def _approved(question: Question) -> Gate | None:
 
 
 def _glass(question: Question) -> Gate | None:
-    """What was broken in one night is whole again the day after."""
-    since = break_glass.over_since(question.plan, question.now)
-    if since is None:
+    """What was broken in one night is whole again the day after. A host that is out already is finished."""
+    since, state = break_glass.over_since(question.plan, question.now), question.states.get(question.host)
+    if since is None or (state is not None and state.out):
         return None
     return Gate(
         "stop", f"the plan's break-glass is over since {stamp(since)}; plan again, with emergency.yml or as ever"
     )
+
+
+def _watched(question: Question) -> Gate | None:
+    """A host of tier 1 is not begun unless somebody would be told of the controller's death.
+
+    It waits, because a timer that is late or a machine that restarts comes back.
+    One that is out already is finished.
+    """
+    state = question.states.get(question.host)
+    if min(question.entry["tier"], question.tier) > 1 or (state is not None and state.out):
+        return None
+    if isinstance(question.watch, Watch):
+        return None
+    seen = question.watch or "nobody has looked for one"
+    return wait(question, f"tier 1, and no watcher on a second machine: {seen}; see to watch.yml there")
 
 
 def _budget(question: Question) -> Gate | None:
@@ -187,6 +209,7 @@ CHECKS: tuple[Check, ...] = (
     _budget,
     window,
     _inhibited,
+    _watched,
     peers,
     partners,
     balancers,

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, inhibits
+from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, inhibits, watchers
 from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS
@@ -21,6 +21,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.setting_types im
 KEPT_S = 60
 #: The setting that names the list for broken glass.
 SECONDS = "patching_break_glass_signers"
+#: All hosts of tier 1 that wait ask, and the marks may lie on a share.
+WATCH_KEPT_S = 5
 #: What whoever starts a run must not decide by himself on the command line, and what stands behind it.
 INVENTORYS_OWN = (
     "ansible_inventory_sources",
@@ -81,6 +83,7 @@ class Live:
         self.entry: Mapping[str, Any] = self.loaded.plan["hosts"].get(host, {})
         self._approvals = Kept(clock, KEPT_S, self._ask_approvals)
         self._no_go = Kept(clock, inhibits.KEPT_S, self._ask)
+        self._watch = Kept(clock, WATCH_KEPT_S, self._watcher)
 
     def refusal(self, given: Mapping[str, Any]) -> str | None:
         """Return why the host must not be begun as things are set, or None.
@@ -104,14 +107,23 @@ class Live:
         return freezes_of(self.variables)
 
     @cached_property
-    def needed(self) -> int:
-        """How many people have to approve: what the plan asks for, or the inventory's tier if that is stricter."""
+    def tier(self) -> int:
+        """The plan's, or the inventory's if that is stricter; one that cannot be read is 1."""
         tier, problem = self._variable("patching_tier")
         try:
-            asked_for = APPROVALS[1] if problem else APPROVALS[whole(1, 4)(tier or 3)]
+            now: int = 1 if problem else whole(1, 4)(tier or 3)
         except ValueError:
-            asked_for = APPROVALS[1]
-        return max(int(self.entry.get("approvals", 0)), asked_for)
+            now = 1
+        return min(int(self.entry.get("tier", 4)), now)
+
+    @property
+    def needed(self) -> int:
+        """How many people have to approve: what the plan asks for, or the inventory's tier if that is stricter."""
+        return max(int(self.entry.get("approvals", 0)), APPROVALS[self.tier])
+
+    def watch(self) -> watchers.Watch | str | None:
+        """Return the watcher that counts, or what was seen instead, as far as the host needs one."""
+        return self._watch.get() if self.tier == 1 else None
 
     @property
     def has_inhibits(self) -> bool:
@@ -126,12 +138,16 @@ class Live:
         return self._approvals.get().approvers if self.needed else ()
 
     def evidence(self) -> dict[str, Any]:
-        """Keep the approvals that counted with the run, and return what the ledger has of them."""
-        if not self.needed:
-            return {}
-        kept = approvals.copy(self._approvals.last(), self.run.evidence, self.run.run_id)
-        second = {"second_list": str(self._list(SECONDS))} if "second_list_digest" in kept else {}
-        return {"approved": {**kept, "list": str(self._list()), **second}}
+        """Keep the approvals that counted with the run, and return what the ledger has of them and of the watcher."""
+        found: dict[str, Any] = {}
+        if self.needed:
+            kept = approvals.copy(self._approvals.last(), self.run.evidence, self.run.run_id)
+            second = {"second_list": str(self._list(SECONDS))} if "second_list_digest" in kept else {}
+            found["approved"] = {**kept, "list": str(self._list()), **second}
+        if self.tier == 1:
+            watch = self._watch.last()
+            found["watched"] = watch.told() if isinstance(watch, watchers.Watch) else None
+        return found
 
     def _variable(self, name: str) -> tuple[Any, str]:
         return variable(self.variables, name)
@@ -158,6 +174,10 @@ class Live:
         except (PatchingError, ValueError) as error:
             return f"patching_inhibits cannot be read: {error}", planned
         return problem, [*planned, *(one for one in more if one not in planned)]
+
+    def _watcher(self) -> watchers.Watch | str:
+        here = watchers.Machine.here()
+        return watchers.proof(self.run.evidence.root, self.clock.now(), here, self.run.run_id)
 
     def _ask(self) -> str | None:
         return self._asked.no_go()

@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import break_gla
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
+from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Watch
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Question:
     #: Freezes and the number of approvals that the inventory asks for by now, beside the plan's.
     freezes: Sequence[str] = ()
     approvals: int = 0
+    #: The inventory's tier by now, beside the plan's, and the watcher that counts or what was seen instead of one.
+    tier: int = 4
+    watch: Watch | str | None = None
 
     @property
     def frozen_by(self) -> list[str]:

@@ -7,10 +7,12 @@ What goes wrong is said without the service's address, which holds its password.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 TITLE = "hospital.patching"
 
@@ -20,6 +22,14 @@ class Sent:
     """Whether anybody was paged, and what went wrong, one text a way of paging."""
 
     reached: bool
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The kinds of paging that could be used now, and what is wrong with the others."""
+
+    ways: tuple[str, ...]
     problems: list[str]
 
 
@@ -46,6 +56,21 @@ class Pager:
         if self.url:
             problems.append(_notify(self.url, message, self.limit_s, self.setting))
         return Sent(None in problems, [problem for problem in problems if problem])
+
+    def ready(self) -> Ready:
+        """Look, without sending anything, whether the command is there and the service's address is one.
+
+        Whether a page then arrives, only a page can tell.
+        """
+        found: dict[str, str | None] = {}
+        if self.command:
+            there = shutil.which(self.command[0]) is not None
+            found["command"] = None if there else f"the page command {self.command[0]} is no program that can be run"
+        if self.url:
+            service = _service(self.url, self.setting)
+            found["notification"] = service if isinstance(service, str) else None
+        ways = tuple(way for way, problem in found.items() if problem is None)
+        return Ready(ways, [problem for problem in found.values() if problem])
 
 
 def _run(command: Sequence[str], message: str, limit_s: float) -> str | None:
@@ -75,16 +100,23 @@ def _run(command: Sequence[str], message: str, limit_s: float) -> str | None:
     return f"{failed} with exit code {process.returncode}: {' '.join(said.split())[-200:] or 'it said nothing'}"
 
 
-def _notify(url: str, message: str, limit_s: float, setting: str) -> str | None:
-    """Return what went wrong, or None."""
+def _service(url: str, setting: str) -> Any:
+    """Return apprise's service, or as text why there is none."""
     try:
         import apprise  # noqa: PLC0415 (only a site that pages this way needs it)
     except ImportError:
         return f"{setting} needs the Python library apprise on the controller: pip install apprise"
     service = apprise.Apprise()
-    if not service.add(url):
-        return f"{setting} is no notification service that apprise knows"
-    if service.notify(body=message, title=TITLE, notify_type=apprise.NotifyType.FAILURE, timeout=limit_s):
+    return service if service.add(url) else f"{setting} is no notification service that apprise knows"
+
+
+def _notify(url: str, message: str, limit_s: float, setting: str) -> str | None:
+    """Return what went wrong, or None."""
+    service = _service(url, setting)
+    if isinstance(service, str):
+        return service
+    # The value of apprise.NotifyType.FAILURE.
+    if service.notify(body=message, title=TITLE, notify_type="failure", timeout=limit_s):
         return None
     return f"the notification service ({url.partition(':')[0]}) did not take the page"
 

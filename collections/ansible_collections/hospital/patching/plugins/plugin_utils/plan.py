@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -64,7 +64,7 @@ def build_plan(
     now: datetime,
     candidates: Mapping[str, Candidate],
     groups: Collection[str] = (),
-    watched: bool = False,
+    watched: Literal[True] | str = "nobody has looked for one",
     limits: Limits = DEFAULT_LIMITS,
     shard: Shard = WHOLE,
     urgent: Emergency | None = None,
@@ -73,7 +73,7 @@ def build_plan(
 
     Args:
         groups: names of the inventory's groups; a host of such a name is refused.
-        watched: whether a watcher runs on a second machine; tier 1 is refused without.
+        watched: that a watcher runs on a second machine, or what was seen instead; tier 1 is refused without.
         limits: how many hosts a wave may have.
         shard: the part of the fleet that is planned.
         urgent: the emergency that the plan is for; ``candidates`` are as it has made them.

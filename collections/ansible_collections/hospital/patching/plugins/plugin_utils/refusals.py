@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -30,7 +31,8 @@ class Fleet:
     services: Mapping[str, Service]
     service_problems: Mapping[str, str]
     groups: Collection[str]
-    watched: bool
+    #: True, or what was seen instead of a watcher.
+    watched: Literal[True] | str
 
 
 @dataclass(frozen=True)
@@ -199,9 +201,14 @@ def _approval(case: Case) -> Exclusion | None:
         seen = f"tier {tier}, and patching_allowed_signers is not set"
         expected = f"{APPROVALS[tier]} signed approvals, and a list of who may sign"
         return _refused(case, seen, expected, "set patching_allowed_signers")
-    if tier == 1 and not case.fleet.watched:
-        seen = "tier 1, and no watcher on a second machine"
-        return _refused(case, seen, "a watcher that pages when a run goes silent", "leave it to a release that has one")
+    if tier == 1 and case.fleet.watched is not True:
+        return _refused(
+            case,
+            f"tier 1, and no watcher on a second machine: {case.fleet.watched}",
+            "one that has looked within ten minutes, and pages when a run goes silent",
+            "run watch_install.yml with watch_page_command or watch_page_url on a second machine that shares this "
+            "evidence directory (docs/approvals.md), and plan again",
+        )
     return None
 
 

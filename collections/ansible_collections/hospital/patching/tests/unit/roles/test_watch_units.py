@@ -54,6 +54,12 @@ def test_no_secret_is_in_a_unit(units):
     assert all("page" not in (units / name).read_text(encoding="utf-8").replace("Page a person", "") for name in UNITS)
 
 
+def test_the_watcher_says_how_often_its_timer_makes_it_look(units):
+    assert "OnCalendar=*-*-* *:*:00" in (units / "hospital-patching-watch.timer").read_text(encoding="utf-8")
+    template = (ROLE / "templates/settings.json.j2").read_text(encoding="utf-8")
+    assert "'watch_every_s': 60," in template
+
+
 def test_recover_starts_within_five_minutes(units):
     """A run counts as dead after 120 s (recover.yml); the timer fires every 120 s, at most 5 s late."""
     timer = (units / "hospital-patching-recover.timer").read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
     PORTAL,
     candidate,
     endpoint,
+    leave_mark,
     planned,
     portal_pair,
 )
@@ -44,8 +45,8 @@ class FakeClock:
         self.seconds += seconds
 
 
-def begun(folder, fleet):
-    Run(str(folder), PLAN_ID).evidence.save_plan(planned(fleet))
+def begun(folder, fleet, **more):
+    Run(str(folder), PLAN_ID).evidence.save_plan(planned(fleet, **more))
     return Run.start(str(folder), PLAN_ID)
 
 
@@ -180,6 +181,80 @@ def test_a_critical_host_goes_when_somebody_has_signed_and_as_long_as_he_may(tmp
     assert "on the command line" in gate(run, hostvars=hostvars, extra_vars=given)["msg"]
     allowed.write_text("")
     assert gate(run, hostvars=hostvars)["decision"] == "stop"
+
+
+@pytest.fixture
+def critical(tmp_path):
+    """Return a run of tier 1 that two people have signed, and the variables of its hosts."""
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs ssh-keygen (openssh-client)")
+    allowed = tmp_path / "approvers"
+    variables = PORTAL | {"patching_tier": 1, "patching_allowed_signers": str(allowed)}
+    fleet = {name: candidate(name, variables) for name in ("portal1", "portal2")}
+    run = begun(tmp_path / "evidence", {"lb1": candidate("lb1", {}), **fleet}, watched=True)
+    lines = []
+    for name in ("ada", "ben"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+        lines.append(f"{name}@hospital " + (tmp_path / f"{name}.pub").read_text())
+        approvals.keep(run.evidence.plan_dir(PLAN_ID), approvals.sign(run.plan()["digest"], tmp_path / name))
+    allowed.write_text("".join(lines))
+    return run, {"portal1": variables}
+
+
+def test_tier_1_goes_while_somebody_watches_and_the_record_says_who(critical):
+    run, hostvars = critical
+    leave_mark(run.evidence.root)
+    went = gate(run, hostvars=hostvars)
+    assert went["decision"] == "go"
+    assert went["watched"] == {
+        "machine": "watch2",
+        "boot": "11111111-1111-4111-8111-111111111111",
+        "time": "2026-11-22T08:00:00Z",
+        "pages_by": ["command"],
+    }
+    assert recorded(run)[-1][1]["watched"] == went["watched"]
+    assert len(recorded(run)[-1][1]["approved"]["signed"]) == 2
+
+
+def test_tier_1_waits_for_a_timer_that_is_late_and_stops_without_one(critical):
+    run, hostvars = critical
+    clock = FakeClock()
+    sleep = clock.sleep
+
+    def look_later(seconds):
+        sleep(seconds)
+        if clock.seconds >= 90:
+            leave_mark(run.evidence.root, time=clock.now())
+
+    clock.sleep = look_later
+    assert gate(run, hostvars=hostvars, clock=clock)["decision"] == "go"
+    assert 90 <= clock.seconds <= 100
+
+    dead = leave_mark(run.evidence.root, time=NOW - timedelta(seconds=601))
+    stopped = gate(run, hostvars=hostvars, poll_s=60)
+    assert (stopped["decision"], stopped["failed"]) == ("stop", True)
+    assert "watch2 looked last at 2026-11-22T07:49:59Z" in stopped["msg"]
+    assert gate(run, hostvars=hostvars, before="reboot")["decision"] == "go"
+    dead.unlink()
+    assert "nobody has left a mark" in gate(run, hostvars=hostvars, check=True)["reason"]
+
+
+def test_a_watcher_of_a_copy_never_sees_the_run(critical):
+    run, hostvars = critical
+    leave_mark(run.evidence.root, open_runs=())
+    assert "or it watches a copy" in gate(run, hostvars=hostvars, check=True)["reason"]
+
+
+def test_a_host_that_was_out_when_the_watcher_died_is_finished_and_its_record_says_so(critical):
+    run, hostvars = critical
+    run.record("portal1", "drain", "done")
+    went = gate(run, hostvars=hostvars)
+    assert (went["decision"], went["watched"]) == ("go", None)
+
+
+def test_tiers_that_need_no_watcher_record_none(run):
+    leave_mark(run.evidence.root)
+    assert "watched" not in gate(run)
 
 
 @pytest.mark.parametrize(("tier", "needed"), [(1, 2), (2, 1)])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from types import SimpleNamespace
 from unittest import mock
@@ -11,8 +12,11 @@ import pytest
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_stop, run_watch
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Machine, Watch, proof
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    HERE,
     NOW,
     PLAN_ID,
     planned,
@@ -45,10 +49,11 @@ def watch(run, tmp_path):
     """Return a function that watches some seconds after the run's last sign, and the file that pages go to."""
     page = tmp_path / "pages"
 
-    def look(after_s, command=("/bin/sh", "-c", f"cat >> {page}"), evidence_dir=None, check=False):
+    def look(after_s, command=("/bin/sh", "-c", f"cat >> {page}"), evidence_dir=None, check=False, every_s=60):
         arguments = {
             "evidence_dir": evidence_dir or str(run.evidence.root),
             "silent_s": 600,
+            "every_s": every_s,
             "page_command": list(command),
             "page_url": "",
         }
@@ -58,7 +63,9 @@ def watch(run, tmp_path):
 
 
 def test_a_run_that_lives_fails_nothing_and_pages_nobody(watch):
-    assert watch.look(1) == {"changed": False, "silent": [], "paged": [], "problems": []}
+    result = watch.look(1)
+    assert result.pop("mark")["pages_by"] == ["command"]
+    assert result == {"changed": False, "silent": [], "paged": [], "problems": [], "no_mark": None}
     assert watch.pages() == ""
 
 
@@ -95,6 +102,83 @@ def test_an_evidence_directory_that_is_gone_is_paged(watch):
     assert "no run is watched" in result["msg"]
     assert "no run is watched" in watch.pages()
     assert "/no/such/pager" in watch.look(0, evidence_dir="/no/such/evidence", command=["/no/such/pager"])["msg"]
+
+
+def marks(run):
+    return list((run.evidence.root / "watchers").glob("*"))
+
+
+def test_each_look_leaves_a_mark_that_counts_on_another_machine(watch, run):
+    for after_s in (1, 61):
+        mark = watch.look(after_s)["mark"]
+        (path,) = marks(run)
+        assert json.loads(path.read_text(encoding="utf-8")) == mark
+        assert path.stat().st_mode & 0o777 == 0o644, "whoever patches may be another user"
+    now = run.last_sign() + timedelta(seconds=62)
+    here = Machine.here()
+    assert proof(run.evidence.root, now, HERE, PLAN_ID) == Watch(
+        str(here.boot), here.name, now - timedelta(seconds=1), ("command",), 600, 60, (PLAN_ID,)
+    )
+    assert "on this very machine" in proof(run.evidence.root, now, here, PLAN_ID)
+    assert watch.look(121, every_s=0)["mark"]["every_s"] is None
+
+
+def test_a_look_that_finds_a_silent_run_and_pages_is_one_too(watch):
+    first, second = watch.look(601), watch.look(661)
+    assert first["failed"]
+    assert first["mark"]["open_runs"] == second["mark"]["open_runs"] == [PLAN_ID]
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ((), "neither watch_page_command nor watch_page_url is set"),
+        (("/no/such/pager",), "no way of paging can be used"),
+    ],
+)
+def test_whoever_cannot_page_leaves_no_mark(watch, run, command, seen):
+    result = watch.look(1, command=command)
+    assert (result["mark"], result["no_mark"]) == (None, seen)
+    assert result["warnings"][-1] == f"no watcher for tier 1: {seen}"
+    assert "failed" not in result
+    assert marks(run) == []
+
+
+def test_whose_page_reaches_nobody_leaves_no_mark(watch, run):
+    assert watch.look(601, command=("/bin/false",))["no_mark"] == "the page that was due reached nobody"
+    assert marks(run) == []
+
+
+def test_check_mode_leaves_no_mark(watch, run):
+    result = watch.look(1, check=True)
+    assert (result["mark"], result["no_mark"]) == (None, None)
+    assert marks(run) == []
+
+
+def test_an_evidence_directory_that_cannot_be_looked_at_gets_no_mark(watch, run):
+    with mock.patch.object(run_watch.watching, "silent_runs", side_effect=PatchingError("a", "b", "c", "d")):
+        assert watch.look(1)["failed"] is True
+    assert marks(run) == []
+
+
+def test_a_mark_that_cannot_be_left_is_said(watch, run):
+    (run.evidence.root / "watchers").write_text("in the way", encoding="utf-8")
+    result = watch.look(1)
+    assert result["mark"] is None
+    assert result["no_mark"].startswith("the mark cannot be left")
+    assert "failed" not in result
+
+
+def test_a_machine_without_a_boot_id_leaves_no_mark(watch, run):
+    with mock.patch.object(Machine, "here", return_value=Machine(None, "watch2")):
+        assert "the mark cannot be left" in watch.look(1)["no_mark"]
+    assert marks(run) == []
+
+
+def test_a_mark_says_nothing_of_the_address(watch, run):
+    mark = watch.look(1, command=("/bin/sh", "-c", "true", "secret"))["mark"]
+    assert mark["pages_by"] == ["command"]
+    assert "secret" not in marks(run)[0].read_text(encoding="utf-8")
 
 
 def stop(run, check=False, **arguments):

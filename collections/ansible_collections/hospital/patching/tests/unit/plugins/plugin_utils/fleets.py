@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded, write_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import Planned, build_plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import effective
+from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Machine, Watch, path_of
 
 PLAN_ID = "20261122T080000Z-ab12cd34"
 #: Sunday 02:00 in Chicago, one hour into the window of the smallest configuration.
@@ -119,3 +120,28 @@ def patched(ago_s: int, now: datetime = NOW) -> HostState:
 
 def state(outcome: str | None, out: bool) -> HostState:
     return HostState(outcome, NOW - timedelta(hours=1), out)
+
+
+HERE = Machine("00000000-0000-4000-8000-000000000000", "control1")
+OTHER_BOOT = "11111111-1111-4111-8111-111111111111"
+
+
+def watch(**change: Any) -> Watch:
+    """Return a watcher on a second machine that has looked just now and saw the run."""
+    known: dict[str, Any] = {
+        "boot": OTHER_BOOT,
+        "machine": "watch2",
+        "time": NOW,
+        "pages_by": ("command",),
+        "silent_s": 600,
+        "every_s": 60,
+        "open_runs": (PLAN_ID,),
+    }
+    return Watch(**known | change)
+
+
+def leave_mark(root: Path, **change: Any) -> Path:
+    """Leave its mark in an evidence directory."""
+    mark = watch(**change)
+    write_json(path_of(root, mark.boot), mark.document())
+    return path_of(root, mark.boot)

@@ -18,6 +18,19 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
+def test_containers_of_one_machine_share_its_boot_and_not_what_tells_controllers_apart(tmp_path):
+    assert controllers.boot_id(tmp_path) is None
+    path = tmp_path / "sys/kernel/random/boot_id"
+    path.parent.mkdir(parents=True)
+    path.write_text("27cc5915\n", encoding="utf-8")
+    assert controllers.machine(tmp_path) is None, "its process namespace cannot be read"
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to("pid:[7]")
+    assert (controllers.boot_id(tmp_path), controllers.machine(tmp_path)) == ("27cc5915", "27cc5915 pid:[7]")
+    path.write_text("\n", encoding="utf-8")
+    assert (controllers.boot_id(tmp_path), controllers.machine(tmp_path)) == (None, None)
+
+
 def record(step, event, host=None, **detail):
     return {"host": host, "step": step, "event": event, "detail": detail}
 

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
     portal_pair,
     server,
     state,
+    watch,
 )
 
 PLAN = planned(portal_pair()).plan
@@ -449,9 +450,56 @@ def test_a_load_balancer_and_what_it_drains_wait_for_each_other():
 def test_critical_tiers_need_as_many_different_approvers(tier, needed):
     fleet = {f"s{n}": server(f"s{n}", "s", tier=tier, allowed_signers="files/approvers") for n in (1, 2)}
     plan = planned(fleet, watched=True).plan
-    people = ["anna", "ben"]
-    assert ask("s1", plan=plan, approvers=people[:needed]).decision == "go"
+    people, watched = ["anna", "ben"], watch() if tier == 1 else None
+    assert ask("s1", plan=plan, approvers=people[:needed], watch=watched).decision == "go"
     if needed:
         assert ask("s1", plan=plan, approvers=[people[0]] * (needed - 1)).decision == "stop"
     if needed == 2:
         assert ask("s1", plan=plan, approvers=["anna", "anna"]).decision == "stop"
+
+
+# --- somebody watches -------------------------------------------------------------
+
+
+def tier(number):
+    fleet = {f"s{n}": server(f"s{n}", "s", tier=number, allowed_signers="files/approvers") for n in (1, 2)}
+    return planned(fleet, watched=True).plan
+
+
+def ask_for(plan, host="s1", **more):
+    return ask(host, plan=plan, **{"approvers": ["anna", "ben"], **more})
+
+
+@pytest.mark.parametrize("seen", ["watch2 looked last at 2026-11-22T07:26:00Z, more than 600 s ago", "", None])
+def test_tier_1_waits_for_a_watcher_and_stops_at_its_cut_off(seen):
+    plan = tier(1)
+    answer = ask_for(plan, watch=seen)
+    assert answer.decision == "wait"
+    assert f"no watcher on a second machine: {seen or 'nobody has looked for one'}" in answer.reason
+    late = ask_for(plan, watch=seen, now=answer.until)
+    assert late.decision == "stop"
+    assert "see to watch.yml there; after 2026-11-23T23:00:00Z work and way back no longer fit" in late.reason
+    assert ask_for(plan, watch=watch()).decision == "go"
+
+
+@pytest.mark.parametrize("number", [2, 3, 4])
+def test_other_tiers_need_no_watcher_unless_the_inventory_has_made_them_tier_1(number):
+    plan = tier(number)
+    assert ask_for(plan).decision == "go"
+    assert ask_for(plan, tier=2).decision == "go"
+    assert "no watcher on a second machine" in ask_for(plan, tier=1).reason
+    assert ask_for(plan, tier=1, watch=watch()).decision == "go"
+
+
+def test_the_inventory_does_not_lower_the_tier_of_the_plan():
+    assert ask_for(tier(1), tier=4).decision == "wait"
+
+
+def test_missing_approvals_stop_though_a_watcher_is_waited_for():
+    assert ask_for(tier(1), approvers=["anna"]).decision == "stop"
+
+
+def test_a_host_that_is_out_already_is_finished_without_a_watcher():
+    assert ask_for(tier(1), states={"s1": IN_PROGRESS}).decision == "go"
+    assert decide_reboot(tier(1), "s1", NOW, ALLOWED, None).decision == "go"
+    assert decide_way_back(tier(1), "s1", NOW, {}, ALLOWED, None, outside_window=False).decision == "go"

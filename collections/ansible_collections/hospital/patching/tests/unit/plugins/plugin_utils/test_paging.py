@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager, Sent, page_all
+from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager, Ready, Sent, page_all
 
 
 def test_the_command_gets_the_message_on_its_standard_input(tmp_path):
@@ -50,6 +50,26 @@ def test_a_command_that_hangs_is_ended_with_its_children():
 def test_without_a_way_nobody_is_paged():
     assert not Pager()
     assert Pager().page("message") == Sent(False, [])
+
+
+def test_whether_it_could_page_is_looked_up_without_paging(tmp_path):
+    program = tmp_path / "page-on-call"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/paged\n", encoding="utf-8")
+    assert Pager([str(program)]).ready() == Ready((), [f"the page command {program} is no program that can be run"])
+    program.chmod(0o755)
+    assert Pager([str(program)]).ready() == Ready(("command",), [])
+    assert not (tmp_path / "paged").exists()
+    assert Pager(["/no/such/pager"]).ready().ways == ()
+    assert Pager().ready() == Ready((), [])
+
+
+def test_one_way_that_could_be_used_is_ready_whatever_the_other_is(monkeypatch):
+    ready = Pager(["/bin/true"], "pigeon://secret@loft").ready()
+    assert ready.ways == ("command",)
+    assert ready.problems == ["watch_page_url is no notification service that apprise knows"]
+    assert Pager(["/no/such/pager"], "json://127.0.0.1:9/").ready().ways == ("notification",)
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    assert Pager(url="json://127.0.0.1:9/").ready().ways == ()
 
 
 # --- notification services -----------------------------------------------------

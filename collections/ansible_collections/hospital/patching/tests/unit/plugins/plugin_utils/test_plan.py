@@ -283,7 +283,12 @@ def test_critical_tiers_need_signers(tier, needed):
 
 def test_tier_1_is_refused_without_a_watcher():
     fleet = pair(tier=1, allowed_signers="files/approvers")
-    assert "watcher" in not_planned(fleet, "s1")[1]
+    assert "no watcher on a second machine: nobody has looked for one" in not_planned(fleet, "s1")[1]
+    for nothing in ("watch2 looked last at 2026-11-22T07:26:00Z", "", False, None):
+        entry = planned(fleet, watched=nothing).plan["not_planned"]["s1"]
+        assert entry["outcome"] == "refused"
+        assert f"no watcher on a second machine: {nothing}; expected" in entry["reason"]
+        assert "watch_install.yml" in entry["reason"]
     assert planned(fleet, watched=True).plan["hosts"]["s1"]["approvals"] == 2
 
 

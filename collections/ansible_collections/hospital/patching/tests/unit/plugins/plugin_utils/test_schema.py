@@ -15,7 +15,17 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 
 #: Plans of before have them not, and a plan of now keeps no dates.
 OPTIONAL = {"update": {"source", "source_from", "source_to", "published", "published_by"}}
-CONTRACTS = ("settings", "manifest", "transaction", "plan", "journal_record", "ledger_record", "probe_result", "update")
+CONTRACTS = (
+    "settings",
+    "manifest",
+    "transaction",
+    "plan",
+    "journal_record",
+    "ledger_record",
+    "probe_result",
+    "update",
+    "watcher",
+)
 
 
 @pytest.mark.parametrize("kind", kinds())

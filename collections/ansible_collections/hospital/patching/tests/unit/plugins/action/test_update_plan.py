@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The task that makes a plan: what it sees of who watches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.action import update_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
+from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Machine
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
+    ALL_HOSTS,
+    NOW,
+    PORTAL,
+    leave_mark,
+    pending,
+    update,
+)
+
+HOSTS = ("portal1", "portal2")
+
+
+def plan(root, tier=1):
+    variables = {**ALL_HOSTS, **PORTAL, "patching_drain": "none", "patching_tier": tier}
+    variables |= {"patching_allowed_signers": "files/approvers"}
+    for host in HOSTS:
+        Evidence(root).save_assessment(host, {"status": "assessed", "pending": pending(update()), "reason": ""})
+    plugin = update_plan.ActionModule.__new__(update_plan.ActionModule)
+    arguments = {"hosts": list(HOSTS), "pattern": "portal", "evidence_dir": str(root), "cve": ""}
+    arguments |= {"parallel": 10, "canaries": 1, "shard": 1, "shards": 1}
+    plugin.validate_argument_spec = mock.Mock(return_value=(None, arguments))
+    plugin.clock, plugin._task = mock.Mock(), mock.Mock(check_mode=False)
+    plugin.clock.now.return_value = NOW
+    task_vars = {
+        "groups": {"all": list(HOSTS), "ungrouped": [], "portal": list(HOSTS)},
+        "hostvars": {host: {**variables, "inventory_hostname": host} for host in HOSTS},
+        "ansible_forks": 10,
+    }
+    with mock.patch.object(ActionBase, "run", return_value={}):
+        return plugin.run(task_vars=task_vars)
+
+
+def refusal(made):
+    assert made["plan"]["hosts"] == {}
+    return made["plan"]["not_planned"]["portal1"]["reason"]
+
+
+def test_tier_1_is_planned_while_a_second_machine_watches(tmp_path):
+    assert "nobody has left a mark in watchers" in refusal(plan(tmp_path))
+    leave_mark(tmp_path)
+    made = plan(tmp_path)
+    assert set(made["plan"]["hosts"]) == set(HOSTS)
+    assert made["plan"]["hosts"]["portal1"]["approvals"] == 2
+
+
+def test_without_a_watcher_that_counts_the_refusal_says_what_was_seen_and_what_to_do(tmp_path):
+    leave_mark(tmp_path, time=NOW - timedelta(minutes=34))
+    first = plan(tmp_path)
+    assert "watch2 looked last at 2026-11-22T07:26:00Z" in refusal(first)
+    assert "watch_install.yml with watch_page_command or watch_page_url on a second machine" in refusal(first)
+    assert plan(tmp_path)["digest"] == first["digest"]
+    here = Machine.here()
+    leave_mark(tmp_path, boot=here.boot, machine=here.name)
+    assert f"{here.name} watches on this very machine" in refusal(plan(tmp_path))
+
+
+@pytest.mark.parametrize("tier", [2, 3, 4])
+def test_other_tiers_are_planned_without(tmp_path, tier):
+    assert set(plan(tmp_path, tier)["plan"]["hosts"]) == set(HOSTS)
