@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     candidates,
+    dropping,
     evidence,
     history,
     lost,
     names,
     one_cve,
     plan,
+    plan_derived,
     plan_text,
     promotion,
 )
@@ -27,11 +30,12 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work 
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
-    """Reads settings from the inventory and assessments from the evidence; contacts no host."""
+    """Reads settings from the inventory and assessments from the evidence, or derives a plan; contacts no host."""
 
     ARGUMENTS = {
         "hosts": {"type": "list", "elements": "str", "required": True},
@@ -42,6 +46,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "cve": {"type": "str", "default": ""},
         "shard": {"type": "int", "default": Shard().number},
         "shards": {"type": "int", "default": Shard().of},
+        "derive_from": {"type": "str", "default": ""},
+        "drop": {"type": "list", "elements": "str", "default": []},
+        "drop_updates": {"type": "list", "elements": "str", "default": []},
     }
     clock = Clock()
 
@@ -56,24 +63,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "hosts or groups of the inventory",
                 "correct the pattern, or use the inventory that has them",
             )
-        hostvars, asked_for = task_vars["hostvars"], set(arguments["hosts"])
-        cves = CveFeed()
-        fleet = {
-            name: (candidates.candidate if name in asked_for else candidates.bystander)(
-                name, hostvars[name], store.assessment(name), lost.mark(store.root, name), cves
-            )
-            for name in task_vars["groups"]["all"]
-        }
-        past = history.History.read(store)
-        promotes = any(one.settings.promotion for one in fleet.values())
-        trials = promotion.Trials.read(store) if promotes else promotion.Trials({})
-        fleet = promotion.promoted(history.with_estimates(fleet, past), trials, now)
-        fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
-        limits = Limits.of(arguments["parallel"], arguments["canaries"])
-        shard = Shard.read(arguments["shard"], arguments["shards"])
-        planned = plan.build_plan(
-            evidence.new_id(now), now, fleet, groups=set(task_vars["groups"]), limits=limits, shard=shard
-        )
+        drops = dropping.read(arguments["derive_from"], arguments["drop"], arguments["drop_updates"], arguments["cve"])
+        if drops is not None:
+            planned, notes = _derived(store, now, drops, arguments)
+        else:
+            planned, notes = _planned(store, now, arguments, task_vars)
         page, drawn = None, plan_page(planned.plan)
         if not self._task.check_mode:
             store.save_plan(planned)
@@ -86,14 +80,47 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "page": page,
             "text": [
                 *plan_text.plan_table(planned.plan).splitlines(),
-                *cves.problems,
-                *past.problems,
-                *trials.problems,
-                *_waiting(fleet),
+                *notes,
                 *([f"As a chart: {page}"] if page else []),
                 *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
             ],
         }
+
+
+def _derived(
+    store: evidence.Evidence, now: datetime, drops: dropping.Drops, arguments: Mapping[str, Any]
+) -> tuple[plan.Planned, list[str]]:
+    """Return the approved plan without what is dropped, and what to say of it."""
+    loaded = store.load_plan(drops.reference)
+    records = Run(str(store.root), str(loaded.plan["plan_id"])).ledger.read()
+    dropping.require_current(loaded.plan, store.plans(), records)
+    dropping.require_as_approved(loaded.plan, arguments)
+    planned = plan_derived.derive(loaded, evidence.new_id(now), now, drops.hosts, drops.updates)
+    dropping.require_all_asked_for(planned.plan, arguments["hosts"])
+    return planned, dropping.told(loaded.plan, planned.plan, plan_derived.late(planned.plan))
+
+
+def _planned(
+    store: evidence.Evidence, now: datetime, arguments: Mapping[str, Any], task_vars: Mapping[str, Any]
+) -> tuple[plan.Planned, list[str]]:
+    """Return the plan for the hosts that are asked for, and what to say of it."""
+    hostvars, asked_for, cves = task_vars["hostvars"], set(arguments["hosts"]), CveFeed()
+    fleet = {
+        name: (candidates.candidate if name in asked_for else candidates.bystander)(
+            name, hostvars[name], store.assessment(name), lost.mark(store.root, name), cves
+        )
+        for name in task_vars["groups"]["all"]
+    }
+    past = history.History.read(store)
+    promotes = any(one.settings.promotion for one in fleet.values())
+    trials = promotion.Trials.read(store) if promotes else promotion.Trials({})
+    fleet = promotion.promoted(history.with_estimates(fleet, past), trials, now)
+    fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
+    limits = Limits.of(arguments["parallel"], arguments["canaries"])
+    shard = Shard.read(arguments["shard"], arguments["shards"])
+    groups = set(task_vars["groups"])
+    planned = plan.build_plan(evidence.new_id(now), now, fleet, groups=groups, limits=limits, shard=shard)
+    return planned, [*cves.problems, *past.problems, *trials.problems, *_waiting(fleet)]
 
 
 def _too_few_forks(planned: Mapping[str, Any], forks: int) -> list[str]:
