@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     candidates,
+    dropping,
     emergency,
     evidence,
     history,
@@ -21,6 +23,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     one_cve,
     opening,
     plan,
+    plan_derived,
     plan_text,
     promotion,
     watchers,
@@ -34,11 +37,12 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
-    """Reads settings from the inventory and assessments from the evidence; contacts no host."""
+    """Reads settings from the inventory and assessments from the evidence, or derives a plan; contacts no host."""
 
     ARGUMENTS = {
         "hosts": {"type": "list", "elements": "str", "required": True},
@@ -50,6 +54,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         **EMERGENCY_ARGUMENTS,
         "shard": {"type": "int", "default": Shard().number},
         "shards": {"type": "int", "default": Shard().of},
+        "derive_from": {"type": "str", "default": ""},
+        "drop": {"type": "list", "elements": "str", "default": []},
+        "drop_updates": {"type": "list", "elements": "str", "default": []},
     }
     clock = Clock()
 
@@ -65,34 +72,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "correct the pattern, or use the inventory that has them",
             )
         urgent = emergency.read(arguments, opening.user(), now)
-        hostvars, asked_for = task_vars["hostvars"], set(arguments["hosts"])
-        cves = CveFeed()
-        fleet = {
-            name: (candidates.candidate if name in asked_for else candidates.bystander)(
-                name, hostvars[name], store.assessment(name), lost.mark(store.root, name), cves
-            )
-            for name in task_vars["groups"]["all"]
-        }
-        fleet = emergency.without_young(fleet, urgent)
-        if urgent is not None:
-            urgent = urgent.breaking(emergency.freezes_in_force(fleet, store.root, now))
-            fleet = urgent.applied(fleet)
-        past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
-        fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
-        fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
-        limits = Limits.of(arguments["parallel"], arguments["canaries"])
-        shard = Shard.read(arguments["shard"], arguments["shards"])
-        watch = watchers.proof(store.root, now, watchers.Machine.here())
-        planned = plan.build_plan(
-            evidence.new_id(now),
-            now,
-            fleet,
-            groups=set(task_vars["groups"]),
-            watched=watch if isinstance(watch, str) else True,
-            limits=limits,
-            shard=shard,
-            urgent=urgent,
-        )
+        drops = dropping.read(arguments["derive_from"], arguments["drop"], arguments["drop_updates"], arguments["cve"])
+        if drops is not None:
+            planned, notes = _derived(store, now, drops, arguments)
+        else:
+            planned, notes = _planned(store, now, arguments, urgent, task_vars)
         page, drawn = None, plan_page(planned.plan)
         if not self._task.check_mode:
             store.save_plan(planned)
@@ -105,13 +89,60 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "page": page,
             "text": [
                 *plan_text.plan_table(planned.plan).splitlines(),
-                *cves.problems,
-                *past.problems,
-                *_waiting(fleet),
+                *notes,
                 *([f"As a chart: {page}"] if page else []),
                 *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
             ],
         }
+
+
+def _derived(
+    store: evidence.Evidence, now: datetime, drops: dropping.Drops, arguments: Mapping[str, Any]
+) -> tuple[plan.Planned, list[str]]:
+    """Return the approved plan without what is dropped, and what to say of it."""
+    loaded = store.load_plan(drops.reference)
+    records = Run(str(store.root), str(loaded.plan["plan_id"])).ledger.read()
+    dropping.require_current(loaded.plan, store.plans(), records)
+    dropping.require_as_approved(loaded.plan, arguments)
+    planned = plan_derived.derive(loaded, evidence.new_id(now), now, drops.hosts, drops.updates)
+    dropping.require_all_asked_for(planned.plan, arguments["hosts"])
+    return planned, dropping.told(loaded.plan, planned.plan, plan_derived.late(planned.plan))
+
+
+def _planned(
+    store: evidence.Evidence,
+    now: datetime,
+    arguments: Mapping[str, Any],
+    urgent: emergency.Emergency | None,
+    task_vars: Mapping[str, Any],
+) -> tuple[plan.Planned, list[str]]:
+    """Return the plan for the hosts that are asked for, and what to say of it."""
+    hostvars, asked_for, cves = task_vars["hostvars"], set(arguments["hosts"]), CveFeed()
+    fleet = {
+        name: (candidates.candidate if name in asked_for else candidates.bystander)(
+            name, hostvars[name], store.assessment(name), lost.mark(store.root, name), cves
+        )
+        for name in task_vars["groups"]["all"]
+    }
+    fleet = emergency.without_young(fleet, urgent)
+    if urgent is not None:
+        urgent = urgent.breaking(emergency.freezes_in_force(fleet, store.root, now))
+        fleet = urgent.applied(fleet)
+    past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
+    fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
+    fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
+    watch = watchers.proof(store.root, now, watchers.Machine.here())
+    planned = plan.build_plan(
+        evidence.new_id(now),
+        now,
+        fleet,
+        groups=set(task_vars["groups"]),
+        watched=watch if isinstance(watch, str) else True,
+        limits=Limits.of(arguments["parallel"], arguments["canaries"]),
+        shard=Shard.read(arguments["shard"], arguments["shards"]),
+        urgent=urgent,
+    )
+    return planned, [*cves.problems, *past.problems, *_waiting(fleet)]
 
 
 def _too_few_forks(planned: Mapping[str, Any], forks: int) -> list[str]:

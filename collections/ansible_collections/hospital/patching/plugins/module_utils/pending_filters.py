@@ -88,11 +88,11 @@ def unmatched(wanted: PendingRequest, installed: Iterable[str], *listed: Iterabl
 def limit(update: Update, wanted: PendingRequest, now: datetime) -> Optional[Reason]:
     """Return the limit that ``update`` is beyond, or None."""
     for denial in wanted.deny:
-        if _matches(update, denial["item"]):
+        if matches(update, denial["item"]):
             return Reason(
                 "denied", "denied by {}: {}".format(denial["item"], denial.get("reason") or "no reason given")
             )
-    if wanted.allow and not any(_matches(update, item) for item in wanted.allow):
+    if wanted.allow and not any(matches(update, item) for item in wanted.allow):
         return Reason("not_allowed", "not on the list of allowed updates")
     pattern = next((pattern for pattern in wanted.exclude if fnmatch.fnmatchcase(update["name"], pattern)), None)
     if pattern is not None:
@@ -265,8 +265,8 @@ def _split(group: List[Update], sources: Set[Optional[str]]) -> List[List[Update
     return [group[middle:], group[:middle]]
 
 
-def _matches(update: Update, item: str) -> bool:
-    """``item`` is a name, ``name=version``, or the id of an advisory."""
+def matches(update: Update, item: str) -> bool:
+    """Say whether ``item`` (a name, ``name=version``, or the id of an advisory) is about ``update``."""
     name, equals, version = item.partition("=")
     if equals:
         return bool(update["name"] == name and update["to"] == version)

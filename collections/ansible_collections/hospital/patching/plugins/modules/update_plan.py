@@ -60,6 +60,26 @@ options:
     description: The part that this plan is for; hosts of the others serve, and are not planned.
     type: int
     default: 1
+  derive_from:
+    description:
+      - The digest or id of a kept plan. Nothing is planned anew then. The plan is that one without O(drop) and
+        O(drop_updates), which needs no new approval; at least one of the two has to be given.
+      - Refused for a plan whose run has begun with a host, together with O(cve), and with limits or shards other than
+        that plan has.
+    type: str
+    default: ''
+  drop:
+    description: Names of the hosts to leave out of the plan that O(derive_from) names.
+    type: list
+    elements: str
+    default: []
+  drop_updates:
+    description:
+      - The updates to leave out on all hosts, each NAME, NAME=VERSION (the new one) or the id of an advisory. A host
+        that is left with none is left out.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -67,6 +87,12 @@ EXAMPLES = r"""
   hospital.patching.update_plan:
     hosts: "{{ groups['hospital'] }}"
   register: made
+
+- name: Leave a host out of an approved plan
+  hospital.patching.update_plan:
+    hosts: "{{ groups['hospital'] }}"
+    derive_from: "{{ approved_digest }}"
+    drop: [web3]
 """
 
 RETURN = r"""

@@ -23,7 +23,8 @@ def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
             f"plan {plan['plan_id']}",
             f"--limit {limit}",
             "the whole plan, because a limit shifts hosts between waves",
-            "start again without --limit; to leave hosts out, plan again without them",
+            "start again without --limit; to leave hosts out, derive a plan without them:"
+            f" plan.yml -e plan_from={plan['digest']} -e plan_drop=HOST",
         )
 
 

@@ -143,7 +143,8 @@ def _tiers(plan: Mapping[str, Any]) -> list[str]:
 
 def _exposed(plan: Mapping[str, Any]) -> set[str]:
     """Return the exposed hosts of an emergency, and those for which they wait."""
-    found = set((plan.get("emergency") or {}).get("exposed", ()))
+    # Of a plan from which hosts were dropped, some are gone.
+    found = set((plan.get("emergency") or {}).get("exposed", ())) & set(plan["hosts"])
     before, open_ends = _before(plan), list(found)
     while open_ends:
         host = open_ends.pop()

@@ -214,20 +214,24 @@ def _soon(times: Iterable[datetime], batch: Batch) -> list[datetime]:
 
 
 def _with_soak(waves: Sequence[Wave], members: Mapping[str, Member]) -> list[Wave]:
-    """Give each wave the soak time of the ring that follows it in one of its services."""
+    soaks = soak_times([[members[host] for host in wave.hosts] for wave in waves])
+    return [replace(wave, soak_s=soak_s) for wave, soak_s in zip(waves, soaks, strict=True)]
+
+
+def soak_times(waves: Sequence[Sequence[Member]]) -> list[int]:
+    """Return, for each wave, the soak time of the ring that follows it in one of its services."""
     following: dict[tuple[str | None, str], tuple[str, int]] = {}
     result = []
-    for wave in reversed(waves):
+    for members in reversed(waves):
         soak_s = 0
-        entries = [members[host] for host in wave.hosts]
-        for member in entries:
+        for member in members:
             ring, longest = following.get((member.service, member.kind), (member.ring, 0))
             if ring != member.ring:
                 soak_s = max(soak_s, longest)
-        for member in entries:
+        for member in members:
             ring, longest = following.get((member.service, member.kind), (member.ring, 0))
             longest = max(longest, member.soak_s) if ring == member.ring else member.soak_s
             if member.service is not None:
                 following[member.service, member.kind] = (member.ring, longest)
-        result.append(replace(wave, soak_s=soak_s))
+        result.append(soak_s)
     return result[::-1]

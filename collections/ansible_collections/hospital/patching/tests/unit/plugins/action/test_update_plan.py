@@ -22,16 +22,28 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 )
 
 HOSTS = ("portal1", "portal2")
+#: What a task that names none of its options has.
+DEFAULTS = {name: option.get("default") for name, option in update_plan.ActionModule.ARGUMENTS.items()}
+CVE = "CVE-2026-1519"
+BREAK_GLASS = {
+    "emergency": True,
+    "cve": CVE,
+    "break_glass": ["freeze", "age"],
+    "break_glass_reason": "attack",
+    "break_glass_second": "Dr. Jane Roe",
+}
 
 
-def plan(root, tier=1):
+def plan(root, tier=1, settings=None, shortened=(), **options):
     variables = {**ALL_HOSTS, **PORTAL, "patching_drain": "none", "patching_tier": tier}
     variables |= {"patching_allowed_signers": "files/approvers"}
+    variables |= settings or {}
+    updates = pending(update(cves=[CVE]), update("curl", cves=["CVE-2026-0002"]))
+    document = {"status": "assessed", "pending": updates, "reason": "", "shortened": list(shortened)}
     for host in HOSTS:
-        Evidence(root).save_assessment(host, {"status": "assessed", "pending": pending(update()), "reason": ""})
+        Evidence(root).save_assessment(host, document)
     plugin = update_plan.ActionModule.__new__(update_plan.ActionModule)
-    arguments = {"hosts": list(HOSTS), "pattern": "portal", "evidence_dir": str(root), "cve": ""}
-    arguments |= {"parallel": 10, "canaries": 1, "shard": 1, "shards": 1}
+    arguments = {**DEFAULTS, "hosts": list(HOSTS), "pattern": "portal", "evidence_dir": str(root), **options}
     plugin.validate_argument_spec = mock.Mock(return_value=(None, arguments))
     plugin.clock, plugin._task = mock.Mock(), mock.Mock(check_mode=False)
     plugin.clock.now.return_value = NOW
@@ -71,3 +83,34 @@ def test_without_a_watcher_that_counts_the_refusal_says_what_was_seen_and_what_t
 @pytest.mark.parametrize("tier", [2, 3, 4])
 def test_other_tiers_are_planned_without(tmp_path, tier):
     assert set(plan(tmp_path, tier)["plan"]["hosts"]) == set(HOSTS)
+
+
+def test_an_emergency_plans_what_fixes_its_cve_and_breaks_the_freeze_file_by_name(tmp_path):
+    (tmp_path / "freeze").write_text("year's end\n")
+    made = plan(tmp_path, tier=3, settings={"patching_exposed": True}, **BREAK_GLASS)
+    found = made["plan"]["emergency"]
+    assert (found["cve"], found["exposed"]) == (CVE, list(HOSTS))
+    assert found["break_glass"]["freezes"] == [f"{tmp_path}/freeze says: year's end"]
+    assert [one["name"] for entry in made["plan"]["hosts"].values() for one in entry["updates"]] == ["openssl"] * 2
+    assert Evidence(tmp_path).load_plan(made["digest"]).plan["emergency"] == found
+    assert any(line.startswith("Break-glass, asked for by ") for line in made["text"])
+
+
+def test_a_refused_request_writes_no_plan(tmp_path):
+    made = plan(tmp_path, tier=3, **{**BREAK_GLASS, "break_glass": ["min_healthy"]})
+    assert made["failed"]
+    assert "min_healthy: patients need the service" in made["msg"]
+    assert Evidence(tmp_path).plans() == []
+
+
+def test_no_other_night_is_planned_from_an_emergencys_assessment(tmp_path):
+    assert set(plan(tmp_path, tier=3, shortened=["age"], **BREAK_GLASS)["plan"]["hosts"]) == set(HOSTS)
+    assert "its assessment was made for an emergency" in refusal(plan(tmp_path, tier=3, shortened=["age"]))
+
+
+def test_an_emergency_is_not_derived_from_another_plan(tmp_path):
+    first = plan(tmp_path, tier=3, **BREAK_GLASS)["digest"]
+    told = plan(tmp_path, tier=3, derive_from=first, drop=["portal2"], **BREAK_GLASS)["msg"]
+    assert "plan_cve is CVE-2026-1519, which chooses updates anew" in told
+    derived = plan(tmp_path, tier=3, derive_from=first, drop=["portal2"])["plan"]
+    assert derived["emergency"] == Evidence(tmp_path).load_plan(first).plan["emergency"]

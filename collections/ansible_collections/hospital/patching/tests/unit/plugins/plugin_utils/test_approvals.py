@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, emergency
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    allowed_signers,
+    approvals,
+    emergency,
+    plan_derived,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import Planned, build_plan
@@ -257,6 +262,27 @@ def test_dropping_hosts_or_updates_needs_no_new_approval_and_anything_else_does(
     approvals.keep(people.plan_dir, approvals.sign(approved.plan["digest"], people.key("ada")))
     people.plan = loaded(after)
     assert people.read().approvers == (("ada",) if counts else ())
+
+
+@pytest.mark.parametrize(
+    ("hosts", "updates"), [(["portal1"], []), ([], ["tzdata"]), (["portal2"], ["openssl=3.0.17-1"])]
+)
+def test_whoever_approved_a_plan_has_approved_what_is_derived_from_it(people, hosts, updates):
+    """Also where the canary is dropped; and who signs the derived plan has not approved the first one."""
+    people.store.save_plan(night())
+    for name in ("ada", "ben"):
+        people.allow(name)
+    approvals.keep(people.plan_dir, approvals.sign(night().plan["digest"], people.key("ada")))
+    approved = people.store.load_plan(PLAN_ID)
+    made = plan_derived.derive(approved, LATER, NOW, hosts, updates)
+    people.store.save_plan(made)
+    approvals.keep(people.store.plan_dir(LATER), approvals.sign(made.plan["digest"], people.key("ben")))
+    people.plan = people.store.load_plan(made.plan["digest"])
+    found = people.read()
+    assert (found.approvers, found.rejected) == (("ada", "ben"), ())
+    assert {one.name: one.plan_id for one in found.signatures} == {"ada": PLAN_ID, "ben": LATER}
+    people.plan = approved
+    assert people.read().approvers == ("ada",)
 
 
 def test_who_has_approved_both_plans_counts_once(people):

@@ -14,7 +14,7 @@ def test_a_whole_run_is_let_through():
 
 
 def test_limit_is_refused_and_says_what_to_do_instead():
-    with pytest.raises(PatchingError, match="plan again without them"):
+    with pytest.raises(PatchingError, match=f"plan_from={PLAN['digest']} -e plan_drop=HOST"):
         opening.require_whole_run(PLAN, "portal1")
 
 

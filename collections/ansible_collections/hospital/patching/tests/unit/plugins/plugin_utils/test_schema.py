@@ -14,7 +14,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.schema import FO
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import planned, portal_pair, update
 
 #: Plans of before have them not, and a plan of now keeps no dates.
-OPTIONAL = {"update": {"source", "source_from", "source_to", "published", "published_by"}}
+OPTIONAL = {
+    "plan": {"emergency"},
+    "update": {"source", "source_from", "source_to", "published", "published_by"},
+}
 CONTRACTS = (
     "settings",
     "manifest",
