@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows a plan, who has approved it, and adds a signature."""
+"""Shows a plan, who has approved it, and adds a signature or an approval that was given in AWX."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,19 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, plan_text
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    allowed_signers,
+    approvals,
+    awx_approvals,
+    awx_site,
+    plan_text,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_api import AwxApi
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_approvals import AwxApproval
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_site import AwxSite
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, variable
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -24,6 +34,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "plan": {"type": "str", "required": True},
         "key": {"type": "path"},
         "signature": {"type": "path"},
+        "awx": {"type": "int"},
+        "awx_workflow_job": {"type": "int"},
         "evidence_dir": {"type": "path", "default": "evidence"},
     }
 
@@ -32,18 +44,21 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         loaded = store.load_plan(arguments["plan"])
         approved = loaded.plan
         digest, plan_dir = str(approved["digest"]), store.plan_dir(str(approved["plan_id"]))
-        allowed = self._allowed(approved, task_vars)
-        before = approvals.of_plan(store, loaded, allowed)
+        allowed, awx = self._allowed(approved, task_vars)
+        before = approvals.of_plan(store, loaded, allowed, awx=awx)
         signature = self._signature(arguments, digest)
-        name = ""
-        if signature:
-            name = approvals.verify(signature, digest, allowed).name
-            if not self._task.check_mode:
+        names = [approvals.verify(signature, digest, allowed).name] if signature else []
+        given = self._given(arguments, digest, AwxApi(awx))
+        names += [awx.approvers[one.user] for one in given]
+        if not self._task.check_mode:
+            if signature:
                 approvals.keep(plan_dir, signature)
-        after = approvals.of_plan(store, loaded, allowed)
+            for one in given:
+                awx_approvals.keep(approvals.folder(plan_dir), one)
+        after = approvals.of_plan(store, loaded, allowed, awx=awx)
         needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
         return {
-            "changed": bool(name) and name not in before.approvers,
+            "changed": any(name not in before.approvers for name in names),
             "approvers": list(after.approvers),
             "rejected": list(after.rejected),
             "needed": needed,
@@ -51,8 +66,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 *plan_text.plan_table(approved).splitlines(),
                 f"Approved by {', '.join(after.approvers) or 'nobody'}; its most critical hosts need {needed}",
                 *(f"Does not count: {why}" for why in after.rejected),
-                *([f"{name} would approve it"] if name and name not in after.approvers else []),
-                *([] if signature else [f"To approve it: {approvals.command(digest)}"]),
+                *(f"{name} would approve it" for name in names if name not in after.approvers),
+                *([] if names else [f"To approve it: {approvals.command(digest)}"]),
             ],
         }
 
@@ -67,7 +82,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 ) from error
         return approvals.sign(digest, Path(arguments["key"])) if arguments["key"] else ""
 
-    def _allowed(self, approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path:
+    @staticmethod
+    def _given(arguments: Mapping[str, Any], digest: str, api: AwxApi) -> list[AwxApproval]:
+        """Return what was approved in AWX; one approval that does not count refuses them all."""
+        workflow_job = arguments["awx_workflow_job"]
+        numbers = [] if workflow_job is None else awx_approvals.given_in(workflow_job, api)
+        if arguments["awx"] is not None:
+            numbers = sorted({*numbers, arguments["awx"]})
+        return [awx_approvals.read(number, digest, api) for number in numbers]
+
+    def _allowed(self, approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> tuple[Path | None, AwxSite]:
         hostvars, sources = task_vars["hostvars"], list(task_vars.get("ansible_inventory_sources") or [])
         needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
         unknown = [host for host in needing if host not in hostvars]
@@ -81,11 +105,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         given = [name for name in INVENTORYS_OWN if name in load_extra_vars(self._loader)]
         if given:
             seen = f"{', '.join(given)} is given on the command line, where whoever approves decides it"
-            raise PatchingError(subject, seen, "a list that the inventory names", "set it in the inventory")
+            raise PatchingError(subject, seen, "what the inventory has", "set it in the inventory")
         found = {allowed_signers.place(hostvars[host].get("patching_allowed_signers"), sources) for host in needing}
-        allowed = next(iter(found)) if len(found) == 1 else None
-        if allowed is None:
+        sites = [
+            awx_site.of(partial(variable, hostvars[host]), approved["site"]["segments"]) for host in sorted(needing)
+        ]
+        if any(site != sites[0] for site in sites):
+            seen, expected = "patching_awx_* differ among its hosts of tiers 1 and 2", "one AWX for all of them"
+            raise PatchingError(subject, seen, expected, "set them once")
+        if len(found) > 1 or (found == {None} and sites[0].problem):
             named = " or ".join(sorted(str(path) if path else "not set" for path in found))
             seen = f"patching_allowed_signers is {named} for its hosts of tiers 1 and 2"
             raise PatchingError(subject, seen, "one file for all of them", "set it once")
-        return allowed
+        return next(iter(found)), sites[0]

@@ -10,7 +10,12 @@ from typing import Any, Generic, TypeVar
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, inhibits
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    allowed_signers,
+    approvals,
+    awx_site,
+    inhibits,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS
@@ -19,12 +24,15 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.setting_types im
 
 #: A host that waits asks every few seconds; who has signed and who may sign is looked at once a minute.
 KEPT_S = 60
+#: Of how many approvals that do not count the reason is told.
+TOLD = 3
 #: What whoever starts a run must not decide by himself on the command line, and what stands behind it.
 INVENTORYS_OWN = (
     "ansible_inventory_sources",
     "inventory_dir",
     "inventory_file",
     "patching_allowed_signers",
+    *awx_site.SETTINGS,
     "patching_tier",
 )
 #: What the command line may say as long as it is what the plan has.
@@ -76,7 +84,7 @@ class Live:
         self.run, self.variables, self.sources, self.clock = run, variables, sources, clock
         self.loaded = run.loaded()
         self.entry: Mapping[str, Any] = self.loaded.plan["hosts"].get(host, {})
-        self._approvals = Kept(clock, KEPT_S, lambda: approvals.of_plan(run.evidence, self.loaded, self._list(), None))
+        self._approvals = Kept(clock, KEPT_S, self._approved)
         self._no_go = Kept(clock, inhibits.KEPT_S, self._ask)
 
     def refusal(self, given: Mapping[str, Any]) -> str | None:
@@ -122,12 +130,18 @@ class Live:
         """Return who has approved the plan, as far as the host needs anybody to."""
         return self._approvals.get().approvers if self.needed else ()
 
+    def not_counted(self) -> str:
+        """Return why other approvals do not count, where there are too few, as the end of a sentence."""
+        if not self.needed or len(self._approvals.last().approvers) >= self.needed:
+            return ""
+        return "".join(f"; an approval does not count: {why}" for why in self._approvals.last().rejected[:TOLD])
+
     def evidence(self) -> dict[str, Any]:
         """Keep the approvals that counted with the run, and return what the ledger has of them."""
         if not self.needed:
             return {}
         kept = approvals.copy(self._approvals.last(), self.run.evidence, self.run.run_id)
-        return {"approved": {**kept, "list": str(self._list())}}
+        return {"approved": {**kept, "list": str(self._list() or "")}}
 
     def _variable(self, name: str) -> tuple[Any, str]:
         return variable(self.variables, name)
@@ -138,6 +152,10 @@ class Live:
         except (PatchingError, ValueError):
             return False
         return list(found) == list(self.entry.get(key, []))
+
+    def _approved(self) -> approvals.Approvals:
+        awx = awx_site.of(self._variable, self.loaded.plan["site"]["segments"])
+        return approvals.of_plan(self.run.evidence, self.loaded, self._list(), awx=awx)
 
     def _list(self) -> Path | None:
         return allowed_signers.place(self._variable("patching_allowed_signers")[0], self.sources)
