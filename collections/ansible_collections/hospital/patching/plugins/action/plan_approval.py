@@ -107,9 +107,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             seen = f"{', '.join(given)} is given on the command line, where whoever approves decides it"
             raise PatchingError(subject, seen, "what the inventory has", "set it in the inventory")
         found = {allowed_signers.place(hostvars[host].get("patching_allowed_signers"), sources) for host in needing}
-        sites = [
-            awx_site.of(partial(variable, hostvars[host]), approved["site"]["segments"]) for host in sorted(needing)
-        ]
+        segments, signers = approved["site"]["segments"], next(iter(found))
+        sites = [awx_site.of(partial(variable, hostvars[host]), segments, signers) for host in sorted(needing)]
         if any(site != sites[0] for site in sites):
             seen, expected = "patching_awx_* differ among its hosts of tiers 1 and 2", "one AWX for all of them"
             raise PatchingError(subject, seen, expected, "set them once")
@@ -117,4 +116,4 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             named = " or ".join(sorted(str(path) if path else "not set" for path in found))
             seen = f"patching_allowed_signers is {named} for its hosts of tiers 1 and 2"
             raise PatchingError(subject, seen, "one file for all of them", "set it once")
-        return next(iter(found)), sites[0]
+        return signers, sites[0]

@@ -66,7 +66,7 @@ class AwxApi:
         content = fetch(url, LARGEST, min(LIMIT_S, left_s), follow=False, bearer=self.site.token)
         try:
             found = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise NotThis(f"{url.partition('?')[0]} is no JSON object, as AWX's API answers")

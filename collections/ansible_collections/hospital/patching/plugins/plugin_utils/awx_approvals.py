@@ -80,7 +80,7 @@ def file_of(folder: Path, approval_id: int) -> Path:
 def keep(folder: Path, found: AwxApproval) -> Path:
     """Put the record of an approval that was read back beside its plan; the same again changes nothing."""
     path = file_of(folder, found.id)
-    if not path.exists() or path.read_text(encoding="utf-8") != found.text:
+    if not path.exists() or path.read_bytes() != found.text.encode():
         write_text(path, found.text)
     return path
 

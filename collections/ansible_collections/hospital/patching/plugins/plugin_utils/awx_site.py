@@ -8,12 +8,14 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 
 URL, WORKFLOW, APPROVERS = "patching_awx_url", "patching_awx_workflow", "patching_awx_approvers"
+SIGNERS = "patching_allowed_signers"
 SETTINGS = (URL, WORKFLOW, APPROVERS)
 #: Where the token stands, as for the modules of awx.awx; the first that is set counts.
 TOKENS = ("CONTROLLER_OAUTH_TOKEN", "TOWER_OAUTH_TOKEN")
@@ -86,6 +88,7 @@ class AwxSite:
 def of(
     variable: Callable[[str], tuple[Any, str]],
     segments: Sequence[str] | None,
+    signers: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> AwxSite:
     """Return what a host's variables say, and the token that the controller's environment has.
@@ -93,8 +96,12 @@ def of(
     Args:
         variable: returns a variable's value, or why it cannot be read.
         segments: those of medical devices, into which nothing is sent.
+        signers: the list of who may sign. Where one is set and not found, nobody knows who is one person.
     """
     found: dict[str, Any] = {}
+    listed, problem = variable(SIGNERS)
+    if problem or (listed is not None and signers is None):
+        return AwxSite(problem=problem or f"{SIGNERS} names no file")
     for name, read in ((URL, read_url), (WORKFLOW, read_workflow), (APPROVERS, read_approvers)):
         value, problem = variable(name)
         if problem or value is None:

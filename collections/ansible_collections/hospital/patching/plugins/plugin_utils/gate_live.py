@@ -154,8 +154,9 @@ class Live:
         return list(found) == list(self.entry.get(key, []))
 
     def _approved(self) -> approvals.Approvals:
-        awx = awx_site.of(self._variable, self.loaded.plan["site"]["segments"])
-        return approvals.of_plan(self.run.evidence, self.loaded, self._list(), awx=awx)
+        signers = self._list()
+        awx = awx_site.of(self._variable, self.loaded.plan["site"]["segments"], signers)
+        return approvals.of_plan(self.run.evidence, self.loaded, signers, awx=awx)
 
     def _list(self) -> Path | None:
         return allowed_signers.place(self._variable("patching_allowed_signers")[0], self.sources)

@@ -214,7 +214,7 @@ def test_one_person_by_ssh_and_another_in_awx_let_a_host_of_tier_1_go(tmp_path, 
         folder, digest = approvals.folder(run.evidence.plan_dir(PLAN_ID)), made.plan["digest"]
         double.plan_job["artifacts"]["patching_plan"] = digest
         approvals.keep(folder.parent, approvals.sign(digest, key))
-        site = awx_site.of(lambda name: (variables.get(name), ""), [])
+        site = awx_site.of(lambda name: (variables.get(name), ""), [], allowed)
         awx_approvals.keep(folder, awx_approvals.read(APPROVAL, digest, AwxApi(site)))
 
         answer = gate(run, hostvars={"portal1": variables})
@@ -228,6 +228,12 @@ def test_one_person_by_ssh_and_another_in_awx_let_a_host_of_tier_1_go(tmp_path, 
         for name, value in awx.items():
             told = gate(run, hostvars={"portal1": variables}, extra_vars={name: value})["msg"]
             assert f"{name} is given on the command line" in told
+        lost_list = {name: value for name, value in variables.items() if name != "patching_allowed_signers"}
+        failing = Failing({"patching_allowed_signers": "x"})
+        failing.get = lambda name: lost_list[name] if name in lost_list else Failing.get(failing, name)
+        told = gate(run, hostvars={"portal1": failing})["msg"]
+        assert "and 0 have signed" in told
+        assert "patching_allowed_signers cannot be read" in told
         double.status = 503
         told = gate(run, hostvars={"portal1": variables})
         assert (told["decision"], recorded(run)[-1][1]["reason"]) == ("stop", told["msg"])

@@ -259,7 +259,9 @@ def served(double):
 
         def site(token=TOKEN, segments=(), **changed):
             variables = settings(url, PEOPLE) | changed
-            return awx_site.of(lambda name: (variables.get(name), ""), segments, {"CONTROLLER_OAUTH_TOKEN": token})
+            return awx_site.of(
+                lambda name: (variables.get(name), ""), segments, None, {"CONTROLLER_OAUTH_TOKEN": token}
+            )
 
         yield site
 
@@ -333,7 +335,7 @@ class Office:
         self.made, self.allowed_lines = night(), []
         self.store.save_plan(self.made)
         self.site = awx_site.of(
-            lambda name: (settings(url, PEOPLE).get(name), ""), [], {"CONTROLLER_OAUTH_TOKEN": TOKEN}
+            lambda name: (settings(url, PEOPLE).get(name), ""), [], None, {"CONTROLLER_OAUTH_TOKEN": TOKEN}
         )
 
     @property

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site
@@ -14,10 +16,10 @@ GOOD = {
 }
 
 
-def site(environment=None, segments=(), **changed):
+def site(environment=None, segments=(), signers=None, **changed):
     variables = GOOD | changed
     environment = {"CONTROLLER_OAUTH_TOKEN": "S3cret"} if environment is None else environment
-    return awx_site.of(lambda name: (variables.get(name), ""), segments, environment)
+    return awx_site.of(lambda name: (variables.get(name), ""), segments, signers, environment)
 
 
 @pytest.mark.parametrize(
@@ -77,5 +79,13 @@ def test_the_token_comes_from_the_environment_and_is_not_shown():
 def test_without_one_of_the_settings_nothing_of_awx_counts(name):
     assert site(**{name: None}).problem == f"{name} is not set"
     assert site(**{name: ["x"]}).problem.startswith(f"{name} is not ")
-    unreadable = awx_site.of(lambda _name: (None, "it cannot be read"), [], {"CONTROLLER_OAUTH_TOKEN": "x"})
+    unreadable = awx_site.of(lambda _name: (None, "it cannot be read"), [], None, {"CONTROLLER_OAUTH_TOKEN": "x"})
     assert unreadable.problem == "it cannot be read"
+
+
+@pytest.mark.parametrize("listed", ["files/approvers", ""])
+def test_where_the_list_of_who_may_sign_is_lost_nobody_knows_who_is_one_person(listed):
+    assert site(patching_allowed_signers=listed).problem == "patching_allowed_signers names no file"
+    assert site(patching_allowed_signers=listed, signers=Path("/srv/approvers")).problem == ""
+    given = {name: (value, "") for name, value in GOOD.items()} | {"patching_allowed_signers": (None, "it failed")}
+    assert awx_site.of(lambda name: given[name], [], None, {"CONTROLLER_OAUTH_TOKEN": "x"}).problem == "it failed"
