@@ -129,6 +129,9 @@ def test_an_approval_whose_workflow_job_does_not_have_it_as_a_node(double):
     assert f"it is not one node of workflow job {WORKFLOW_JOB}" in refused(double)
     double.nodes[-1].update(job=APPROVAL, workflow_job=1)
     assert "it is not one node of" in refused(double)
+    double.nodes[-1].update(workflow_job=WORKFLOW_JOB)
+    double.nodes.append({**double.nodes[-1], "id": 9999})
+    assert "it is not one node of" in refused(double)
     double.approval["summary_fields"].pop("source_workflow_job")
     assert "without the id" in refused(double)
 
