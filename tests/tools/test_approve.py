@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.awx_double import (
+    APPROVAL,
+    TOKEN,
+    WORKFLOW_JOB,
+    AwxDouble,
+    settings,
+)
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     PLAN_ID,
     PORTAL,
@@ -26,9 +33,9 @@ pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="need
 class Office:
     """A plan of tier 1, and two people who may approve it."""
 
-    def __init__(self, root: Path, tier: int = 1) -> None:
+    def __init__(self, root: Path, tier: int = 1, **more: object) -> None:
         self.root, self.store = root, Evidence(root / "evidence")
-        self.settings = {**PORTAL, "patching_tier": tier, "patching_allowed_signers": str(root / "approvers")}
+        self.settings = {**PORTAL, "patching_tier": tier, "patching_allowed_signers": str(root / "approvers"), **more}
         fleet = {name: candidate(name, self.settings) for name in ("portal1", "portal2")}
         made = planned({"lb1": candidate("lb1", {}), **fleet}, watched=True)
         self.digest = made.plan["digest"]
@@ -89,3 +96,34 @@ def test_a_plan_of_tier_3_needs_no_signature(tmp_path):
     code, said = Office(tmp_path, tier=3).approve(approve_key=str(tmp_path / "ada"))
     assert code != 0
     assert "start it with its digest: that approves tiers 3 and 4" in said
+
+
+def test_one_approves_in_awx_and_one_signs(tmp_path, monkeypatch):
+    """AWX is a DOUBLE on loopback (awx_double)."""
+    monkeypatch.setenv("CONTROLLER_OAUTH_TOKEN", TOKEN)
+    double = AwxDouble("")
+    with double.serving() as url:
+        office = Office(tmp_path, **settings(url, {"ada": "ada@hospital"}))
+        double.plan_job["artifacts"]["patching_plan"] = office.digest
+        code, said = office.approve("-vvv", approve_awx_workflow_job=str(WORKFLOW_JOB))
+        assert code == 0
+        assert "Approved by ada@hospital; its most critical hosts need 2" in said
+        assert TOKEN not in said
+        code, said = office.approve(approve_awx=str(APPROVAL), approve_key=str(office.root / "ben"))
+        assert code == 0
+        assert "Approved by ada@hospital, ben@hospital; its most critical hosts need 2" in said
+    code, said = office.approve()
+    assert code == 0
+    assert "Approved by ben@hospital; its most critical hosts need 2" in said
+    assert f"Does not count: awx-{APPROVAL}.json: {url}" in said
+
+
+def test_the_job_that_plans_hands_the_digest_over_to_awx(tmp_path, monkeypatch):
+    """The statistics of a job are its artifacts in AWX."""
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {portal1: {patching_device_segments: []}}}")
+    monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "1")
+    command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "hospital.patching.plan"]
+    command += ["-e", json.dumps({"patching_hosts": "all", "patching_evidence_dir": str(tmp_path / "evidence")})]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    (plan,) = (tmp_path / "evidence" / "plans").glob("*/plan.json")
+    assert f"patching_plan: {json.loads(plan.read_text())['digest']}" in done.stdout.partition("CUSTOM STATS")[2]

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows a plan, who has approved it, and adds a signature."""
+"""Shows a plan, who has approved it, and adds a signature or an approval that was given in AWX."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     allowed_signers,
     approvals,
+    awx_approvals,
+    awx_site,
     break_glass,
     plan_text,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_api import AwxApi
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_approvals import AwxApproval
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_site import AwxSite
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, SECONDS
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, SECONDS, variable
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -29,6 +35,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "plan": {"type": "str", "required": True},
         "key": {"type": "path"},
         "signature": {"type": "path"},
+        "awx": {"type": "int"},
+        "awx_workflow_job": {"type": "int"},
         "evidence_dir": {"type": "path", "default": "evidence"},
     }
 
@@ -37,22 +45,21 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         loaded = store.load_plan(arguments["plan"])
         approved = loaded.plan
         digest, plan_dir = str(approved["digest"]), store.plan_dir(str(approved["plan_id"]))
-        allowed = self._one_of("patching_allowed_signers", approved, task_vars)
-        if allowed is None:
-            raise _no_list(approved)
-        breaks = break_glass.shortens(approved, "approval")
-        seconds = self._one_of(SECONDS, approved, task_vars) if breaks else None
-        before = approvals.of_plan(store, loaded, allowed, seconds=seconds)
+        allowed, seconds, awx = self._allowed(approved, task_vars)
+        before = approvals.of_plan(store, loaded, allowed, awx=awx, seconds=seconds)
         signature = self._signature(arguments, digest)
-        name = ""
-        if signature:
-            name = approvals.verify(signature, digest, allowed, seconds).name
-            if not self._task.check_mode:
+        names = [approvals.verify(signature, digest, allowed, seconds).name] if signature else []
+        given = self._given(arguments, digest, AwxApi(awx))
+        names += [awx.approvers[one.user] for one in given]
+        if not self._task.check_mode:
+            if signature:
                 approvals.keep(plan_dir, signature)
-        after = approvals.of_plan(store, loaded, allowed, seconds=seconds)
+            for one in given:
+                awx_approvals.keep(approvals.folder(plan_dir), one)
+        after = approvals.of_plan(store, loaded, allowed, awx=awx, seconds=seconds)
         needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
         return {
-            "changed": bool(name) and name not in before.approvers,
+            "changed": any(name not in before.approvers for name in names),
             "approvers": list(after.approvers),
             "rejected": list(after.rejected),
             "needed": needed,
@@ -60,8 +67,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 *plan_text.plan_table(approved).splitlines(),
                 f"Approved by {', '.join(after.approvers) or 'nobody'}; its most critical hosts need {needed}",
                 *(f"Does not count: {why}" for why in after.rejected),
-                *([f"{name} would approve it"] if name and name not in after.approvers else []),
-                *([] if signature else [f"To approve it: {approvals.command(digest)}"]),
+                *(f"{name} would approve it" for name in names if name not in after.approvers),
+                *([] if names else [f"To approve it: {approvals.command(digest)}"]),
             ],
         }
 
@@ -76,12 +83,19 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 ) from error
         return approvals.sign(digest, Path(arguments["key"])) if arguments["key"] else ""
 
-    def _one_of(self, setting: str, approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Path | None:
-        """Return the list that a setting names, the same for all hosts that need a signature; None when it is not set.
+    @staticmethod
+    def _given(arguments: Mapping[str, Any], digest: str, api: AwxApi) -> list[AwxApproval]:
+        """Return what was approved in AWX; one approval that does not count refuses them all."""
+        workflow_job = arguments["awx_workflow_job"]
+        numbers = [] if workflow_job is None else awx_approvals.given_in(workflow_job, api)
+        if arguments["awx"] is not None:
+            numbers = sorted({*numbers, arguments["awx"]})
+        return [awx_approvals.read(number, digest, api) for number in numbers]
 
-        Raises:
-            PatchingError: the hosts name several, or the plan needs no signature from this inventory.
-        """
+    def _allowed(
+        self, approved: Mapping[str, Any], task_vars: Mapping[str, Any]
+    ) -> tuple[Path | None, Path | None, AwxSite]:
+        """Return who may sign, who else may where the glass is broken for it, and in which AWX people may approve."""
         hostvars, sources = task_vars["hostvars"], list(task_vars.get("ansible_inventory_sources") or [])
         needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
         unknown = [host for host in needing if host not in hostvars]
@@ -95,15 +109,30 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         given = [name for name in INVENTORYS_OWN if name in load_extra_vars(self._loader)]
         if given:
             seen = f"{', '.join(given)} is given on the command line, where whoever approves decides it"
-            raise PatchingError(subject, seen, "a list that the inventory names", "set it in the inventory")
-        found = {allowed_signers.place(hostvars[host].get(setting), sources) for host in needing}
-        if len(found) > 1:
-            named = " or ".join(sorted(str(path) if path else "not set" for path in found))
-            seen = f"{setting} is {named} for its hosts of tiers 1 and 2"
-            raise PatchingError(subject, seen, "one file for all of them", "set it once")
-        return next(iter(found))
+            raise PatchingError(subject, seen, "what the inventory has", "set it in the inventory")
+        found = _lists("patching_allowed_signers", hostvars, needing, sources)
+        segments, signers = approved["site"]["segments"], next(iter(found))
+        sites = [awx_site.of(partial(variable, hostvars[host]), segments, signers) for host in sorted(needing)]
+        if any(site != sites[0] for site in sites):
+            seen, expected = "patching_awx_* differ among its hosts of tiers 1 and 2", "one AWX for all of them"
+            raise PatchingError(subject, seen, expected, "set them once")
+        breaks = break_glass.shortens(approved, "approval")
+        seconds: set[Path | None] = _lists(SECONDS, hostvars, needing, sources) if breaks else {None}
+        if found == {None} and sites[0].problem:
+            raise _unclear(subject, "patching_allowed_signers", found)
+        for setting, paths in (("patching_allowed_signers", found), (SECONDS, seconds)):
+            if len(paths) > 1:
+                raise _unclear(subject, setting, paths)
+        return signers, next(iter(seconds)), sites[0]
 
 
-def _no_list(approved: Mapping[str, Any]) -> PatchingError:
-    seen = "patching_allowed_signers is not set for its hosts of tiers 1 and 2"
-    return PatchingError(f"plan {approved['plan_id']}", seen, "one file for all of them", "set it once")
+def _lists(
+    setting: str, hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str], sources: Sequence[str]
+) -> set[Path | None]:
+    return {allowed_signers.place(hostvars[host].get(setting), sources) for host in hosts}
+
+
+def _unclear(subject: str, setting: str, paths: set[Path | None]) -> PatchingError:
+    named = " or ".join(sorted(str(path) if path else "not set" for path in paths))
+    seen = f"{setting} is {named} for its hosts of tiers 1 and 2"
+    return PatchingError(subject, seen, "one file for all of them", "set it once")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -110,7 +110,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _decide(self, case: Case, live: Live, inhibited: str | None = None) -> Gate:
         approvers, contact, frozen, states = live.approvers(), case.contact, case.frozen, case.run.states()
-        return gate.decide(
+        answer = gate.decide(
             case.plan,
             case.host,
             self.clock.now(),
@@ -126,6 +126,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             tier=live.tier,
             watch=live.watch(),
         )
+        return replace(answer, reason=answer.reason + live.not_counted()) if answer.decision == "stop" else answer
 
     def _ask_way_back(self, case: Case, live: Live, outside_window: bool) -> Gate:
         records = case.run.ledger.read()

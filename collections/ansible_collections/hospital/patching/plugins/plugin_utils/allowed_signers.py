@@ -45,6 +45,10 @@ class People:
         """Return what is the same for all keys of one person."""
         return self._root(f"key {key}")
 
+    def person_named(self, name: str) -> str:
+        """Return the same as :meth:`person`, for somebody who has approved without a key; not listed, he is himself."""
+        return self._root(f"name {name}")
+
     def _join(self, members: Sequence[str]) -> None:
         for one in members:
             self._first[self._root(one)] = self._root(members[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Approvals: SSH signatures of listed people over a plan's digest.
+"""Approvals: SSH signatures of listed people over a plan's digest, and approvals in AWX (see awx_approvals).
 
 ::
 
@@ -26,8 +26,10 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, plan_drops
+from ansible_collections.hospital.patching.plugins.plugin_utils import awx_approvals, break_glass, plan_drops
 from ansible_collections.hospital.patching.plugins.plugin_utils.allowed_signers import People
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_api import AwxApi
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_site import AwxSite
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, Loaded, write_json, write_text
 
 NAMESPACE = "hospital.patching.plan"
@@ -41,13 +43,17 @@ _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----\s+([A-Za-z0-9+/=\s]+?)\s*---
 
 @dataclass(frozen=True)
 class Signature:
-    """A good signature: whose it is, under the first of the names of its key, and over which plan."""
+    """A good signature: whose it is, under the first of the names of its key, and over which plan.
+
+    Or a good approval in AWX, whose ``text`` is its record and whose ``source`` is where it was read back.
+    """
 
     name: str
     person: str
     plan_id: str = ""
     plan_digest: str = ""
     text: str = ""
+    source: str = "ssh"
     #: By somebody who stands only in the list for broken glass.
     second: bool = False
 
@@ -73,9 +79,9 @@ def digest_of(signature: str) -> str:
     return f"sha256:{hashlib.sha256(signature.encode()).hexdigest()}"
 
 
-def file_of(directory: Path, digest: str) -> Path:
-    """Return where the signature of this digest lies beside a plan or run."""
-    return folder(directory) / f"{digest.removeprefix('sha256:')[:32]}.sig"
+def file_of(directory: Path, digest: str, kind: str = "sig") -> Path:
+    """Return where the signature of this digest lies beside a plan or run; a run's record of AWX is of kind json."""
+    return folder(directory) / f"{digest.removeprefix('sha256:')[:32]}.{kind}"
 
 
 def folder(plan_dir: Path) -> Path:
@@ -88,12 +94,14 @@ def of_plan(
     current: Loaded,
     allowed_signers: Path | None,
     runner: Runner | None = None,
+    awx: AwxSite | None = None,
     seconds: Path | None = None,
 ) -> Approvals:
-    """Verify every signature over a plan, and over the :data:`RECENT` plans from which it only drops something.
+    """Verify every approval of a plan, and of the :data:`RECENT` plans from which it only drops something.
 
     Args:
-        allowed_signers: None, or a file that is missing or unreadable, allows nobody.
+        allowed_signers: None allows nobody to sign. With a file that is missing or unreadable nobody has approved,
+            in AWX neither: who is one person stands in it.
         seconds: the list for broken glass; it counts only if the plan breaks the glass for approval, and then
             one person of it, so that tier 1 still needs one of the first list. One that is unreadable allows nobody.
     """
@@ -106,9 +114,10 @@ def of_plan(
             lists += [path] if path is not None and People(path) else []
         except PatchingError as error:
             unreadable.append(str(error))
-    if unreadable and not lists:
-        return Approvals((), tuple(unreadable))
-    look = _Look(lists, People(*lists), runner or Runner(), seconds)
+            if path == allowed_signers:
+                return Approvals((), tuple(unreadable))
+    site = awx or AwxSite(problem="AWX is not set")
+    look = _Look(lists, People(*lists), runner or Runner(), AwxApi(site), seconds)
     look.rejected += unreadable
     look.at(store, current)
     for plan_id in reversed(store.plans()[-RECENT:]):
@@ -125,10 +134,12 @@ def of_plan(
 
 
 class _Look:
-    """Verifies the signatures of several plans against the same lists."""
+    """Verifies the approvals of several plans against the same lists."""
 
-    def __init__(self, lists: Sequence[Path], people: People, runner: Runner, seconds: Path | None) -> None:
-        self.lists, self.people, self.runner, self.seconds = lists, people, runner, seconds
+    def __init__(
+        self, lists: Sequence[Path], people: People, runner: Runner, awx: AwxApi, seconds: Path | None
+    ) -> None:
+        self.lists, self.people, self.runner, self.awx, self.seconds = lists, people, runner, awx, seconds
         self.good: list[Signature] = []
         self.rejected: list[str] = []
 
@@ -141,6 +152,15 @@ class _Look:
                 self.good.append(replace(found, plan_id=plan_id, plan_digest=digest, second=by == self.seconds))
             except (PatchingError, OSError, ValueError) as error:
                 self.rejected.append(f"{path.name}: {error.seen if isinstance(error, PatchingError) else error}")
+        for path in awx_approvals.records(folder(store.plan_dir(plan_id))):
+            try:
+                given = awx_approvals.again(path, digest, self.awx)
+            except PatchingError as error:
+                self.rejected.append(f"{path.name}: {error.seen}")
+                continue
+            name = self.awx.site.approvers[given.user]
+            person = self.people.person_named(name)
+            self.good.append(Signature(name, person, plan_id, digest, given.text, given.source))
 
     def answer(self) -> Approvals:
         by_person: dict[str, Signature] = {}
@@ -248,17 +268,23 @@ def keep(plan_dir: Path, signature: str) -> Path:
 def copy(found: Approvals, store: Evidence, run_id: str) -> dict[str, Any]:
     """Keep what counted with a run, for who audits its folder alone, and return what the ledger has of it.
 
-    That is each signature, and the plan that it is over where it is an earlier one.
+    That is each signature or record of AWX, and the plan that it is over where it is an earlier one.
     """
     kept = folder(store.run_dir(run_id))
     for one in found.signatures:
-        path = file_of(store.run_dir(run_id), one.digest)
+        path = file_of(store.run_dir(run_id), one.digest, "sig" if one.source == "ssh" else "json")
         if not path.exists():
             write_text(path, one.text)
         if one.plan_id != run_id and not (kept / f"{one.plan_id}.plan.json").exists():
             write_json(kept / f"{one.plan_id}.plan.json", store.load_plan(one.plan_id).plan)
     signed = [
-        {"by": one.name, "plan": one.plan_digest, "signature": one.digest, **({"second": True} if one.second else {})}
+        {
+            "by": one.name,
+            "plan": one.plan_digest,
+            "signature" if one.source == "ssh" else "record": one.digest,
+            "source": one.source,
+            **({"second": True} if one.second else {}),
+        }
         for one in found.signatures
     ]
     second = {"second_list_digest": found.second_list_digest} if found.second_list_digest else {}

@@ -22,13 +22,14 @@ class NotThis(Unavailable):
     """This document cannot be read, which says nothing about others at the same place."""
 
 
-def fetch(place: str, largest: int, limit_s: float, follow: bool = True) -> bytes:
+def fetch(place: str, largest: int, limit_s: float, follow: bool = True, bearer: str = "") -> bytes:
     """Return the content at a path, an http(s) URL or a URL of fsspec.
 
     Args:
         largest: the most bytes that are read.
         limit_s: the most seconds that it takes, all together: a socket's own limit holds only between two bytes.
         follow: whether a redirect is followed, and a proxy used.
+        bearer: a token that is sent to an http(s) server (RFC 6750), and to no other that it redirects to.
 
     Raises:
         Unavailable: nothing more is to be expected from there, as of a server that is down.
@@ -38,7 +39,9 @@ def fetch(place: str, largest: int, limit_s: float, follow: bool = True) -> byte
 
     def run() -> None:
         try:
-            answers.append(_remote(place, largest, limit_s, follow) if _is_url(place) else _local(place, largest))
+            answers.append(
+                _remote(place, largest, limit_s, follow, bearer) if _is_url(place) else _local(place, largest)
+            )
         except Exception as error:  # noqa: BLE001 (libraries and servers yield anything; it is answered as data)
             answers.append(error)
 
@@ -53,11 +56,11 @@ def fetch(place: str, largest: int, limit_s: float, follow: bool = True) -> byte
         if len(answer) > largest:
             raise NotThis(f"{shown} is larger than {largest} bytes")
         return answer
-    said = _masked(f"{type(answer).__name__}: {answer}", place)[:300]
+    said = _masked(f"{type(answer).__name__}: {answer}", place, bearer)[:300]
     if isinstance(answer, urllib.error.HTTPError):
         answer.close()
         if answer.code in (400, 404, 410):
-            raise NotThis(f"{shown}: {_masked(str(answer), place)[:300]}")
+            raise NotThis(f"{shown}: {_masked(str(answer), place, bearer)[:300]}")
     if isinstance(answer, FileNotFoundError):
         raise NotThis(f"{shown} is not there")
     if not _is_url(place):
@@ -80,7 +83,7 @@ def _is_url(location: str) -> bool:
     return "://" in location
 
 
-def _masked(text: str, place: str) -> str:
+def _masked(text: str, place: str, bearer: str) -> str:
     """Return what a library says of a place without the credentials that it repeats."""
     if not _is_url(place):
         return text
@@ -92,7 +95,7 @@ def _masked(text: str, place: str) -> str:
     login = parts.netloc.rpartition("@")[0]
     password = login.partition(":")[2]
     values = [value for _key, value in parse_qsl(parts.query)]
-    secrets = [login, unquote(login), password, unquote(password), parts.query, unquote(parts.query), *values]
+    secrets = [login, unquote(login), password, unquote(password), parts.query, unquote(parts.query), *values, bearer]
     for secret in sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text
@@ -110,7 +113,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _remote(url: str, largest: int, limit_s: float, follow: bool) -> bytes:
+def _remote(url: str, largest: int, limit_s: float, follow: bool, bearer: str) -> bytes:
     if not url.startswith(("http://", "https://")):
         import fsspec  # noqa: PLC0415 (only a site with such a feed needs it)
 
@@ -127,6 +130,8 @@ def _remote(url: str, largest: int, limit_s: float, follow: bool) -> bytes:
         # Not sent on to wherever the server redirects (RFC 7617; RFC 9110, 15.4).
         encoded = base64.b64encode(unquote(login).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {encoded}")
+    if bearer:
+        request.add_unredirected_header("Authorization", f"Bearer {bearer}")
     handlers = () if follow else (_Stay(), urllib.request.ProxyHandler({}))
     with urllib.request.build_opener(*handlers).open(request, timeout=limit_s) as answer:
         content: bytes = answer.read(largest + 1)

@@ -10,7 +10,13 @@ from typing import Any, Generic, TypeVar
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import allowed_signers, approvals, inhibits, watchers
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    allowed_signers,
+    approvals,
+    awx_site,
+    inhibits,
+    watchers,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.inhibits import Inhibits
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS
@@ -23,6 +29,8 @@ KEPT_S = 60
 SECONDS = "patching_break_glass_signers"
 #: All hosts of tier 1 that wait ask, and the marks may lie on a share.
 WATCH_KEPT_S = 5
+#: Of how many approvals that do not count the reason is told.
+TOLD = 3
 #: What whoever starts a run must not decide by himself on the command line, and what stands behind it.
 INVENTORYS_OWN = (
     "ansible_inventory_sources",
@@ -30,6 +38,7 @@ INVENTORYS_OWN = (
     "inventory_file",
     "patching_allowed_signers",
     "patching_break_glass_signers",
+    *awx_site.SETTINGS,
     "patching_tier",
 )
 #: What the command line may say as long as it is what the plan has.
@@ -81,7 +90,7 @@ class Live:
         self.run, self.variables, self.sources, self.clock = run, variables, sources, clock
         self.loaded = run.loaded()
         self.entry: Mapping[str, Any] = self.loaded.plan["hosts"].get(host, {})
-        self._approvals = Kept(clock, KEPT_S, self._ask_approvals)
+        self._approvals = Kept(clock, KEPT_S, self._approved)
         self._no_go = Kept(clock, inhibits.KEPT_S, self._ask)
         self._watch = Kept(clock, WATCH_KEPT_S, self._watcher)
 
@@ -137,13 +146,19 @@ class Live:
         """Return who has approved the plan, as far as the host needs anybody to."""
         return self._approvals.get().approvers if self.needed else ()
 
+    def not_counted(self) -> str:
+        """Return why other approvals do not count, where there are too few, as the end of a sentence."""
+        if not self.needed or len(self._approvals.last().approvers) >= self.needed:
+            return ""
+        return "".join(f"; an approval does not count: {why}" for why in self._approvals.last().rejected[:TOLD])
+
     def evidence(self) -> dict[str, Any]:
         """Keep the approvals that counted with the run, and return what the ledger has of them and of the watcher."""
         found: dict[str, Any] = {}
         if self.needed:
             kept = approvals.copy(self._approvals.last(), self.run.evidence, self.run.run_id)
             second = {"second_list": str(self._list(SECONDS))} if "second_list_digest" in kept else {}
-            found["approved"] = {**kept, "list": str(self._list()), **second}
+            found["approved"] = {**kept, "list": str(self._list() or ""), **second}
         if self.tier == 1:
             watch = self._watch.last()
             found["watched"] = watch.told() if isinstance(watch, watchers.Watch) else None
@@ -159,11 +174,13 @@ class Live:
             return False
         return list(found) == list(self.entry.get(key, []))
 
+    def _approved(self) -> approvals.Approvals:
+        signers = self._list()
+        awx = awx_site.of(self._variable, self.loaded.plan["site"]["segments"], signers)
+        return approvals.of_plan(self.run.evidence, self.loaded, signers, awx=awx, seconds=self._list(SECONDS))
+
     def _list(self, setting: str = "patching_allowed_signers") -> Path | None:
         return allowed_signers.place(self._variable(setting)[0], self.sources)
-
-    def _ask_approvals(self) -> approvals.Approvals:
-        return approvals.of_plan(self.run.evidence, self.loaded, self._list(), seconds=self._list(SECONDS))
 
     @cached_property
     def _inhibits(self) -> tuple[str, list[Mapping[str, Any]]]:

@@ -196,11 +196,12 @@ def _order(case: Case) -> Exclusion | None:
 
 
 def _approval(case: Case) -> Exclusion | None:
-    tier = case.candidate.settings.tier
-    if APPROVALS[tier] and case.candidate.settings.allowed_signers is None:
+    settings = case.candidate.settings
+    tier, in_awx = settings.tier, settings.awx_url and settings.awx_workflow and settings.awx_approvers
+    if APPROVALS[tier] and settings.allowed_signers is None and not in_awx:
         seen = f"tier {tier}, and patching_allowed_signers is not set"
         expected = f"{APPROVALS[tier]} signed approvals, and a list of who may sign"
-        return _refused(case, seen, expected, "set patching_allowed_signers")
+        return _refused(case, seen, expected, "set patching_allowed_signers, or all of patching_awx_*")
     if tier == 1 and case.fleet.watched is not True:
         return _refused(
             case,

@@ -152,16 +152,21 @@ def _names(folder: Path) -> set[str]:
 
 
 def _check_approvals(verified: Verified, records: Sequence[ledger.Record | None]) -> None:
-    """Hold the signatures that let critical hosts go against the ledger; whose they are, ssh-keygen -Y verify says."""
+    """Hold the approvals that let critical hosts go against the ledger.
+
+    Whose a signature is, ssh-keygen -Y verify says; of an approval in AWX there is only the record of what AWX said.
+    """
     approved = [record["detail"].get("approved") for record in records if record and record["step"] == "gate"]
-    wanted = {str(one.get("signature")) for entry in approved if entry for one in entry.get("signed", [])}
-    for digest in sorted(wanted):
-        name = approvals.file_of(verified.folder, digest)
+    signed = [one for entry in approved if entry for one in entry.get("signed", [])]
+    wanted = {(str(one.get("signature")), "sig") for one in signed if "record" not in one}
+    wanted |= {(str(one["record"]), "json") for one in signed if "record" in one}
+    for digest, kind in sorted(wanted):
+        name = approvals.file_of(verified.folder, digest, kind)
         shown = f"{name.parent.name}/{name.name}"
         if not name.is_file():
-            verified.find(shown, None, "it is missing", f"the signature {digest} that let a host go")
+            verified.find(shown, None, "it is missing", f"the approval {digest} that let a host go")
         elif approvals.digest_of(name.read_text(encoding="utf-8", errors="replace")) != digest:
-            verified.find(shown, None, "another signature", f"{digest}, which let a host go")
+            verified.find(shown, None, "another approval", f"{digest}, which let a host go")
 
 
 def _check_chain(verified: Verified, records: Sequence[ledger.Record | None]) -> None:

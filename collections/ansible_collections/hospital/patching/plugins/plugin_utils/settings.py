@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     application_catalogue,
     vulnerable_libraries,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils import inhibits, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 
@@ -299,6 +299,28 @@ SETTINGS = (
         "people, engineers or not, of whom one counts as an approver when an emergency breaks the glass for approval",
         types.text,
     ),
+    Setting(
+        "patching_awx_url",
+        "URL",
+        None,
+        "the AWX in which plans are approved too: its address, or that of its API; see docs/approvals.md",
+        awx_site.read_url,
+        is_place=True,
+    ),
+    Setting(
+        "patching_awx_workflow",
+        "number",
+        None,
+        "the workflow template of that AWX whose approvals count, by its id",
+        awx_site.read_workflow,
+    ),
+    Setting(
+        "patching_awx_approvers",
+        "{USER: NAME}",
+        None,
+        "who may approve there: user names of AWX, and whose each is, as patching_allowed_signers names him",
+        awx_site.read_approvers,
+    ),
     Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
     Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
     Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
@@ -390,6 +412,9 @@ class Settings:
     evidence_url: str | None
     allowed_signers: str | None
     break_glass_signers: str | None
+    awx_url: str | None
+    awx_workflow: int | None
+    awx_approvers: dict[str, str] | None
     restart_by_reload: tuple[str, ...]
     drain_wait_s: int
     lock_timeout_s: int

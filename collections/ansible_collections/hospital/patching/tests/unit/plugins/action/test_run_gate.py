@@ -13,9 +13,23 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_gate
-from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, emergency, lost, opening
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    approvals,
+    awx_approvals,
+    awx_site,
+    emergency,
+    lost,
+    opening,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.awx_api import AwxApi
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import Kept
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.awx_double import (
+    APPROVAL,
+    TOKEN,
+    AwxDouble,
+    settings,
+)
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALLOWED,
     NOW,
@@ -255,6 +269,54 @@ def test_a_host_that_was_out_when_the_watcher_died_is_finished_and_its_record_sa
 def test_tiers_that_need_no_watcher_record_none(run):
     leave_mark(run.evidence.root)
     assert "watched" not in gate(run)
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen (openssh-client)")
+@pytest.mark.parametrize(("signs", "goes"), [("ben@hospital", True), ("ada@hospital", False)])
+def test_one_person_by_ssh_and_another_in_awx_let_a_host_of_tier_1_go(tmp_path, monkeypatch, signs, goes):
+    """AWX is a DOUBLE on loopback (awx_double)."""
+    key, allowed = tmp_path / "key", tmp_path / "approvers"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    allowed.write_text(f"{signs} {key.with_suffix('.pub').read_text()}")
+    monkeypatch.setenv("CONTROLLER_OAUTH_TOKEN", TOKEN)
+    double = AwxDouble("")
+    with double.serving() as url:
+        awx = settings(url, {"ada": "ada@hospital"})
+        variables = PORTAL | {"patching_tier": 1, "patching_allowed_signers": str(allowed), **awx}
+        fleet = {name: candidate(name, variables) for name in ("portal1", "portal2")}
+        made = planned({"lb1": candidate("lb1", {}), **fleet}, watched=True)
+        Run(str(tmp_path / "evidence"), PLAN_ID).evidence.save_plan(made)
+        run = Run.start(str(tmp_path / "evidence"), PLAN_ID)
+        folder, digest = approvals.folder(run.evidence.plan_dir(PLAN_ID)), made.plan["digest"]
+        double.plan_job["artifacts"]["patching_plan"] = digest
+        approvals.keep(folder.parent, approvals.sign(digest, key))
+        site = awx_site.of(lambda name: (variables.get(name), ""), [], allowed)
+        awx_approvals.keep(folder, awx_approvals.read(APPROVAL, digest, AwxApi(site)))
+        leave_mark(run.evidence.root)
+
+        answer = gate(run, hostvars={"portal1": variables})
+        assert answer["decision"] == ("go" if goes else "stop")
+        if not goes:
+            assert "2 people, and 1 have signed; an approval does not count: ada@hospital: the same" in answer["msg"]
+            return
+        assert [one["by"] for one in answer["approved"]["signed"]] == ["ada@hospital", "ben@hospital"]
+        assert len(list((run.evidence.run_dir(PLAN_ID) / "approvals").iterdir())) == 2
+        assert TOKEN not in run.ledger.path.read_text()
+        for name, value in awx.items():
+            told = gate(run, hostvars={"portal1": variables}, extra_vars={name: value})["msg"]
+            assert f"{name} is given on the command line" in told
+        lost_list = {name: value for name, value in variables.items() if name != "patching_allowed_signers"}
+        failing = Failing({"patching_allowed_signers": "x"})
+        failing.get = lambda name: lost_list[name] if name in lost_list else Failing.get(failing, name)
+        told = gate(run, hostvars={"portal1": failing})["msg"]
+        assert "and 0 have signed" in told
+        assert "patching_allowed_signers cannot be read" in told
+        double.status = 503
+        told = gate(run, hostvars={"portal1": variables})
+        assert (told["decision"], recorded(run)[-1][1]["reason"]) == ("stop", told["msg"])
+        assert "503" in told["msg"]
+        assert TOKEN not in told["msg"]
+    assert "awx-502.json: " in gate(run, hostvars={"portal1": variables})["msg"]
 
 
 @pytest.mark.parametrize(("tier", "needed"), [(1, 2), (2, 1)])

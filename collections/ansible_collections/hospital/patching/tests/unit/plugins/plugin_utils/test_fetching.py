@@ -119,3 +119,17 @@ def test_no_message_holds_credentials(url):
 )
 def test_a_location_is_shown_without_credentials(location, shown):
     assert without_credentials(location) == shown
+
+
+def test_a_token_is_sent_and_not_said_by_a_server_that_repeats_it(serve):
+    port, asked = serve(b"HTTP/1.0 500 S3cret-token is unknown\r\n\r\n")
+    with pytest.raises(Unavailable, match=r"\*\*\* is unknown"):
+        fetch(f"http://127.0.0.1:{port}/x.json", 10_000, 5, bearer="S3cret-token")
+    assert "Authorization: Bearer S3cret-token" in asked[0]
+
+
+def test_a_token_is_not_sent_on_to_where_a_server_redirects(serve):
+    there, asked = serve(OK + b"{}")
+    here, _asked = serve(f"HTTP/1.0 302 Found\r\nLocation: http://127.0.0.1:{there}/\r\n\r\n".encode())
+    assert fetch(f"http://127.0.0.1:{here}/x.json", 10_000, 5, bearer="S3cret-token") == b"{}"
+    assert "S3cret-token" not in asked[0]

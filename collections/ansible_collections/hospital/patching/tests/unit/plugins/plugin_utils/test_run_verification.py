@@ -484,20 +484,21 @@ def test_the_refusal_names_five_findings_counts_the_rest_and_says_what_to_do(run
     assert len(verified.text()) == 3 + len(verified.findings)
 
 
-def test_a_signature_that_was_taken_away_or_replaced_is_found(run):
+@pytest.mark.parametrize(("key", "kind"), [("signature", "sig"), ("record", "json")])
+def test_an_approval_that_was_taken_away_or_replaced_is_found(run, key, kind):
     signed = "-----BEGIN SSH SIGNATURE-----\n"
     digest = approvals.digest_of(signed)
-    path = approvals.file_of(run.evidence.run_dir(PLAN_ID), digest)
+    path = approvals.file_of(run.evidence.run_dir(PLAN_ID), digest, kind)
     path.parent.mkdir()
     path.write_text(signed)
     approved = {
-        "signed": [{"by": "ada", "plan": "sha256:x", "signature": digest}],
+        "signed": [{"by": "ada", "plan": "sha256:x", key: digest}],
         "list": "/a",
         "list_digest": "sha256:y",
     }
     run.record("portal1", "gate", "done", decision="go", reason="", before="host", approved=approved)
     assert found(run) == []
     path.write_text("another")
-    assert found(run) == [f"approvals/{path.name}: another signature (expected {digest}, which let a host go)"]
+    assert found(run) == [f"approvals/{path.name}: another approval (expected {digest}, which let a host go)"]
     path.unlink()
-    assert found(run) == [f"approvals/{path.name}: it is missing (expected the signature {digest} that let a host go)"]
+    assert found(run) == [f"approvals/{path.name}: it is missing (expected the approval {digest} that let a host go)"]
