@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import lab
-from tests.support.playbook import Played, play
+from tests.support.playbook import LAB_INVENTORY, Played, play
 
 PORTALS = ("portal1", "portal2")
 
@@ -39,11 +39,13 @@ class Night:
         self.evidence = evidence
         self.settings: dict[str, Any] = {"patching_hosts": hosts, "patching_evidence_dir": str(evidence), **settings}
         self.plan: dict[str, Any] = {}
+        self.inventory = LAB_INVENTORY
 
     def play(self, playbook: str, options: str = "", **extra: Any) -> Played:
         """Play one of the landscapes with this night's settings."""
         approved = {"patching_plan": self.plan["digest"]} if self.plan else {}
-        return play(f"playbooks/{playbook}.yml", extra={**self.settings, **approved, **extra}, options=options)
+        given = {**self.settings, **approved, **extra}
+        return play(f"playbooks/{playbook}.yml", inventory=self.inventory, extra=given, options=options)
 
     def prepare(self, **extra: Any) -> dict[str, Any]:
         """Assess and plan; return the plan."""

@@ -173,25 +173,6 @@ def test_a_stop_file_in_mid_run(staged):
     require_final_state(staged)
 
 
-@pytest.mark.slow
-def test_a_freeze_file_in_mid_run(staged):
-    """It stops the run between hosts; when it is gone the same plan finishes them."""
-    freeze = staged.evidence / "freeze"
-    controller = Controller(staged)
-    assert controller.until(controller.recorded("portal1", "drain"))
-    freeze.write_text("mass casualty\n", encoding="utf-8")
-    assert controller.wait() != 0
-    assert staged.outcomes() == {"portal1": "patched", "portal2": "not_started"}
-    assert "mass casualty" in staged.reason("portal2")
-    assert lab.in_service("portal1")
-    assert version("portal2") == "1.0.0"
-
-    freeze.unlink()
-    resumed = staged.play("patch")
-    assert resumed.rc == 0, resumed.stdout
-    require_final_state(staged)
-
-
 @pytest.mark.parametrize(
     ("step", "outcomes"),
     [

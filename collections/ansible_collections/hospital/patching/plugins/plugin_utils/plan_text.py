@@ -83,7 +83,7 @@ def _wave(plan: Mapping[str, Any], wave: Mapping[str, Any], span: Span) -> list[
                 entry["ring"],
                 _window(entry["window"]),
                 f"{-(-entry['estimate_s'] // 60)} min{LEARNED[entry['estimated_by']['forward']]}",
-                entry["drain"].get("host", "none"),
+                entry["drain"].get("host", entry["drain"]["type"]),
                 entry["snapshot"]["provider"],
                 str(len(entry["updates"])),
             )

@@ -209,10 +209,12 @@ def probes(value: object) -> tuple[dict[str, Any], ...]:
 
 
 def drain(value: object) -> dict[str, Any]:
-    """Read ``none`` or ``{haproxy: host, backend: name}`` with an optional server and socket."""
+    """Read ``none``, ``{haproxy: host, backend: name}`` with an optional server and socket, or ``{hook, back}``."""
     if value == "none":
         return {"type": "none", "reason": "patching_drain is none"}
-    expected = "none, or {haproxy: HOST, backend: NAME} with server and socket if they differ from the usual"
+    if isinstance(value, Mapping) and "hook" in value:
+        return _drain_hook(value)
+    expected = "none, {haproxy: HOST, backend: NAME} with server and socket if they differ from the usual, or {hook: …}"
     if not isinstance(value, Mapping) or not {"haproxy", "backend"} <= set(value) <= {
         "haproxy",
         "backend",
@@ -225,6 +227,16 @@ def drain(value: object) -> dict[str, Any]:
         if option in value:
             found[option] = text(value[option])
     return found
+
+
+def _drain_hook(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the site's own commands: to move users away, to let them come back, and the host to run them on."""
+    if not {"hook", "back"} <= set(value) <= {"hook", "back", "on"}:
+        raise ValueError("{hook: [COMMAND, …], back: [COMMAND, …] or []} with on: HOST if not on the host itself")
+    found: dict[str, Any] = {"type": "hook", "hook": list(texts(value["hook"])), "back": list(texts(value["back"]))}
+    if not found["hook"]:
+        raise ValueError("a command after hook: or none instead of all this, when users need not be moved away")
+    return {**found, "host": name(value["on"])} if "on" in value else found
 
 
 def snapshot(value: object) -> dict[str, Any]:

@@ -167,9 +167,9 @@ SETTINGS = (
     Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
     Setting(
         "patching_drain",
-        "{haproxy, backend, [server], [socket]} | none",
+        "{haproxy, backend, [server], [socket]} | {hook, back, [on]} | none",
         None,
-        "how users are moved away first",
+        "how users are moved away first; see docs/waves.md for a switchover by hook",
         types.drain,
     ),
     Setting(

@@ -235,6 +235,7 @@ def _evidence(report: Mapping[str, Any], where: tzinfo) -> Markup:
         ("Plan", tag("code", report["plan_digest"], class_="hash")),
         ("Manifests", join([tag("code", one, class_="hash line") for one in evidence["manifests"]])),
         ("Approval", opened["approval"] or words.UNMEASURED),
+        ("Signed by", ", ".join(opened["signed_by"])),
         ("Started by", words.started_by(opened)),
         ("Ledger", join(words.count(evidence["records"], "record"), ", chain ", chain)),
         ("Ledger's head", tag("code", evidence["head"], class_="hash") if evidence["head"] else words.UNMEASURED),

@@ -143,7 +143,21 @@ def _opened(records: Sequence[Mapping[str, Any]]) -> Document:
     found = {key: opened.get(key) for key in ("approval", "controller", "started_by")}
     if opened.get("claimed"):
         found["approval"] = f"{found['approval']}; claimed, not signed: {opened['claimed']}"
-    return found
+    return {**found, "signed_by": _signed_by(records)}
+
+
+def _signed_by(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return whose approvals counted when hosts were begun, each once; none where no tier asked for any."""
+    gates = (record.get("detail") or {} for record in records if record["step"] == "gate" and record["event"] == "done")
+    signed = [one for detail in gates for one in (detail.get("approved") or {}).get("signed", ())]
+    return list(dict.fromkeys(f"{one['by']}{_how(one)}" for one in signed))
+
+
+def _how(signed: Mapping[str, Any]) -> str:
+    if signed.get("second"):
+        return " (of the list for broken glass)"
+    source = str(signed.get("source") or "ssh")
+    return "" if source == "ssh" else f" (in AWX, {source})"
 
 
 def _window_end(plan: Mapping[str, Any]) -> str | None:

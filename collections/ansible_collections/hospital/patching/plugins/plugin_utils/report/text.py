@@ -183,5 +183,7 @@ def _evidence(page: _Page, report: Mapping[str, Any]) -> None:
     for finding in evidence["findings"]:
         page.add(finding, indent=2, hanging=2, ink="bad")
     page.add(f"plan {report['plan_digest']}", indent=2, hanging=5)
+    if report["opened"]["signed_by"]:
+        page.add(f"signed by {', '.join(report['opened']['signed_by'])}", indent=2, hanging=5)
     if evidence["head"]:
         page.add(f"head {evidence['head']}", indent=2, hanging=5)

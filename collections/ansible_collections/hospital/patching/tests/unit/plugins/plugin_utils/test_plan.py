@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.plan import (
     verify_plan,
     wave_of,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
 from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Limits
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     NOW,
@@ -425,3 +426,24 @@ def test_a_plan_that_asks_for_fewer_approvals_than_its_tier_is_refused_whatever_
     plan["digest"] = plan_digest(plan)
     with pytest.raises(PatchingError, match="a1 of tier 2 asks for 0 approvals instead of 1"):
         verify_plan(plan)
+
+
+def test_a_primary_is_switched_over_by_hook_on_its_replica_after_that():
+    hook = {"hook": ["repmgr", "standby", "switchover"], "back": [], "on": "db2"}
+    fleet = {
+        "db1": server("db1", "database", role="primary", drain=hook),
+        "db2": server("db2", "database", role="replica"),
+    }
+    made = planned(fleet).plan
+    assert hosts_of(made) == [["db2"], ["db1"]]
+    assert made["hosts"]["db1"]["drain"] == {
+        "type": "hook",
+        "host": "db2",
+        "server": "db1",
+        "hook": ["repmgr", "standby", "switchover"],
+        "back": [],
+    }
+    on_itself = {"hook": ["away"], "back": ["home"]}
+    made = planned({"app1": server("app1", "app", drain=on_itself, downtime_s=60)}).plan
+    assert made["hosts"]["app1"]["drain"] == {"type": "hook", "server": "app1", **on_itself}
+    assert "hook" in plan_table(made)

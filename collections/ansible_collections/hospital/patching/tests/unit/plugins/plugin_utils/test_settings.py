@@ -102,8 +102,12 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("probes", [{"name": "x", "type": "telepathy"}], "one of http"),
         ("probes", [{"name": "x", "type": "http", "url": "http://a/"}] * 2, "names differ"),
         ("drain", {"haproxy": "lb1"}, "backend"),
-        ("drain", {"haproxy": "lb1", "backend": "p", "weight": 1}, "none, or"),
-        ("drain", "lb1", "none, or"),
+        ("drain", {"haproxy": "lb1", "backend": "p", "weight": 1}, "none, "),
+        ("drain", {"hook": ["switchover"]}, "with on: HOST"),
+        ("drain", {"hook": [], "back": []}, "a command after hook"),
+        ("drain", {"hook": "switchover", "back": []}, "a list of texts"),
+        ("drain", {"hook": ["switchover"], "back": [], "haproxy": "lb1"}, "with on: HOST"),
+        ("drain", "lb1", "none, "),
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
         ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
@@ -195,6 +199,12 @@ def test_a_refusal_repeats_no_token(given):
 
 def test_one_address_stands_for_a_list():
     assert settings(probe_url="http://a/").probe_url == ("http://a/",)
+
+
+def test_a_drain_by_the_sites_own_commands():
+    hook = {"hook": ["repmgr", "standby", "switchover"], "back": []}
+    assert settings(drain=hook).drain == {"type": "hook", **hook}
+    assert settings(drain={**hook, "on": "db1"}).drain == {"type": "hook", **hook, "host": "db1"}
 
 
 def test_no_drain_and_a_reason_for_no_way_back():

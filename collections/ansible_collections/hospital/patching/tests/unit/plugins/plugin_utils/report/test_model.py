@@ -14,7 +14,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, schema_path
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import (
+    build_report,
+    render_html,
+    render_text,
+    schema_path,
+)
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
 
 Document = dict[str, Any]
@@ -364,3 +369,24 @@ def test_a_typed_name_is_told_as_a_claim():
     opened["detail"]["claimed"] = "Dr. Jane Roe"
     report = build_report(plan, records, sample_night.stages(), sample_night.TRAFFIC, [])
     assert report["opened"]["approval"].endswith("; claimed, not signed: Dr. Jane Roe")
+
+
+def test_who_has_signed_is_named_once_and_how():
+    plan, records = sample_night.good_night()
+    assert build_report(plan, records, {})["opened"]["signed_by"] == []
+    signed = [
+        {"by": "ada@hospital", "plan": "sha256:1", "source": "ssh", "signature": "sha256:2"},
+        {"by": "ben@hospital", "plan": "sha256:1", "source": "https://awx.example/api/v2", "record": "sha256:3"},
+        {"by": "Dr. Roe", "plan": "sha256:1", "source": "ssh", "signature": "sha256:4", "second": True},
+    ]
+    for record in records:
+        if (record["step"], record["event"]) == ("gate", "done"):
+            record["detail"]["approved"] = {"signed": signed, "list_digest": "sha256:5"}
+    report = build_report(plan, records, {})
+    assert report["opened"]["signed_by"] == [
+        "ada@hospital",
+        "ben@hospital (in AWX, https://awx.example/api/v2)",
+        "Dr. Roe (of the list for broken glass)",
+    ]
+    assert "signed by ada@hospital, ben@hospital (in AWX" in " ".join(render_text(report).split())
+    assert "Dr. Roe (of the list for broken glass)" in render_html(report)
