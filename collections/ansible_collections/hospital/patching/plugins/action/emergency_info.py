@@ -22,6 +22,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     clock = Clock()
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        found = emergency.read({**arguments, "emergency": True}, opening.user(), self.clock.now())
+        found = emergency.read({**arguments, "emergency": True}, lambda: opening.user(task_vars), self.clock.now())
         glass = found.glass if found is not None else None
         return {"changed": False, "shortens": list(glass.shortens) if glass is not None else []}

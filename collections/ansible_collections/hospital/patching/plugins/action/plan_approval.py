@@ -49,7 +49,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         before = approvals.of_plan(store, loaded, allowed, awx=awx, seconds=seconds)
         signature = self._signature(arguments, digest)
         names = [approvals.verify(signature, digest, allowed, seconds).name] if signature else []
-        given = self._given(arguments, digest, AwxApi(awx))
+        given, others = self._given(arguments, digest, AwxApi(awx))
         names += [awx.approvers[one.user] for one in given]
         if not self._task.check_mode:
             if signature:
@@ -66,7 +66,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "text": [
                 *plan_text.plan_table(approved).splitlines(),
                 f"Approved by {', '.join(after.approvers) or 'nobody'}; its most critical hosts need {needed}",
-                *(f"Does not count: {why}" for why in after.rejected),
+                *(f"Does not count: {why}" for why in (*after.rejected, *others)),
                 *(f"{name} would approve it" for name in names if name not in after.approvers),
                 *([] if names else [f"To approve it: {approvals.command(digest)}"]),
             ],
@@ -84,13 +84,22 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         return approvals.sign(digest, Path(arguments["key"])) if arguments["key"] else ""
 
     @staticmethod
-    def _given(arguments: Mapping[str, Any], digest: str, api: AwxApi) -> list[AwxApproval]:
-        """Return what was approved in AWX; one approval that does not count refuses them all."""
+    def _given(arguments: Mapping[str, Any], digest: str, api: AwxApi) -> tuple[list[AwxApproval], list[str]]:
+        """Return what was approved in AWX, and why other approvals of the workflow job do not count.
+
+        They may be of other shards, or of plans that were made anew. Where none counts, that is refused.
+        """
+        found = [] if arguments["awx"] is None else [awx_approvals.read(arguments["awx"], digest, api)]
         workflow_job = arguments["awx_workflow_job"]
-        numbers = [] if workflow_job is None else awx_approvals.given_in(workflow_job, api)
-        if arguments["awx"] is not None:
-            numbers = sorted({*numbers, arguments["awx"]})
-        return [awx_approvals.read(number, digest, api) for number in numbers]
+        against: list[PatchingError] = []
+        for number in [] if workflow_job is None else awx_approvals.given_in(workflow_job, api):
+            try:
+                found += [] if number == arguments["awx"] else [awx_approvals.read(number, digest, api)]
+            except PatchingError as error:
+                against.append(error)
+        if against and not found:
+            raise against[0]
+        return found, [f"approval of the workflow job: {error.seen}" for error in against]
 
     def _allowed(
         self, approved: Mapping[str, Any], task_vars: Mapping[str, Any]
@@ -118,7 +127,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             raise PatchingError(subject, seen, expected, "set them once")
         breaks = break_glass.shortens(approved, "approval")
         seconds: set[Path | None] = _lists(SECONDS, hostvars, needing, sources) if breaks else {None}
-        if found == {None} and sites[0].problem:
+        if found == {None} and sites[0].problem and seconds == {None}:
             raise _unclear(subject, "patching_allowed_signers", found)
         for setting, paths in (("patching_allowed_signers", found), (SECONDS, seconds)):
             if len(paths) > 1:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,13 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    break_glass,
+    broken_freezes,
     contacts,
     gate,
     lost,
     outcomes,
+    resumption,
     rollback,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
@@ -40,14 +43,23 @@ class Case:
     def contact(self) -> Contact:
         return contacts.journey(self.host, self.plan["hosts"][self.host]["drain"].get("host"), self.hostvars)
 
+    def taken(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        return resumption.taken(records, self.host) is not None
+
     @property
     def missing(self) -> lost.Mark | None:
         """A report that the host is lost or stolen, which may be younger than the plan."""
         return lost.mark(self.run.evidence.root, self.host)
 
-    @property
-    def frozen(self) -> str | None:
-        return self.run.frozen(self.plan["hosts"][self.host]["freeze_file"])
+    def frozen(self, now: datetime, taken: bool, inventorys: str | None) -> str | None:
+        """Return what a freeze file tells: the plan's, or the inventory's by now. The plan may break a very one."""
+        over = break_glass.over_since(self.plan, now) is not None and not taken
+        broken = None if over else break_glass.of_plan(self.plan)
+        for path in dict.fromkeys((self.plan["hosts"][self.host]["freeze_file"], inventorys)):
+            told = self.run.frozen(path)
+            if told is not None and not broken_freezes.is_broken(broken, self.run.freeze_path(path)):
+                return told
+        return None
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -88,9 +100,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _ask(self, case: Case, arguments: dict[str, Any], live: Live) -> Gate:
         if arguments["before"] == "reboot":
-            return gate.decide_reboot(
-                case.plan, case.host, self.clock.now(), case.contact, case.frozen, freezes=live.freezes
-            )
+            now = self.clock.now()
+            frozen = case.frozen(now, True, live.freeze_file)
+            return gate.decide_reboot(case.plan, case.host, now, case.contact, frozen, freezes=live.freezes)
         if case.missing is not None:
             return Gate("stop", case.missing.reason)
         if arguments["way_back"]:
@@ -100,24 +112,24 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             return Gate("stop", refusal)
         answer = self._decide(case, live)
         # Only whoever could go at once asks: an inhibit is not polled all evening for a window that opens at night.
-        # One that is out already is finished: inhibits are reasons not to start.
-        state = case.run.states().get(case.host)
-        if answer.decision != "go" or (state is not None and state.out) or not live.has_inhibits:
+        # One that the run has taken is finished: inhibits are reasons not to start.
+        if answer.decision != "go" or case.taken(case.run.ledger.read()) or not live.has_inhibits:
             return answer
         inhibited = live.no_go()
         # It may have taken a minute to answer: everything else is asked again, now.
         return self._decide(case, live, inhibited)
 
     def _decide(self, case: Case, live: Live, inhibited: str | None = None) -> Gate:
-        approvers, contact, frozen, states = live.approvers(), case.contact, case.frozen, case.run.states()
+        approvers, contact, records = live.approvers(), case.contact, case.run.ledger.read()
+        now, taken = self.clock.now(), case.taken(records)
         answer = gate.decide(
             case.plan,
             case.host,
-            self.clock.now(),
-            states,
+            now,
+            outcomes.host_states(records),
             contact,
             stop_requested=case.run.stop_requested(),
-            frozen=frozen,
+            frozen=case.frozen(now, taken, live.freeze_file),
             approvers=approvers,
             asked=case.asked,
             inhibited=inhibited,
@@ -125,6 +137,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             approvals=live.needed,
             tier=live.tier,
             watch=live.watch(),
+            taken=taken,
         )
         return replace(answer, reason=answer.reason + live.not_counted()) if answer.decision == "stop" else answer
 
@@ -135,14 +148,14 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             stopped = case.run.stop_requested()
         if stopped:
             return Gate("stop", stopped)
-        states = outcomes.host_states(records)
+        states, now = outcomes.host_states(records), self.clock.now()
         return gate.decide_way_back(
             case.plan,
             case.host,
-            self.clock.now(),
+            now,
             states,
             case.contact,
-            case.frozen,
+            case.frozen(now, False, live.freeze_file),
             outside_window,
             freezes=live.freezes,
         )

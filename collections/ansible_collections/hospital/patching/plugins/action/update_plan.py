@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -38,7 +39,11 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import SETTINGS
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
+
+#: Settings that decide something of a night; who reads the plan is told which of them stood on the command line.
+SHOWN = {setting.name for setting in SETTINGS} - {"patching_evidence_dir", "patching_evidence_url"}
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -71,12 +76,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "hosts or groups of the inventory",
                 "correct the pattern, or use the inventory that has them",
             )
-        urgent = emergency.read(arguments, opening.user(), now)
+        urgent = emergency.read(arguments, lambda: opening.user(task_vars), now)
         drops = dropping.read(arguments["derive_from"], arguments["drop"], arguments["drop_updates"], arguments["cve"])
         if drops is not None:
             planned, notes = _derived(store, now, drops, arguments)
         else:
-            planned, notes = _planned(store, now, arguments, urgent, task_vars)
+            given = [name for name in load_extra_vars(self._loader) if name in SHOWN]
+            planned, notes = _planned(store, now, arguments, urgent, given, task_vars)
         page, drawn = None, plan_page(planned.plan)
         if not self._task.check_mode:
             store.save_plan(planned)
@@ -114,6 +120,7 @@ def _planned(
     now: datetime,
     arguments: Mapping[str, Any],
     urgent: emergency.Emergency | None,
+    given: Sequence[str],
     task_vars: Mapping[str, Any],
 ) -> tuple[plan.Planned, list[str]]:
     """Return the plan for the hosts that are asked for, and what to say of it."""
@@ -126,11 +133,12 @@ def _planned(
     }
     fleet = emergency.without_young(fleet, urgent)
     if urgent is not None:
-        urgent = urgent.breaking(emergency.freezes_in_force(fleet, store.root, now))
         fleet = urgent.applied(fleet)
     past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
     fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
     fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
+    # Last, so that no freeze is broken that only hosts with nothing to do have.
+    urgent = urgent.breaking(fleet, store.root, now) if urgent is not None else None
     watch = watchers.proof(store.root, now, watchers.Machine.here())
     planned = plan.build_plan(
         evidence.new_id(now),
@@ -141,6 +149,7 @@ def _planned(
         limits=Limits.of(arguments["parallel"], arguments["canaries"]),
         shard=Shard.read(arguments["shard"], arguments["shards"]),
         urgent=urgent,
+        given=given,
     )
     return planned, [*cves.problems, *past.problems, *_waiting(fleet)]
 

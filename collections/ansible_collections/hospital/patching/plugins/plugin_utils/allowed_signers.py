@@ -35,7 +35,8 @@ class People:
             keys = [word for word in words[1:] if _KEY.fullmatch(word)][:1]
             for key in keys:
                 self._names.setdefault(key, set()).update(names)
-            self._join([*(f"name {name}" for name in names), *(f"key {key}" for key in keys)])
+            # One name in other letters is the same person's.
+            self._join([*(f"name {name.casefold()}" for name in names), *(f"key {key}" for key in keys)])
 
     def names(self, key: str) -> tuple[str, ...]:
         """Return the names under which a public key (base64) is listed, sorted; none when it is nobody's."""
@@ -47,7 +48,7 @@ class People:
 
     def person_named(self, name: str) -> str:
         """Return the same as :meth:`person`, for somebody who has approved without a key; not listed, he is himself."""
-        return self._root(f"name {name}")
+        return self._root(f"name {name.casefold()}")
 
     def _join(self, members: Sequence[str]) -> None:
         for one in members:

@@ -108,14 +108,10 @@ def of_plan(
     own = str(current.plan["plan_id"])
     if seconds == allowed_signers or not break_glass.shortens(current.plan, "approval"):
         seconds = None
-    lists, unreadable = [], []
-    for path in (allowed_signers, seconds):
-        try:
-            lists += [path] if path is not None and People(path) else []
-        except PatchingError as error:
-            unreadable.append(str(error))
-            if path == allowed_signers:
-                return Approvals((), tuple(unreadable))
+    try:
+        lists, unreadable = _readable(allowed_signers, seconds)
+    except PatchingError as error:
+        return Approvals((), (str(error),))
     site = awx or AwxSite(problem="AWX is not set")
     look = _Look(lists, People(*lists), runner or Runner(), AwxApi(site), seconds)
     look.rejected += unreadable
@@ -185,17 +181,40 @@ def _digest(lists: Sequence[Path]) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def verify(signature: str, digest: str, *lists: Path | None, runner: Runner | None = None) -> Signature:
+def _readable(allowed_signers: Path | None, seconds: Path | None) -> tuple[list[Path], list[str]]:
+    """Return the lists that can be read, and why the second one cannot.
+
+    Raises:
+        PatchingError: the first one cannot be, and nobody knows who is one person.
+    """
+    lists, unreadable = [], []
+    for path in (allowed_signers, seconds):
+        try:
+            lists += [path] if path is not None and People(path) else []
+        except PatchingError as error:
+            if path == allowed_signers:
+                raise
+            unreadable.append(str(error))
+    return lists, unreadable
+
+
+def verify(
+    signature: str,
+    digest: str,
+    allowed_signers: Path | None,
+    seconds: Path | None = None,
+    runner: Runner | None = None,
+) -> Signature:
     """Return whose signature over ``digest`` this is.
 
     Args:
-        lists: of who may sign.
+        seconds: a list of people who may sign besides; one that cannot be read allows nobody.
 
     Raises:
         PatchingError: it is nobody's who may sign, or is over something else.
     """
-    known = [path for path in lists if path is not None]
-    return _verify(signature, digest, known, People(*known), runner or Runner())[0]
+    lists, _unreadable = _readable(allowed_signers, seconds)
+    return _verify(signature, digest, lists, People(*lists), runner or Runner())[0]
 
 
 def _verify(

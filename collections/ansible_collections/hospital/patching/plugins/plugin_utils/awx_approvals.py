@@ -31,6 +31,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import 
 
 #: The artifact in which the job that planned hands its digest over.
 ARTIFACT = "patching_plan"
+#: What a node may be that makes no plan.
+HAND_NOTHING_OVER = ("workflow_approval", "project_update", "inventory_update", "system_job")
 #: Of how many jobs before an approval the artifacts are looked at.
 MOST_JOBS = 50
 #: How a job is followed by the next.
@@ -203,9 +205,12 @@ def _leads_to(node: Mapping[str, Any], keys: Collection[int]) -> bool:
 
 
 def _job(node: Mapping[str, Any], api: Api) -> Mapping[str, Any]:
-    """Return a node's job; what is no job (an update, another approval, a workflow) hands nothing over."""
-    if _at(node, "summary_fields", "job").get("type") != "job":
+    """Return a node's job; an update or another approval hands nothing over. A workflow, or a job in slices, may."""
+    kind = _at(node, "summary_fields", "job").get("type")
+    if kind in HAND_NOTHING_OVER:
         return {}
+    if kind != "job":
+        raise _rejected(f"a node of type {kind} comes before it, in which another plan may have been made")
     number = _number(node, "job")
     job = api.get(f"jobs/{number}/")
     if (job.get("type"), job.get("id")) != ("job", number):

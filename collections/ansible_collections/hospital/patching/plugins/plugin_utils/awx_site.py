@@ -57,7 +57,7 @@ def read_approvers(value: object) -> dict[str, str]:
     """Return for each user name of AWX whose it is; raises as :func:`read_url`."""
     given: Any = plain(value)
     texts = [*given, *given.values()] if isinstance(value, Mapping) else []
-    if not texts or not all(isinstance(one, str) and one == one.strip() != "" for one in texts):
+    if not texts or not all(isinstance(one, str) and one == one.strip() != "" and "," not in one for one in texts):
         raise ValueError(
             "{USER: NAME}: user names of AWX, and for each the person's name as in patching_allowed_signers"
         )

@@ -3,8 +3,8 @@
 
 It is part of the plan and of its digest, so that whoever reads or signs the
 plan reads that too. What it cannot shorten: hands-off, ``min_healthy``, the way
-back and verification. It breaks the freezes that it names, those that were
-there when the plan was made: one that comes later counts.
+back and verification. Of freezes it breaks the very occurrences and files that
+were there when the plan was made: whatever comes later counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils.broken_freezes import BrokenFile, BrokenFreeze
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 
@@ -34,6 +34,7 @@ NEVER = {
     "min_healthy": "patients need the service while it is patched",
     "way_back": "no install without a way back",
     "verification": "a host that is not proven healthy is not returned",
+    "failure_budget": "one bad patch must not meet a second host",
     "inhibit": "have whoever set it say go",
     "stop": "withdraw the stop file",
 }
@@ -53,8 +54,8 @@ class BreakGlass:
     by: str
     second: str
     until: datetime
-    #: The freezes that it breaks: texts of calendars, and what freeze files told.
-    freezes: tuple[str, ...] = ()
+    freezes: tuple[BrokenFreeze, ...] = ()
+    freeze_files: tuple[BrokenFile, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as the plan has it (schema: ``schemas/plan.json``)."""
@@ -64,24 +65,31 @@ class BreakGlass:
             "by": self.by,
             "second": self.second,
             "until": stamp(self.until),
-            "freezes": list(self.freezes),
+            "freezes": [one.as_dict() for one in self.freezes],
+            "freeze_files": [one.as_dict() for one in self.freeze_files],
         }
 
     @property
     def ends(self) -> str:
         return f"the break-glass is over at {stamp(self.until)}"
 
-    def breaking(self, freezes: Iterable[str]) -> BreakGlass:
+    def breaking(self, freezes: Iterable[BrokenFreeze], files: Iterable[BrokenFile]) -> BreakGlass:
         """Return it with the freezes that it breaks, as far as it breaks any."""
-        return replace(self, freezes=tuple(sorted(set(freezes)))) if "freeze" in self.shortens else self
+        if "freeze" not in self.shortens:
+            return self
+        return replace(self, freezes=tuple(sorted(set(freezes))), freeze_files=tuple(sorted(set(files))))
 
     def shortened(self, settings: Settings) -> Settings:
-        """Return a host's settings with what is shortened of them."""
+        """Return a host's settings with what is shortened of them.
+
+        Rings that are one allow no failure: a share of all would be more than the shares of each.
+        """
         if "rings" in self.shortens:
-            settings = replace(settings, ring=None, promotion=None)
+            budget = {**settings.failure_budget, "ring": {"count": 0}}
+            settings = replace(settings, ring=None, promotion=None, failure_budget=budget)
         if "soak" in self.shortens:
             settings = replace(settings, soak_s=min(settings.soak_s, SOAK_S))
-        return replace(settings, freezes=tuple(one for one in settings.freezes if one not in self.freezes))
+        return settings
 
 
 def read(shortens: Sequence[str] | str, reason: str, second: str, by: str, now: datetime) -> BreakGlass | None:
@@ -107,7 +115,7 @@ def read(shortens: Sequence[str] | str, reason: str, second: str, by: str, now: 
         raise PatchingError(_SUBJECT, "it does not say what to shorten", f"some of {may}", "set break_glass")
     if not reason:
         raise PatchingError(_SUBJECT, "no reason", "one that an auditor will read", "set break_glass_reason")
-    if not second or second.casefold() == by.casefold():
+    if not second or _same(second, by):
         seen = f"the second person is {second}, who asks himself" if second else "no second person"
         expected = "the name of another person who agrees, an engineer or not"
         raise PatchingError(_SUBJECT, seen, expected, "ask one, and set break_glass_second")
@@ -116,19 +124,13 @@ def read(shortens: Sequence[str] | str, reason: str, second: str, by: str, now: 
 
 
 def _one_line(text: str) -> str:
-    return " ".join(str(text).split())[:LONGEST]
+    """Return a text as it may stand in what people read before they sign."""
+    words = " ".join(str(text).split())
+    return "".join(sign for sign in words if sign.isprintable())[:LONGEST].strip()
 
 
-def in_force(freezes: Iterable[str], begin: datetime, end: datetime, segments: schedule.Segments) -> list[str]:
-    """Return those of the freezes that lie over some of the span, or cannot be read, which closes as well."""
-    return [text for text in freezes if _is_in_force(text, begin, end, segments)]
-
-
-def _is_in_force(text: str, begin: datetime, end: datetime, segments: schedule.Segments) -> bool:
-    try:
-        return schedule.frozen([text], begin, end, segments) is not None
-    except PatchingError:
-        return True
+def _same(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
 
 
 def of_plan(plan: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -142,9 +144,18 @@ def shortens(plan: Mapping[str, Any], what: str) -> bool:
     return what in (of_plan(plan) or {}).get("shortens", ())
 
 
-def breaks(plan: Mapping[str, Any], freeze: str) -> bool:
-    """Whether a plan breaks this freeze: the text of a calendar, or what a freeze file tells."""
-    return freeze in (of_plan(plan) or {}).get("freezes", ())
+def problem(plan: Mapping[str, Any]) -> str:
+    """Return why no release would have made this break-glass, or empty text."""
+    found = of_plan(plan)
+    if found is None:
+        return ""
+    if read_stamp(found["until"]) - read_stamp(plan["created"]) > LASTS:
+        return f"its break-glass lasts until {found['until']}"
+    if _same(found["second"], found["by"]):
+        return f"its break-glass has {found['by']} for both persons"
+    if "freeze" not in found["shortens"] and (found["freezes"] or found["freeze_files"]):
+        return "its break-glass names freezes that it does not break"
+    return ""
 
 
 def over_since(plan: Mapping[str, Any], now: datetime) -> datetime | None:
@@ -159,8 +170,10 @@ def told(plan: Mapping[str, Any]) -> str | None:
     found = of_plan(plan)
     if found is None:
         return None
-    broken = f" Freezes broken: {'; '.join(found['freezes'])}." if found["freezes"] else ""
-    return (
+    broken = [f"{one['freeze']} (from {one['start']} to {one['end']})" for one in found["freezes"]]
+    broken += [one["told"] for one in found["freeze_files"]]
+    sentence = (
         f"Break-glass, asked for by {found['by']}, second person (claimed, not signed) {found['second']}:"
-        f" {found['reason']}. Shortened: {', '.join(found['shortens'])}.{broken}"
+        f" {found['reason']}. Shortened: {', '.join(found['shortens'])}; begins no host after {found['until']}."
     )
+    return sentence + (f" Freezes broken: {'; '.join(broken)}." if broken else "")

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, halt_files, one_cve
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, broken_freezes, halt_files, one_cve
 from ansible_collections.hospital.patching.plugins.plugin_utils.break_glass import BreakGlass
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion, declared_segments
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot
 
@@ -60,9 +61,26 @@ class Emergency:
             if at >= self.glass.until
         }
 
-    def breaking(self, freezes: Iterable[str]) -> Emergency:
-        """Return it with the freezes that it breaks."""
-        return replace(self, glass=self.glass.breaking(freezes)) if self.glass is not None else self
+    def limited(self, slots: Mapping[str, Slot]) -> dict[str, Slot]:
+        """Return the slots as far as the glass is broken."""
+        until = self.glass.until if self.glass is not None else None
+        return {host: replace(slot, until=until) for host, slot in slots.items()}
+
+    def breaking(self, candidates: Mapping[str, Candidate], evidence_dir: Path, now: datetime) -> Emergency:
+        """Return it with the freezes that it breaks: those of hosts that may be planned, while the glass is broken."""
+        if self.glass is None:
+            return self
+        asked = [one.settings for one in candidates.values() if one.why_not is None and one.settings.managed]
+        texts = sorted({text for settings in asked for text in settings.freezes})
+        default = evidence_dir / halt_files.FREEZE
+        paths = {Path(settings.freeze_file) if settings.freeze_file else default for settings in asked}
+        calendars = broken_freezes.of_calendars(texts, now, self.glass.until, declared_segments(candidates))
+        return replace(self, glass=self.glass.breaking(calendars, broken_freezes.of_files(paths)))
+
+    @property
+    def broken(self) -> dict[str, frozenset[Occurrence]]:
+        """The occurrences of freezes that do not count, by the texts of their freezes."""
+        return broken_freezes.occurrences(self.glass.as_dict()) if self.glass is not None else {}
 
 
 def told(plan: Mapping[str, Any]) -> list[str]:
@@ -70,7 +88,10 @@ def told(plan: Mapping[str, Any]) -> list[str]:
     found = plan.get("emergency")
     if not found:
         return []
-    first = f", exposed hosts first ({', '.join(found['exposed'])})" if found["exposed"] else ""
+    hosts = plan.get("hosts")
+    # Of a plan from which hosts were dropped, some are gone.
+    exposed = [host for host in found["exposed"] if not isinstance(hosts, Mapping) or host in hosts]
+    first = f", exposed hosts first ({', '.join(exposed)})" if exposed else ""
     broken = break_glass.told(plan)
     return [f"Emergency: only what fixes {found['cve']}{first}.", *([broken] if broken else [])]
 
@@ -90,19 +111,19 @@ def _refused_as_young(host: str, candidate: Candidate) -> Candidate:
     return replace(candidate, why_not=candidate.why_not or Exclusion("refused", str(error)))
 
 
-def read(arguments: Mapping[str, Any], by: str, now: datetime) -> Emergency | None:
+def read(arguments: Mapping[str, Any], by: Callable[[], str], now: datetime) -> Emergency | None:
     """Return the emergency that is asked for, or None for a plan as on any other night.
 
     Args:
         arguments: ``emergency`` (whether it is one), ``cve``, ``break_glass``, ``break_glass_reason``,
             ``break_glass_second``.
-        by: who asks.
+        by: says who asks; only asked where somebody does.
 
     Raises:
         PatchingError: it names no CVE, or breaks the glass without being one, or as :func:`break_glass.read` says.
     """
-    reason, second = arguments["break_glass_reason"], arguments["break_glass_second"]
-    glass = break_glass.read(arguments["break_glass"], reason, second, by, now)
+    words = [arguments[key] for key in ("break_glass", "break_glass_reason", "break_glass_second")]
+    glass = break_glass.read(words[0], words[1], words[2], by(), now) if any(words) else None
     if not arguments["emergency"]:
         if glass is None:
             return None
@@ -112,18 +133,3 @@ def read(arguments: Mapping[str, Any], by: str, now: datetime) -> Emergency | No
     if found is None:
         raise PatchingError("the emergency", "no CVE is named", "one like CVE-2026-12345", "add -e cve=CVE-…")
     return Emergency(found, glass)
-
-
-def freezes_in_force(candidates: Mapping[str, Candidate], evidence_dir: Path, now: datetime) -> set[str]:
-    """Return the freezes that keep any of the hosts from being disrupted while broken glass would last.
-
-    Calendars by their texts, freeze files by what they tell. A file of which it
-    is not known whether it is there is none of them: it goes on to close.
-    """
-    asked = [one.settings for one in candidates.values() if one.why_not is None and one.settings.managed]
-    texts = sorted({text for settings in asked for text in settings.freezes})
-    default = evidence_dir / halt_files.FREEZE
-    files = {Path(settings.freeze_file) if settings.freeze_file else default for settings in asked}
-    told = {halt_files.told_by(path) for path in files if path.is_file()}
-    segments = declared_segments(candidates)
-    return {*break_glass.in_force(texts, now, now + break_glass.LASTS, segments), *(one for one in told if one)}

@@ -49,6 +49,7 @@ def decide(
     approvals: int = 0,
     tier: int = 4,
     watch: Watch | str | None = None,
+    taken: bool = False,
 ) -> Gate:
     """Say whether ``host`` may be disrupted at ``now``; the gravest answer of all checks counts.
 
@@ -65,6 +66,7 @@ def decide(
         approvals: how many the inventory's tier asks for by now; the plan cannot lower it.
         tier: the inventory's by now; the plan's counts if it is stricter.
         watch: the watcher that counts, or what was seen instead of one; None means that nobody has looked.
+        taken: whether this run has disrupted the host already and not finished it.
     """
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
@@ -83,6 +85,7 @@ def decide(
         approvals,
         tier,
         watch,
+        taken=taken,
     )
     return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
 
@@ -100,7 +103,7 @@ def decide_reboot(
     The host is out already, so it is finished whatever its peers, other
     failures and the stop file say; a stop has it put back.
     """
-    answer = _gravest(Question(plan, host, now, contact, frozen, freezes=freezes), CHECKS_REBOOT)
+    answer = _gravest(Question(plan, host, now, contact, frozen, freezes=freezes, taken=True), CHECKS_REBOOT)
     if answer is None:
         return Gate("go", "reboot, settling and way back fit in the window")
     return replace(answer, reason=f"the reboot was not begun: {answer.reason}")
@@ -144,9 +147,9 @@ def _stop_file(question: Question) -> Gate | None:
 
 
 def _frozen(question: Question) -> Gate | None:
-    if question.halted is None:
+    if question.frozen is None:
         return None
-    told = f"nothing may be disrupted: {question.halted}"
+    told = f"nothing may be disrupted: {question.frozen}"
     return Gate("stop", f"{told}; to go on, have the freeze ended and start again")
 
 
@@ -163,15 +166,15 @@ def _approved(question: Question) -> Gate | None:
     needed, given = max(question.entry["approvals"], question.approvals), len(set(question.approvers))
     if given >= needed:
         return None
-    told = f"its tier needs signed approvals of the plan by {needed} people, and {given} have signed"
+    told = f"its tier needs signed approvals of the plan by {needed} people, and {given} have signed (see approve.yml)"
     stricter = "; the inventory's tier is stricter than the plan's: plan again" * (needed > question.entry["approvals"])
     return Gate("stop", told + stricter)
 
 
 def _glass(question: Question) -> Gate | None:
     """What was broken in one night is whole again the day after. A host that is out already is finished."""
-    since, state = break_glass.over_since(question.plan, question.now), question.states.get(question.host)
-    if since is None or (state is not None and state.out):
+    since = break_glass.over_since(question.plan, question.now)
+    if since is None or question.taken:
         return None
     return Gate(
         "stop", f"the plan's break-glass is over since {stamp(since)}; plan again, with emergency.yml or as ever"
@@ -184,8 +187,7 @@ def _watched(question: Question) -> Gate | None:
     It waits, because a timer that is late or a machine that restarts comes back.
     One that is out already is finished.
     """
-    state = question.states.get(question.host)
-    if min(question.entry["tier"], question.tier) > 1 or (state is not None and state.out):
+    if min(question.entry["tier"], question.tier) > 1 or question.taken:
         return None
     if isinstance(question.watch, Watch):
         return None

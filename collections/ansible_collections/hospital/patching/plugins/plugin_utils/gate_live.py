@@ -115,6 +115,12 @@ class Live:
         """Those that the inventory has by now."""
         return freezes_of(self.variables)
 
+    @property
+    def freeze_file(self) -> str | None:
+        """The one that the inventory has by now; whoever planned may have named another."""
+        given, problem = self._variable("patching_freeze_file")
+        return str(given) if given and not problem else None
+
     @cached_property
     def tier(self) -> int:
         """The plan's, or the inventory's if that is stricter; one that cannot be read is 1."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, broken_freezes
+from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
@@ -44,21 +45,25 @@ class Question:
     #: The inventory's tier by now, beside the plan's, and the watcher that counts or what was seen instead of one.
     tier: int = 4
     watch: Watch | str | None = None
+    #: Whether the run has disrupted the host already and not finished it: it is, whatever came since.
+    taken: bool = False
 
     @property
     def frozen_by(self) -> list[str]:
-        """The freezes of the plan, and those that came since: a freeze needs no new plan.
-
-        Not those that the plan breaks by name.
-        """
+        """The freezes of the plan, and those that came since: a freeze needs no new plan."""
         planned: list[str] = self.entry["freezes"]
-        added = (text for text in self.freezes if text not in planned)
-        return [*planned, *(text for text in added if not break_glass.breaks(self.plan, text))]
+        return [*planned, *(text for text in self.freezes if text not in planned)]
 
     @property
-    def halted(self) -> str | None:
-        """What the freeze file tells, unless the plan breaks that freeze."""
-        return self.frozen if self.frozen is None or not break_glass.breaks(self.plan, self.frozen) else None
+    def broken(self) -> Mapping[str, Any] | None:
+        """The plan's break-glass while it breaks freezes: until it is over, and longer for a host in flight."""
+        over = break_glass.over_since(self.plan, self.now) is not None and not self.taken
+        return None if over else break_glass.of_plan(self.plan)
+
+    @property
+    def gaps(self) -> dict[str, frozenset[Occurrence]]:
+        """The occurrences of freezes that do not count."""
+        return broken_freezes.occurrences(self.broken)
 
     @property
     def segments(self) -> list[str] | None:

@@ -31,7 +31,7 @@ def _no_freeze(question: Question, need: timedelta) -> Gate | None:
     """A calendar that cannot be read closes; the window's is named here, for the others say only "not open"."""
     entry = question.entry
     try:
-        gap = frozen(question.frozen_by, question.now, question.now + need, question.segments)
+        gap = frozen(question.frozen_by, question.now, question.now + need, question.segments, question.gaps)
         if entry["window"] is not None:
             read(entry["window"]["text"], question.segments).between(question.now, question.now)
     except PatchingError as error:
@@ -97,6 +97,6 @@ def _live(question: Question) -> Occurrence | None:
     """Return the occurrence that is open now by the rule; one that cannot be read is closed."""
     try:
         window = question.entry["window"]["text"]
-        return Schedule.of(window, question.frozen_by, question.segments).open_at(question.now)
+        return Schedule.of(window, question.frozen_by, question.segments, question.gaps).open_at(question.now)
     except PatchingError:
         return None

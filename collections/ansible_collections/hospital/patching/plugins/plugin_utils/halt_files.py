@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from pathlib import Path
 
 #: The name of the freeze file in the evidence directory, unless ``patching_freeze_file`` names another.
@@ -12,6 +14,8 @@ FREEZE = "freeze"
 LONGEST = 200
 #: The most bytes that are read of a file.
 ENOUGH = 4096
+#: The most bytes that tell one file from another.
+LARGEST = 1_000_000
 
 
 def told_by(path: Path) -> str | None:
@@ -30,6 +34,22 @@ def told_by(path: Path) -> str | None:
     except OSError as error:
         return f"{path} cannot be read ({error.strerror or error}), which counts as there"
     return f"{path} says: {line}" if line else f"{path} is there and gives no reason"
+
+
+def mark(path: Path) -> str | None:
+    """Return what tells this very file from any that is put there later, or None where it cannot be read.
+
+    That is a digest of all its content, and when it was written.
+    """
+    try:
+        # A named pipe is not waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            written = os.fstat(file.fileno())
+            if not stat.S_ISREG(written.st_mode):
+                return None
+            return f"{hashlib.sha256(file.read(LARGEST)).hexdigest()}, written {written.st_mtime_ns}"
+    except OSError:
+        return None
 
 
 def _first_line(path: Path) -> str:

@@ -14,6 +14,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import controlle
 
 BY_DIGEST = "started with the plan's digest"
 LONGEST_NAME = 200
+#: Who has launched a job, as AWX hands it over.
+AWX_USER = ("awx_user_name", "tower_user_name")
 
 
 def require_whole_run(plan: dict[str, Any], limit: str | None) -> None:
@@ -68,9 +70,19 @@ def circumstances(plan: dict[str, Any], reference: str, approved_by: str = "") -
     }
 
 
-def user() -> str:
-    """Return who works here, behind sudo too; a claim that proves nothing."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+def user(variables: Mapping[str, Any] | None = None) -> str:
+    """Return who works here, behind sudo and AWX too; a claim that proves nothing.
+
+    Args:
+        variables: of the play, where a job of AWX has who launched it.
+    """
+    launched = next((variables[name] for name in AWX_USER if (variables or {}).get(name)), None) if variables else None
+    if launched:
+        return str(launched)
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def asker() -> str:

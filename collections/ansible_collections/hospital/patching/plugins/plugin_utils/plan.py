@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
@@ -30,6 +30,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.names import nam
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import circle
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service, services_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard, only
@@ -68,6 +69,7 @@ def build_plan(
     limits: Limits = DEFAULT_LIMITS,
     shard: Shard = WHOLE,
     urgent: Emergency | None = None,
+    given: Sequence[str] = (),
 ) -> Planned:
     """Return the plan for ``candidates``: the inventory's hosts by name.
 
@@ -77,14 +79,18 @@ def build_plan(
         limits: how many hosts a wave may have.
         shard: the part of the fleet that is planned.
         urgent: the emergency that the plan is for; ``candidates`` are as it has made them.
+        given: settings that somebody gave on the command line; who reads the plan is to know.
     """
     candidates = only(candidates, shard)
     services, service_problems = services_of(candidates)
     fleet = Fleet(candidates, services, service_problems, groups, watched)
     hosts = sorted(candidates, key=natural_key)
     left_out = {host: why for host in hosts if (why := exclusion(host, fleet)) is not None}
-    slots = _slots(candidates, [host for host in hosts if host not in left_out], now, left_out)
-    _leave_out(slots, urgent.over_before(slots) if urgent is not None else {}, left_out)
+    asked = [host for host in hosts if host not in left_out]
+    slots = _slots(candidates, asked, now, left_out, urgent.broken if urgent is not None else {})
+    if urgent is not None:
+        _leave_out(slots, urgent.over_before(slots), left_out)
+        slots = urgent.limited(slots)
     _leave_out(slots, other_nights(slots, now), left_out)
     _leave_out(slots, _contradicting(candidates, slots), left_out)
     waves, manifests = _waves(candidates, services, slots, now, limits, left_out)
@@ -113,6 +119,8 @@ def build_plan(
     }
     if urgent is not None:
         plan["emergency"] = urgent.as_dict(host for host in slots if candidates[host].goes_first)
+    if given:
+        plan["given"] = sorted(given)
     plan["digest"] = plan_digest(plan)
     _check(plan)
     return Planned(plan, {manifest["digest"]: dict(manifest) for manifest in manifests.values()})
@@ -125,11 +133,15 @@ def _leave_out(slots: dict[str, Slot], answers: Mapping[str, Exclusion], left_ou
 
 
 def _slots(
-    candidates: Mapping[str, Candidate], hosts: Sequence[str], now: datetime, left_out: dict[str, Exclusion]
+    candidates: Mapping[str, Candidate],
+    hosts: Sequence[str],
+    now: datetime,
+    left_out: dict[str, Exclusion],
+    broken: Broken,
 ) -> dict[str, Slot]:
     slots, segments = {}, declared_segments(candidates)
     for host in hosts:
-        answer = slot_of(candidates[host].settings, now, segments)
+        answer = slot_of(candidates[host].settings, now, segments, broken)
         if isinstance(answer, Exclusion):
             left_out[host] = answer
         else:
@@ -360,7 +372,8 @@ def _check(plan: Mapping[str, Any]) -> None:
 
 
 def _problems(plan: Mapping[str, Any]) -> list[str]:
-    return wave_problems(plan) or _approval_problems(plan)
+    broken = break_glass.problem(plan)
+    return wave_problems(plan) or _approval_problems(plan) or ([broken] if broken else [])
 
 
 def _require_none(plan: Mapping[str, Any], problems: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import matches
 from ansible_collections.hospital.patching.plugins.plugin_utils import plan_drops
+from ansible_collections.hospital.patching.plugins.plugin_utils.break_glass import over_since
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import Target, manifest_digest, verify_manifest
 from ansible_collections.hospital.patching.plugins.plugin_utils.members import Member
@@ -70,13 +71,19 @@ def derive(loaded: Loaded, plan_id: str, now: datetime, hosts: Collection[str], 
 
 
 def late(plan: Mapping[str, Any]) -> list[str]:
-    """Return the hosts whose work and way back no longer fit into their windows by estimate; the gate stops them."""
+    """Return the hosts whose work and way back no longer fit into their windows by estimate; the gate stops them.
+
+    And those whose turn comes when the plan's break-glass is over.
+    """
     return [
         host
         for span in timeline(plan)
         for host, end in span.ends.items()
-        if (entry := plan["hosts"][host])["window"] is not None
-        and end + timedelta(seconds=entry["way_back_s"]) > read_stamp(entry["window"]["end"])
+        if over_since(plan, span.start) is not None
+        or (
+            (entry := plan["hosts"][host])["window"] is not None
+            and end + timedelta(seconds=entry["way_back_s"]) > read_stamp(entry["window"]["end"])
+        )
     ]
 
 

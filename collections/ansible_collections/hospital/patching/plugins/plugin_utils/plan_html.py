@@ -137,6 +137,9 @@ def _header(plan: Mapping[str, Any], spans: Sequence[Span], day: str, where: tzi
         lead += f", by estimate from {start:%H:%M} to {until} ({where})"
     lead += f"; {words.count(left_out, 'host')} not planned." if left_out else "."
     urgent = [tag("p", one, class_="bad-ink") for one in emergency.told(plan)]
+    if plan.get("given"):
+        given = f"Given on the command line, not by the inventory: {', '.join(plan['given'])}."
+        urgent.append(tag("p", given, class_="warn-ink"))
     return tag("header", tag("p", "Plan", class_="over"), tag("h1", day), tag("p", lead, class_="lead"), urgent)
 
 

@@ -221,7 +221,11 @@ class Run:
 
     def frozen(self, freeze_file: str | None) -> str | None:
         """Return what the freeze file tells, or None; without a name of its own it lies in the evidence directory."""
-        return halt_files.told_by(Path(freeze_file) if freeze_file else self.evidence.root / halt_files.FREEZE)
+        return halt_files.told_by(self.freeze_path(freeze_file))
+
+    def freeze_path(self, freeze_file: str | None) -> Path:
+        """Return where the freeze file of this name lies."""
+        return Path(freeze_file) if freeze_file else self.evidence.root / halt_files.FREEZE
 
     def heartbeat(self, check: bool = False) -> AbstractContextManager[object]:
         """Return what shows a sign of life while a block runs; in check mode, which writes nothing, nothing does."""

@@ -9,8 +9,8 @@ A time is stated as one text: the short form of :mod:`windows`, a range of dates
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -30,6 +30,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.windows import W
 
 #: The networks of devices; None when nobody has declared them.
 Segments = Sequence[str] | None
+#: Occurrences by the texts of their freezes.
+Broken = Mapping[str, Collection[Occurrence]]
 _ICS = re.compile(r"ics (?P<place>\S.*?)(?:, *event (?P<event>.+))?")
 
 
@@ -104,10 +106,15 @@ class Schedule(Recurring):
     window: Stated
     freezes: tuple[Stated, ...] = ()
 
+    #: Occurrences of freezes that an emergency breaks, by the freeze's text.
+    broken: Broken = field(default_factory=dict)
+
     @classmethod
-    def of(cls, window: str, freezes: Sequence[str] = (), segments: Segments = None) -> Schedule:
+    def of(
+        cls, window: str, freezes: Sequence[str] = (), segments: Segments = None, broken: Broken | None = None
+    ) -> Schedule:
         """Return the schedule that these texts state; arguments and errors as of :func:`read`."""
-        return cls(read(window, segments), tuple(read(text, segments) for text in freezes))
+        return cls(read(window, segments), tuple(read(text, segments) for text in freezes), broken or {})
 
     @property
     def text(self) -> str:  # type: ignore[override]
@@ -123,11 +130,34 @@ class Schedule(Recurring):
         if not found or not self.freezes:
             return found
         first, last = found[0].start - MARGIN, max(one.end for one in found) + MARGIN
-        closed = [gap for freeze in self.freezes for gap in freeze.at_widest(first, last)]
+        closed = [gap for freeze in self.freezes for gap in _whole(freeze, first, last, self.broken)]
         return [piece for piece in without(found, closed) if piece.start < end and begin < piece.end]
 
 
-def frozen(freezes: Sequence[str], begin: datetime, end: datetime, segments: Segments = None) -> Occurrence | None:
-    """Return the first freeze that touches the span from ``begin`` to ``end``, or None; raises as :func:`read`."""
-    found = [gap for text in freezes for gap in read(text, segments).at_widest(begin - MARGIN, end + MARGIN)]
-    return min((gap for gap in found if gap.start < end and begin < gap.end), default=None)
+def _whole(freeze: Stated, begin: datetime, end: datetime, broken: Broken) -> list[Occurrence]:
+    """Return the occurrences of a freeze that nobody has broken."""
+    left_out = broken.get(freeze.text, ())
+    return [gap for gap in freeze.at_widest(begin, end) if gap not in left_out]
+
+
+def gaps(stated: Stated, begin: datetime, end: datetime) -> list[Occurrence]:
+    """Return the occurrences of a freeze that touch the span from ``begin`` to ``end``; raises as :func:`read`."""
+    return [gap for gap in stated.at_widest(begin - MARGIN, end + MARGIN) if gap.start < end and begin < gap.end]
+
+
+def frozen(
+    freezes: Sequence[str],
+    begin: datetime,
+    end: datetime,
+    segments: Segments = None,
+    broken: Broken | None = None,
+) -> Occurrence | None:
+    """Return the first freeze that touches the span from ``begin`` to ``end``, or None; raises as :func:`read`.
+
+    Args:
+        broken: occurrences that an emergency breaks.
+    """
+    left_out = broken or {}
+    stated = [read(text, segments) for text in freezes]
+    found = [gap for one in stated for gap in gaps(one, begin, end) if gap not in left_out.get(one.text, ())]
+    return min(found, default=None)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
-from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken, Schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
@@ -24,6 +24,8 @@ class Slot:
     estimate: timedelta
     way_back: timedelta
     service: str | None
+    #: When the plan begins no further host; None when that is not limited.
+    until: datetime | None = None
 
     @property
     def need(self) -> timedelta:
@@ -31,11 +33,19 @@ class Slot:
 
     @property
     def latest(self) -> datetime | None:
-        """When the work has to begin for it and the way back to end inside the window."""
-        return None if self.occurrence is None else self.occurrence.end - self.need
+        """When the work has to begin for it and the way back to end inside the window, and before the plan is over."""
+        window = None if self.occurrence is None else self.occurrence.end - self.need
+        over = None if self.until is None else self.until - timedelta(seconds=1)
+        return min((one for one in (window, over) if one is not None), default=None)
 
     def late(self, start: datetime) -> Exclusion:
         """Return the refusal of a host whose turn would come at ``start``."""
+        if self.until is not None and start >= self.until:
+            return Exclusion(
+                "refused",
+                f"its turn would come at {stamp(start)}, and the break-glass is over at {stamp(self.until)};"
+                f" plan it again after that",
+            )
         if self.window is None or self.occurrence is None:
             raise ValueError("a host without a window is never late")
         following = self.window.next_for(self.need, self.occurrence.end)
@@ -52,18 +62,21 @@ def _minutes(span: timedelta) -> int:
     return -int(-span.total_seconds() // 60)
 
 
-def slot_of(settings: Settings, now: datetime, segments: Sequence[str] | None = None) -> Slot | Exclusion:
+def slot_of(
+    settings: Settings, now: datetime, segments: Sequence[str] | None = None, broken: Broken | None = None
+) -> Slot | Exclusion:
     """Return the slot of a host: in the window that is open if its work still fits, else in the next one.
 
     Args:
         segments: the site's networks of devices, from none of which a calendar is fetched.
+        broken: occurrences of freezes that do not count.
     """
     estimate, way_back = timedelta(seconds=settings.estimate_s), timedelta(seconds=settings.way_back_s)
     if settings.window is None:
         return Slot(None, None, estimate, way_back, settings.service)
     need = estimate + way_back
     try:
-        window = Schedule.of(settings.window, settings.freezes, segments)
+        window = Schedule.of(settings.window, settings.freezes, segments, broken)
         occurrence = window.next_for(need, now)
         if occurrence is not None:
             return Slot(window, occurrence, estimate, way_back, settings.service)

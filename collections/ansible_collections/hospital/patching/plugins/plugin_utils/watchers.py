@@ -31,6 +31,8 @@ SCHEMA = 1
 LIMIT_S = 600
 #: By so much may the watcher's clock be ahead of this machine's; further ahead, it would count after its death.
 AHEAD_S = 60
+#: By how much silence and interval together may be longer than the limit: the timer looks once a minute.
+SLACK_S = 60
 #: So many marks are named where none counts: one is left a boot of each machine that ever watched.
 TOLD = 3
 
@@ -149,8 +151,11 @@ def _against(mark: Watch, now: datetime, here: Machine, run_id: str | None) -> s
         return f"{name} has this machine's own name: it is this one before a restart, or has to be renamed"
     if mark.silent_s > LIMIT_S:
         return f"{name} lets a run be silent for {mark.silent_s} s, and {LIMIT_S} is the most (watch_silent_s)"
-    if mark.every_s is not None and mark.every_s > LIMIT_S:
-        return f"{name} looks every {mark.every_s} s only, and {LIMIT_S} is the most"
+    if mark.every_s is None:
+        return f"{name} has looked once, and does not say how often it does (watch_every_s)"
+    if mark.silent_s + mark.every_s > LIMIT_S + SLACK_S:
+        told = f"{name} lets a run be silent for {mark.silent_s} s and looks every {mark.every_s} s"
+        return f"{told}: together {LIMIT_S + SLACK_S} is the most"
     if mark.time > now + timedelta(seconds=AHEAD_S):
         return f"{name} looked in the future ({at}): a clock is wrong"
     if mark.time < now - timedelta(seconds=LIMIT_S):

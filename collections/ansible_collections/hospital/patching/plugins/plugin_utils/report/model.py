@@ -21,8 +21,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.report.services 
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 
 SCHEMA = 1
-#: What the same records become may differ from version to version.
-MADE_BY = "hospital.patching 0.1.0"
+#: What the same records become may differ from version to version; the second number rises when the document changes.
+MADE_BY = "hospital.patching 0.1.0, report 2"
 #: Outcomes after which a host has everything that was approved for it.
 UP_TO_DATE = ("patched", "nothing_to_do")
 Document = dict[str, Any]
@@ -87,7 +87,7 @@ def build_report(
         "plan_id": plan.get("plan_id"),
         "plan_digest": plan["digest"],
         "plan_created": plan.get("created"),
-        "emergency": plan.get("emergency"),
+        **({"emergency": plan["emergency"]} if plan.get("emergency") else {}),
         "opened": _opened(ledger_records),
         "started": started and stamp(started),
         "ended": ended and stamp(ended),

@@ -96,11 +96,20 @@ def test_a_job_of_the_workflow_takes_all_its_approvals_over(office):
     assert office.kept() == [f"awx-{APPROVAL}.json", "awx-511.json"]
 
 
-def test_one_that_does_not_count_is_refused_and_nothing_is_kept(office):
+def test_one_that_does_not_count_is_named_beside_those_that_do(office):
+    """It may be another shard's, or of a plan that was made anew."""
     office.double.approved(511, "mallory", 9, after=APPROVAL)
     told = office.approve(awx_workflow_job=WORKFLOW_JOB)
+    assert len(office.kept()) == 1
+    assert any("mallory approved it, who is nobody in patching_awx_approvers" in line for line in told["text"])
+
+
+def test_where_none_counts_that_is_refused_and_nothing_is_kept(office):
+    for variables in office.hostvars.values():
+        variables["patching_awx_approvers"] = {"somebody": "else@hospital"}
+    told = office.approve(awx_workflow_job=WORKFLOW_JOB)
     assert told["failed"] is True
-    assert "mallory approved it, who is nobody in patching_awx_approvers" in told["msg"]
+    assert "who is nobody in patching_awx_approvers" in told["msg"]
     assert office.kept() == []
 
 

@@ -259,9 +259,15 @@ def test_a_watcher_of_a_copy_never_sees_the_run(critical):
     assert "or it watches a copy" in gate(run, hostvars=hostvars, check=True)["reason"]
 
 
+def take(run):
+    """Record that the run has begun to disrupt the host."""
+    run.record("portal1", "health_before", "done", verdict="ok", probes=[])
+    run.record("portal1", "drain", "done")
+
+
 def test_a_host_that_was_out_when_the_watcher_died_is_finished_and_its_record_says_so(critical):
     run, hostvars = critical
-    run.record("portal1", "drain", "done")
+    take(run)
     went = gate(run, hostvars=hostvars)
     assert (went["decision"], went["watched"]) == ("go", None)
 
@@ -297,7 +303,7 @@ def test_one_person_by_ssh_and_another_in_awx_let_a_host_of_tier_1_go(tmp_path, 
         answer = gate(run, hostvars={"portal1": variables})
         assert answer["decision"] == ("go" if goes else "stop")
         if not goes:
-            assert "2 people, and 1 have signed; an approval does not count: ada@hospital: the same" in answer["msg"]
+            assert "1 have signed (see approve.yml); an approval does not count: ada@hospital: the same" in answer["msg"]
             return
         assert [one["by"] for one in answer["approved"]["signed"]] == ["ada@hospital", "ben@hospital"]
         assert len(list((run.evidence.run_dir(PLAN_ID) / "approvals").iterdir())) == 2
@@ -391,8 +397,14 @@ def test_a_variable_that_cannot_be_read_closes_and_is_recorded(run, name, seen):
 
 def test_a_host_that_is_out_already_is_finished_whatever_inhibits_say(tmp_path):
     run = inhibited(tmp_path, command=["false"])
-    run.record("portal1", "drain", "done")
+    take(run)
     assert gate(run)["decision"] == "go"
+
+
+def test_a_host_that_did_not_answer_is_begun_like_any_other(tmp_path):
+    run = inhibited(tmp_path, command=["false"])
+    run.record("portal1", "lock", "outcome", outcome="unreachable", reason="no answer")
+    assert gate(run, check=True)["decision"] == "wait"
 
 
 def test_the_command_line_hides_no_freeze_and_no_inhibit(tmp_path):
@@ -456,9 +468,10 @@ def emergencys(folder, fleet, *shortens):
     """Begin a run of a plan that breaks the glass, as update_plan makes it."""
     asked = {"emergency": True, "cve": "CVE-2026-1519", "break_glass": shortens}
     why = {"break_glass_reason": "attack", "break_glass_second": "Dr. Jane Roe"}
-    urgent = emergency.read({**asked, **why}, "ada", NOW)
-    urgent = urgent.breaking(emergency.freezes_in_force(fleet, folder, NOW))
-    Run(str(folder), PLAN_ID).evidence.save_plan(planned(urgent.applied(fleet), urgent=urgent))
+    urgent = emergency.read({**asked, **why}, lambda: "ada", NOW)
+    fleet = urgent.applied(fleet)
+    urgent = urgent.breaking(fleet, folder, NOW)
+    Run(str(folder), PLAN_ID).evidence.save_plan(planned(fleet, urgent=urgent))
     return Run.start(str(folder), PLAN_ID)
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from unittest import mock
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import update_plan
@@ -52,6 +53,7 @@ def plan(root, tier=1, settings=None, shortened=(), **options):
         "hostvars": {host: {**variables, "inventory_hostname": host} for host in HOSTS},
         "ansible_forks": 10,
     }
+    plugin._loader = DataLoader()
     with mock.patch.object(ActionBase, "run", return_value={}):
         return plugin.run(task_vars=task_vars)
 
@@ -90,7 +92,7 @@ def test_an_emergency_plans_what_fixes_its_cve_and_breaks_the_freeze_file_by_nam
     made = plan(tmp_path, tier=3, settings={"patching_exposed": True}, **BREAK_GLASS)
     found = made["plan"]["emergency"]
     assert (found["cve"], found["exposed"]) == (CVE, list(HOSTS))
-    assert found["break_glass"]["freezes"] == [f"{tmp_path}/freeze says: year's end"]
+    assert [one["told"] for one in found["break_glass"]["freeze_files"]] == [f"{tmp_path}/freeze says: year's end"]
     assert [one["name"] for entry in made["plan"]["hosts"].values() for one in entry["updates"]] == ["openssl"] * 2
     assert Evidence(tmp_path).load_plan(made["digest"]).plan["emergency"] == found
     assert any(line.startswith("Break-glass, asked for by ") for line in made["text"])

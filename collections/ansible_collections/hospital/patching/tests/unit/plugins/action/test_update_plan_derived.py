@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import update_plan
@@ -42,6 +43,7 @@ class Office:
         plugin.clock.now.return_value = NOW
         hosts = ["lb1", "portal1", "portal2"]
         task_vars = {"groups": {"all": hosts, "ungrouped": hosts}, "hostvars": {}, "ansible_forks": 5}
+        plugin._loader = DataLoader()
         with mock.patch.object(ActionBase, "run", return_value={}):
             return plugin.run(task_vars=task_vars)
 

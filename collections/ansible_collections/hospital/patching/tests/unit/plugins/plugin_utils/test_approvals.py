@@ -314,7 +314,7 @@ class Night(People):
         super().__init__(root)
         asked = {"emergency": True, "cve": "CVE-2026-1519", "break_glass": shortens}
         why = {"break_glass_reason": "attack", "break_glass_second": "Dr. Jane Roe"}
-        self.plan = loaded(planned(portal_pair(), urgent=emergency.read({**asked, **why}, "ada", NOW)))
+        self.plan = loaded(planned(portal_pair(), urgent=emergency.read({**asked, **why}, lambda: "ada", NOW)))
         self.seconds = root / "seconds"
         self.seconds.write_text("")
 

@@ -170,6 +170,13 @@ def test_what_planned_nothing_may_stand_between(double, kind):
     assert read(double, 511).plan_job == PLAN_JOB
 
 
+@pytest.mark.parametrize("kind", ["workflow_job", "ad_hoc_command", None])
+def test_a_workflow_within_may_have_planned_anew(double, kind):
+    double.node(510, kind, "successful", after=PLAN_JOB)
+    double.approved(511, "ben", 8, after=510, created="2026-11-22T07:03:00Z")
+    assert "comes before it, in which another plan may have been made" in refused(double, 511)
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"status": "failed"}, {"status": "running"}, {"finished": "2026-11-22T07:01:02Z"}],
@@ -387,7 +394,7 @@ def test_one_person_by_ssh_and_another_in_awx_are_two(office):
 
 
 @needs_ssh
-@pytest.mark.parametrize("names", ["ada@hospital", "a.smith,ada@hospital"])
+@pytest.mark.parametrize("names", ["ada@hospital", "a.smith,ada@hospital", "Ada@Hospital"])
 def test_the_same_person_by_ssh_and_in_awx_is_one(office, names):
     office.sign(names)
     office.record()

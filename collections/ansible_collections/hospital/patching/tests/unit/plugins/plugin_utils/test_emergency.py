@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, emergency, plan_drops
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    break_glass,
+    broken_freezes,
+    emergency,
+    plan_drops,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate import decide, decide_reboot, decide_way_back
-from ansible_collections.hospital.patching.plugins.plugin_utils.plan import verify_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import plan_digest, verify_plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
 from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
@@ -34,18 +41,19 @@ ASKED = {
     "break_glass_reason": "the portal is being attacked",
     "break_glass_second": "Dr. Jane Roe",
 }
+NOTHING = Exclusion("excluded", "no update that is pending fixes it")
 FREEZE, LATER = "2026-11-20 00:00 to 2026-11-30 00:00, UTC", "2026-12-23 18:00 to 2027-01-02 06:00, UTC"
 
 
 def read(**more):
-    return emergency.read({**ASKED, **more}, "ada", NOW)
+    return emergency.read({**ASKED, **more}, lambda: "ada", NOW)
 
 
 def plan_of(fleet, tmp_path, **more):
     """Plan as update_plan does."""
     urgent = read(**more)
-    urgent = urgent.breaking(emergency.freezes_in_force(fleet, tmp_path, NOW))
-    return planned(urgent.applied(fleet), urgent=urgent)
+    fleet = urgent.applied(fleet)
+    return planned(fleet, urgent=urgent.breaking(fleet, tmp_path, NOW))
 
 
 def ask(plan, host, states=None, now=NOW, frozen=None, **more):
@@ -91,51 +99,93 @@ def test_without_break_glass_an_emergency_shortens_nothing(tmp_path):
     assert "Emergency: only what fixes CVE-2026-1519." in plan_table(made)
 
 
+def test_what_cannot_be_printed_does_not_reach_who_reads_the_plan():
+    found = read(break_glass_reason="attack\x1b[2K\u202e", break_glass_second="Dr.\nJane\x07 Roe").glass
+    assert (found.reason, found.second) == ("attack[2K", "Dr. Jane Roe")
+
+
 def test_words_may_come_as_one_text_as_on_a_command_line():
     assert read(break_glass="soak,freeze").glass.shortens == ("soak", "freeze")
     assert read(break_glass=["soak", "freeze"]).glass == read(break_glass="freeze soak").glass
 
 
+def broken(made):
+    found = made["emergency"]["break_glass"]
+    return [(one["freeze"], one["start"]) for one in found["freezes"]], [one["told"] for one in found["freeze_files"]]
+
+
 def test_a_freeze_in_force_is_broken_by_name_and_one_that_is_not_counts_on(tmp_path):
     made = plan_of(web(freezes=[FREEZE, LATER]), tmp_path).plan
-    assert made["emergency"]["break_glass"]["freezes"] == [FREEZE]
-    assert made["hosts"]["web1"]["freezes"] == [LATER]
-    # The inventory still has both.
+    assert broken(made) == ([(FREEZE, "2026-11-20T00:00:00Z")], [])
+    assert made["hosts"]["web1"]["freezes"] == [FREEZE, LATER]
     assert ask(made, "web1", freezes=[FREEZE, LATER]).decision == "go"
     new = "2026-11-22 00:00 to 2026-11-23 00:00, UTC"
     assert "a freeze lasts from" in ask(made, "web1", freezes=[FREEZE, LATER, new]).reason
-    reboot = decide_reboot(made, "web1", NOW, ALLOWED, None, freezes=[FREEZE, LATER])
-    back = decide_way_back(made, "web1", NOW, {}, ALLOWED, None, False, freezes=[FREEZE, LATER])
+    reboot = decide_reboot(made, "web1", NOW, ALLOWED, None)
+    back = decide_way_back(made, "web1", NOW, {}, ALLOWED, None, False)
     assert (reboot.decision, back.decision) == ("go", "go")
 
 
-def test_a_freeze_that_cannot_be_read_is_broken_by_name_too(tmp_path):
+def calendar(path, *events):
+    """Write a calendar with an event of six hours at each of the hours of the plan's day."""
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test"]
+    for hour in events:
+        lines += ["BEGIN:VEVENT", f"UID:{hour}", "DTSTAMP:20260101T000000Z"]
+        lines += [f"DTSTART:20261122T{hour:02}0000Z", "DURATION:PT6H", "END:VEVENT"]
+    path.write_text("\r\n".join([*lines, "END:VCALENDAR", ""]))
+
+
+def test_an_event_that_is_added_to_a_broken_calendar_counts(tmp_path):
+    calendar(tmp_path / "freezes.ics", 6)
+    text = f"ics {tmp_path}/freezes.ics"
+    made = plan_of(web(freezes=[text]), tmp_path).plan
+    assert broken(made)[0] == [(text, "2026-11-22T06:00:00Z")]
+    assert ask(made, "web1").decision == "go"
+    calendar(tmp_path / "freezes.ics", 6, 7)
+    answer = ask(made, "web1")
+    assert (answer.decision, "a freeze lasts from 2026-11-22T07:00:00Z" in answer.reason) == ("stop", True)
+
+
+def test_a_freeze_that_cannot_be_read_is_not_broken(tmp_path):
+    """Nobody knows what he would break."""
     missing = f"ics {tmp_path}/missing.ics"
-    assert hosts_of(planned(web(freezes=[missing])).plan) == []
     made = plan_of(web(freezes=[missing]), tmp_path).plan
-    assert made["emergency"]["break_glass"]["freezes"] == [missing]
-    assert ask(made, "web1", freezes=[missing]).decision == "go"
+    assert (hosts_of(made), broken(made)) == ([], ([], []))
+    assert "missing.ics" in made["not_planned"]["web1"]["reason"]
 
 
 def test_without_freeze_among_the_words_freezes_count(tmp_path):
+    (tmp_path / "freeze").write_text("year's end\n")
     made = plan_of(web(freezes=[FREEZE]), tmp_path, break_glass=["soak"]).plan
-    assert (hosts_of(made), made["emergency"]["break_glass"]["freezes"]) == ([], [])
+    assert (hosts_of(made), broken(made)) == ([], ([], []))
 
 
-def test_the_freeze_file_that_was_there_is_broken_and_a_new_word_in_it_counts(tmp_path):
+def test_no_freeze_is_broken_that_only_hosts_have_that_are_not_planned(tmp_path):
+    others = {"pacs1": replace(server("pacs1", "pacs", downtime_s=60, freezes=[FREEZE]), why_not=NOTHING)}
+    assert broken(plan_of({**web(), **others}, tmp_path).plan) == ([], [])
+
+
+def test_a_freeze_file_is_broken_as_it_is_and_not_one_that_cannot_be_read(tmp_path):
     (tmp_path / "freeze").write_text("year's end\n")
     made = plan_of(web(), tmp_path).plan
-    told = f"{tmp_path}/freeze says: year's end"
-    assert made["emergency"]["break_glass"]["freezes"] == [told]
-    assert ask(made, "web1", frozen=told).decision == "go"
-    assert decide_reboot(made, "web1", NOW, ALLOWED, told).decision == "go"
-    answer = ask(made, "web1", frozen=f"{tmp_path}/freeze says: mass casualty")
-    assert (answer.decision, "mass casualty" in answer.reason) == ("stop", True)
-
-
-def test_a_freeze_file_that_cannot_be_looked_at_goes_on_to_close(tmp_path):
-    made = plan_of(web(), tmp_path / "not there").plan
-    assert made["emergency"]["break_glass"]["freezes"] == []
+    assert broken(made)[1] == [f"{tmp_path}/freeze says: year's end"]
+    glass, path = made["emergency"]["break_glass"], tmp_path / "freeze"
+    assert broken_freezes.is_broken(glass, path)
+    for content in ("mass casualty\n", "year's end\nand a mass casualty\n"):
+        path.write_text(content)
+        assert not broken_freezes.is_broken(glass, path)
+    # The same words, put there again, are another freeze.
+    path.unlink()
+    path.write_text("year's end\n")
+    os.utime(path, ns=(0, 0))
+    assert not broken_freezes.is_broken(glass, path)
+    path.unlink()
+    path.symlink_to(tmp_path / "nowhere")
+    assert broken(plan_of(web(), tmp_path).plan)[1] == []
+    path.unlink()
+    os.mkfifo(path)
+    assert broken(plan_of(web(), tmp_path).plan)[1] == []
+    assert broken(plan_of(web(), tmp_path / "not there").plan)[1] == []
 
 
 def test_rings_and_soak_are_shortened_and_one_canary_stays(tmp_path):
@@ -219,13 +269,60 @@ def test_a_window_that_opens_when_the_glass_is_whole_again_is_refused(tmp_path):
 
 
 def test_broken_glass_is_over_the_day_after(tmp_path):
-    made = plan_of(web(window="daily 00:00, 24 h, UTC"), tmp_path).plan
+    daily = "daily 07:00, 4 h, UTC"
+    made = plan_of(web(freezes=[daily]), tmp_path).plan
     until = NOW + break_glass.LASTS
     assert break_glass.over_since(made, until - timedelta(seconds=1)) is None
     answer = ask(made, "web1", now=until)
-    assert (answer.decision, "break-glass is over since 2026-11-23T08:00:00Z" in answer.reason) == ("stop", True)
-    # What is out already is finished.
-    assert decide_way_back(made, "web1", until, {}, ALLOWED, None, True).decision == "go"
+    assert answer.decision == "stop"
+    # A host that the run has taken is finished, through the freeze that was broken for it, and no other.
+    assert ask(made, "web1", now=until, taken=True).decision == "go"
+    for state in (
+        replace(patched(0), outcome="unreachable", out=True),
+        replace(patched(0), outcome="refused", out=True),
+    ):
+        assert ask(made, "web1", {"web1": state}, now=until).decision == "stop"
+    unfrozen = plan_of(web(), tmp_path).plan
+    assert "break-glass is over since 2026-11-23T08:00:00Z" in ask(unfrozen, "web1", now=until).reason
+    # Whoever takes it back days later meets the freeze.
+    assert decide_way_back(made, "web1", until, {}, ALLOWED, None, True).decision == "stop"
+    assert decide_way_back(made, "web1", until + timedelta(hours=4), {}, ALLOWED, None, True).decision == "go"
+
+
+def test_a_host_whose_turn_comes_when_the_glass_is_whole_again_is_refused(tmp_path):
+    settings = {"downtime_s": 60, "window": "2026-11-22 00:00 to 2026-11-26 00:00, UTC", "estimate_s": 7200}
+    fleet = {f"s{n}": server(f"s{n}", f"s{n}", **settings) for n in range(1, 15)}
+    made = plan_of(fleet, tmp_path).plan
+    assert len(made["hosts"]) == 12
+    late = [entry["reason"] for entry in made["not_planned"].values()]
+    assert len(late) == 2
+    assert all("its turn would come at" in one and "the break-glass is over at 2026-11-23T08" in one for one in late)
+    assert len(planned(fleet).plan["hosts"]) == 14
+
+
+def test_rings_that_are_one_allow_no_failure(tmp_path):
+    """A share of all hosts would be more than the shares of each ring."""
+    budget = {"run": {"count": 9}, "ring": {"count": 5}, "service": {"count": 9}}
+    made = plan_of(web(min_healthy=0, failure_budget=budget), tmp_path).plan
+    assert (made["failure_budget"]["rings"], made["failure_budget"]["run"]) == ({"canary": 0, "broad": 0}, 9)
+    kept = plan_of(web(min_healthy=0, failure_budget=budget), tmp_path, break_glass=["soak"]).plan
+    assert kept["failure_budget"]["rings"]["broad"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"until": "2099-01-01T00:00:00Z"}, "its break-glass lasts until 2099"),
+        ({"second": "ADA"}, "its break-glass has ada for both persons"),
+        ({"shortens": ["soak"]}, "its break-glass names freezes that it does not break"),
+    ],
+)
+def test_a_plan_whose_break_glass_no_release_would_have_made_is_refused(tmp_path, change, told):
+    made = plan_of(web(freezes=[FREEZE]), tmp_path).plan
+    made["emergency"]["break_glass"] |= change
+    made["digest"] = plan_digest(made)
+    with pytest.raises(PatchingError, match=told):
+        verify_plan(made)
 
 
 def test_the_digest_binds_the_break_glass_and_another_needs_a_new_approval(tmp_path):
@@ -247,7 +344,8 @@ def test_everybody_who_reads_the_plan_reads_that_the_glass_is_broken(tmp_path):
     words = " ".join(plan_table(made).split())
     told = "Break-glass, asked for by ada, second person (claimed, not signed) Dr. Jane Roe"
     assert f"{told}: the portal is being attacked." in words
-    assert f"Shortened: rings, soak, freeze. Freezes broken: {FREEZE}." in words
+    assert "Shortened: rings, soak, freeze; begins no host after 2026-11-23T08:00:00Z." in words
+    assert f"Freezes broken: {FREEZE} (from 2026-11-20T00:00:00Z to 2026-11-30T00:00:00Z)." in words
     assert told in plan_page(made)
     ordinary = planned(web()).plan
     assert ("emergency" in ordinary, "mergency" in plan_table(ordinary)) == (False, False)

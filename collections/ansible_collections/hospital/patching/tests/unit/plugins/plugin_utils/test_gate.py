@@ -499,7 +499,9 @@ def test_missing_approvals_stop_though_a_watcher_is_waited_for():
     assert ask_for(tier(1), approvers=["anna"]).decision == "stop"
 
 
-def test_a_host_that_is_out_already_is_finished_without_a_watcher():
-    assert ask_for(tier(1), states={"s1": IN_PROGRESS}).decision == "go"
+def test_a_host_that_the_run_has_taken_is_finished_without_a_watcher_and_no_other():
+    assert ask_for(tier(1), states={"s1": IN_PROGRESS}, taken=True).decision == "go"
+    # Out, and nothing was done to it: it did not answer, or was ill before.
+    assert ask_for(tier(1), states={"s1": state("unreachable", out=True)}).decision == "wait"
     assert decide_reboot(tier(1), "s1", NOW, ALLOWED, None).decision == "go"
     assert decide_way_back(tier(1), "s1", NOW, {}, ALLOWED, None, outside_window=False).decision == "go"

@@ -55,7 +55,8 @@ def test_a_mark_counts_for_ten_minutes_and_a_clock_may_be_a_minute_ahead(tmp_pat
         ({"boot": HERE.boot}, "watch2 watches on this very machine"),
         ({"machine": HERE.name}, "control1 has this machine's own name"),
         ({"silent_s": LIMIT_S + 1}, "lets a run be silent for 601 s"),
-        ({"every_s": 3600}, "looks every 3600 s only"),
+        ({"every_s": 121}, "lets a run be silent for 600 s and looks every 121 s: together 660 is the most"),
+        ({"every_s": None}, "watch2 has looked once, and does not say how often it does (watch_every_s)"),
     ],
 )
 def test_what_was_seen_is_said_of_a_mark_that_does_not_count(tmp_path, change, seen):

@@ -78,7 +78,14 @@ EMERGENCY: Document = {
         "by": "ada",
         "second": "Dr. Jane Roe",
         "until": "2026-11-23T01:00:00Z",
-        "freezes": ["2026-11-20 00:00 to 2026-11-30 00:00, UTC"],
+        "freezes": [
+            {
+                "freeze": "2026-11-20 00:00 to 2026-11-30 00:00, UTC",
+                "start": "2026-11-20T00:00:00Z",
+                "end": "2026-11-30T00:00:00Z",
+            }
+        ],
+        "freeze_files": [],
     },
 }
 

@@ -223,4 +223,6 @@ def test_visible_keeps_letters_of_every_script():
 def test_an_emergency_and_its_broken_glass_stand_at_the_top(emergency):
     header = render_html(emergency).split("<header>")[1].split("</header>")[0]
     assert "Emergency: only what fixes CVE-2026-1519" in header
-    assert "Shortened: soak, freeze. Freezes broken: 2026-11-20 00:00 to 2026-11-30 00:00, UTC." in header
+    assert (
+        "Shortened: soak, freeze; begins no host after 2026-11-23T01:00:00Z. Freezes broken: 2026-11-20 00:00" in header
+    )
