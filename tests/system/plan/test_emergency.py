@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.traffic import Traffic
 CVE = "CVE-2026-99999"
 BREAK_GLASS = {
     "cve": CVE,
-    "break_glass": "freeze,soak",
+    "break_glass": "freeze,soak,age",
     "break_glass_reason": "the portal is being attacked",
     "break_glass_second": "Dr. Jane Roe, administrator on call",
 }
@@ -43,9 +44,13 @@ def night(tmp_path):
     killing.end_all()
 
 
+def assessment(night):
+    return json.loads((night.evidence / "assess" / "portal1.json").read_text(encoding="utf-8"))
+
+
 def smallest_source(night):
     """Return the name and version of what a portal host gets from Debian with the smallest download."""
-    document = json.loads((night.evidence / "assess" / "portal1.json").read_text(encoding="utf-8"))
+    document = assessment(night)
     sizes: dict[tuple[str, str], int] = defaultdict(int)
     for update in document["pending"]["updates"]:
         if update["origin"].startswith("Debian-Security:"):
@@ -67,9 +72,13 @@ def test_one_flaw_is_mended_through_a_freeze_that_is_broken_by_name(night):
     assert [wave["hosts"] for wave in night.plan["waves"]] == [["portal2"], ["portal1"]], "the exposed host goes first"
     wanted = {update["name"] for entry in night.plan["hosts"].values() for update in entry["updates"]}
     assert all(CVE in update["cves"] for entry in night.plan["hosts"].values() for update in entry["updates"])
+    assert assessment(night)["shortened"] == ["age"]
+    ordinary = night.play("plan").results("Make the plan")[0]["plan"]
+    assert "its assessment was made for an emergency" in ordinary["not_planned"]["portal1"]["reason"]
     assert night.play("stage").rc == 0
 
     before = {host: installed(host) for host in PORTALS}
+    shutil.copy2(freeze, kept := freeze.with_name("kept"))
     freeze.write_text("mass casualty\n", encoding="utf-8")
     stopped = night.play("patch")
     assert stopped.rc != 0
@@ -77,7 +86,7 @@ def test_one_flaw_is_mended_through_a_freeze_that_is_broken_by_name(night):
     assert "freeze says: mass casualty" in night.reason("portal2")
     assert {host: installed(host) for host in PORTALS} == before
 
-    freeze.write_text("year's end\n", encoding="utf-8")
+    kept.replace(freeze)
     with Traffic(lab.url("lb1")) as traffic:
         patched = night.play("patch")
     assert patched.rc == 0, patched.stdout

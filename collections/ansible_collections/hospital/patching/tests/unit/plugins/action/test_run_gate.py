@@ -303,7 +303,9 @@ def test_one_person_by_ssh_and_another_in_awx_let_a_host_of_tier_1_go(tmp_path, 
         answer = gate(run, hostvars={"portal1": variables})
         assert answer["decision"] == ("go" if goes else "stop")
         if not goes:
-            assert "1 have signed (see approve.yml); an approval does not count: ada@hospital: the same" in answer["msg"]
+            assert (
+                "1 have signed (see approve.yml); an approval does not count: ada@hospital: the same" in answer["msg"]
+            )
             return
         assert [one["by"] for one in answer["approved"]["signed"]] == ["ada@hospital", "ben@hospital"]
         assert len(list((run.evidence.run_dir(PLAN_ID) / "approvals").iterdir())) == 2
@@ -506,3 +508,17 @@ def test_a_signer_for_broken_glass_counts_at_the_gate_and_is_named_in_the_ledger
 def test_the_list_for_broken_glass_is_not_named_on_the_command_line(run):
     given = {"patching_break_glass_signers": "/tmp/mine"}
     assert "patching_break_glass_signers is given on the command line" in gate(run, extra_vars=given)["msg"]
+
+
+def test_the_inventorys_freeze_file_counts_whatever_was_named_when_the_plan_was_made(tmp_path):
+    (tmp_path / "files").mkdir()
+    variables = {**PORTAL, "patching_freeze_file": str(tmp_path / "files/none")}
+    fleet = {name: candidate(name, variables) for name in ("portal1", "portal2")} | {"lb1": candidate("lb1", {})}
+    run = begun(tmp_path, fleet)
+    assert gate(run)["decision"] == "go"
+    (tmp_path / "freeze").write_text("mass casualty\n")
+    assert "freeze says: mass casualty" in gate(run)["msg"]
+    (tmp_path / "freeze").unlink()
+    own = tmp_path / "files/own"
+    own.write_text("diversion\n")
+    assert "own says: diversion" in gate(run, hostvars={"portal1": {"patching_freeze_file": str(own)}})["msg"]
