@@ -21,7 +21,8 @@ options:
   hosts:
     description:
       - Names of the hosts to plan for.
-      - The other hosts of the inventory count as out of their services, so that no wave relies on them.
+      - The other hosts of the inventory are left alone. They count in their services as their last assessments say,
+        which each run's look at the service's hosts has to confirm; without one they count as out.
     type: list
     elements: str
     required: true

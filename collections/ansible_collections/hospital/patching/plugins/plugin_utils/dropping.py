@@ -109,7 +109,8 @@ def require_all_asked_for(plan: Mapping[str, Any], asked_for: Collection[str]) -
     Raises:
         PatchingError: naming these hosts.
     """
-    beyond = [host for host in plan["hosts"] if host not in asked_for]
+    wanted = set(asked_for)
+    beyond = [host for host in plan["hosts"] if host not in wanted]
     if beyond:
         raise PatchingError(
             f"the plan derived as {plan['plan_id']}",

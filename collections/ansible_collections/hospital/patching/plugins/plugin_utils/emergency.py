@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,28 +27,25 @@ class Emergency:
     cve: str
     glass: BreakGlass | None = None
 
-    def as_dict(self, exposed: Iterable[str]) -> dict[str, Any]:
+    def as_dict(self, exposed: Iterable[str], first: Iterable[str]) -> dict[str, Any]:
         """Return it as the plan has it (schema: ``schemas/plan.json``).
 
         Args:
             exposed: the planned hosts that can be reached from outside.
+            first: those of them with which the night begins.
         """
         return {
             "cve": self.cve,
             "exposed": sorted(exposed),
+            "first": sorted(first),
             "break_glass": self.glass.as_dict() if self.glass is not None else None,
         }
 
     def applied(self, candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
-        """Return the candidates with what is shortened of their settings, and the exposed ones marked."""
-        return {
-            host: replace(
-                one,
-                settings=self.glass.shortened(one.settings) if self.glass is not None else one.settings,
-                goes_first=one.settings.exposed,
-            )
-            for host, one in candidates.items()
-        }
+        """Return the candidates with what is shortened of their settings."""
+        if self.glass is None:
+            return dict(candidates)
+        return {host: replace(one, settings=self.glass.shortened(one.settings)) for host, one in candidates.items()}
 
     def over_before(self, slots: Mapping[str, Slot]) -> dict[str, Exclusion]:
         """Return the hosts whose windows open when the broken glass is whole again."""
@@ -83,6 +80,17 @@ class Emergency:
         return broken_freezes.occurrences(self.glass.as_dict()) if self.glass is not None else {}
 
 
+def first_of(exposed: Collection[str], slots: Mapping[str, Slot], now: datetime) -> set[str]:
+    """Return the exposed hosts with which the night begins.
+
+    Those whose windows open later are not waited for: meanwhile others go, and
+    they take their turns by tier like everybody.
+    """
+    opens = {host: max(now, slot.occurrence.start) if slot.occurrence else now for host, slot in slots.items()}
+    begins = min(opens.values(), default=now)
+    return {host for host in exposed if opens[host] == begins}
+
+
 def told(plan: Mapping[str, Any]) -> list[str]:
     """Return what a plan, or a report of its run, tells of its emergency: a few sentences, none on any other night."""
     found = plan.get("emergency")
@@ -90,7 +98,7 @@ def told(plan: Mapping[str, Any]) -> list[str]:
         return []
     hosts = plan.get("hosts")
     # Of a plan from which hosts were dropped, some are gone.
-    exposed = [host for host in found["exposed"] if not isinstance(hosts, Mapping) or host in hosts]
+    exposed = [host for host in found["first"] if not isinstance(hosts, Mapping) or host in hosts]
     first = f", exposed hosts first ({', '.join(exposed)})" if exposed else ""
     broken = break_glass.told(plan)
     return [f"Emergency: only what fixes {found['cve']}{first}.", *([broken] if broken else [])]

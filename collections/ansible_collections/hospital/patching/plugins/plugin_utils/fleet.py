@@ -42,7 +42,7 @@ class Candidate:
     waiting: int = 0
     #: That it was assessed for an emergency, without patching_min_age_days.
     is_young: bool = False
-    #: That it is exposed, in an emergency.
+    #: That an emergency begins with it.
     goes_first: bool = False
 
 

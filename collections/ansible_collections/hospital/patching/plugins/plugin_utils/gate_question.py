@@ -77,7 +77,10 @@ class Question:
 
     @property
     def need(self) -> timedelta:
-        return timedelta(seconds=self.entry["estimate_s"] + self.entry["way_back_s"])
+        """How long before the window's end the host has to begin."""
+        return timedelta(
+            seconds=max(self.entry["estimate_s"] + self.entry["way_back_s"], self.entry.get("cut_off_s", 0))
+        )
 
     @property
     def end(self) -> datetime | None:

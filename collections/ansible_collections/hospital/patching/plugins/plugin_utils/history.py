@@ -110,9 +110,10 @@ def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike)
     longest = _longest(host, history, alike)
     forward, by = _estimate(longest.get("forward"), settings.estimate_s)
     way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s)
-    # Ways back are rare: one that took longer than what is configured counts from the first time on.
-    if back_by == "setting" and alike.way_back > way_back:
-        way_back, back_by = alike.way_back, "alike"
+    # Ways back are rare: one that took longer, of whichever host like it, counts from the first time on.
+    slowest = _whole_minutes(_with_margin(alike.way_back))
+    if slowest > way_back:
+        way_back, back_by = slowest, "alike"
     # A step may well take less than a minute.
     steps = {step: _with_margin(longest[step][0]) for step in STEPS if step in longest}
     # A night in which every step takes as long as it once did is the worst case known, though nobody has seen it yet:

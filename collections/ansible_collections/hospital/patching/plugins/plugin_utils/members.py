@@ -90,6 +90,25 @@ def with_canaries(members: Iterable[Member]) -> list[Member]:
     return sorted(found.values(), key=order)
 
 
+def with_awaited(members: Iterable[Member]) -> list[Member]:
+    """Return the members in their order; whomever an exposed one waits for goes as early as it does."""
+    found = {member.host: member for member in members}
+    exposed = [member for member in found.values() if member.exposed]
+    if not exposed:
+        return sorted(found.values(), key=order)
+    bearers: dict[Name, set[str]] = {}
+    for member in found.values():
+        for name in names(member):
+            bearers.setdefault(name, set()).add(member.host)
+    while exposed:
+        awaited = {host for name, _soak_s in waits(exposed.pop(), bearers) for host in bearers[name]}
+        for host in awaited:
+            if not found[host].exposed:
+                found[host] = replace(found[host], exposed=True)
+                exposed.append(found[host])
+    return sorted(found.values(), key=order)
+
+
 def _may_lead(
     member: Member, group: Iterable[Member], members: Mapping[str, Member], bearers: Mapping[Name, set[str]]
 ) -> bool:

@@ -9,7 +9,7 @@ the night; the run is held against it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.canonical import
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
-from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency
+from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion, declared_segments
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import (
@@ -91,8 +91,11 @@ def build_plan(
     if urgent is not None:
         _leave_out(slots, urgent.over_before(slots), left_out)
         slots = urgent.limited(slots)
-    _leave_out(slots, other_nights(slots, now), left_out)
+    exposed = {host for host in slots if urgent is not None and candidates[host].settings.exposed}
+    _leave_out(slots, other_nights(slots, now, exposed), left_out)
     _leave_out(slots, _contradicting(candidates, slots), left_out)
+    first = first_of(exposed & set(slots), slots, now)
+    candidates = {**candidates, **{host: replace(candidates[host], goes_first=True) for host in first}}
     waves, manifests = _waves(candidates, services, slots, now, limits, left_out)
     rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests))}
     plan: dict[str, Any] = {
@@ -118,7 +121,7 @@ def build_plan(
         },
     }
     if urgent is not None:
-        plan["emergency"] = urgent.as_dict(host for host in slots if candidates[host].goes_first)
+        plan["emergency"] = urgent.as_dict(exposed & set(slots), first & set(slots))
     if given:
         plan["given"] = sorted(given)
     plan["digest"] = plan_digest(plan)
@@ -192,7 +195,7 @@ def _leave_out_circles(
                 f"host {host}",
                 f"hosts that wait for each other: {told}",
                 "an order without a circle",
-                "correct patching_after, patching_role or patching_ring of these hosts",
+                "correct patching_after, start_order, patching_role or patching_ring of these hosts",
             )
             for host in found.hosts
         }
@@ -257,6 +260,7 @@ def _host(
         "after": [name for name in settings.after if name != host],
         "approvals": APPROVALS[settings.tier],
         "window": window,
+        **({"cut_off_s": settings.cut_off_s} if settings.cut_off_s and window else {}),
         "min_healthy": services[settings.service].min_healthy if settings.service else None,
         "drain": _drain(host, candidate),
         "snapshot": settings.snapshot,

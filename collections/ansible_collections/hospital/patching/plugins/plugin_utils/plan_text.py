@@ -24,6 +24,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
     lines += _wrapped(f"Digest {plan['digest']}")
     lines += [line for one in emergency.told(plan) for line in _wrapped(one)]
+    if plan.get("derived_from"):
+        lines += _wrapped(f"Derived from plan {plan['derived_from']}, from which something was dropped")
     if plan.get("given"):
         lines += _wrapped(f"Given on the command line, not by the inventory: {', '.join(plan['given'])}")
     if plan["shard"]["of"] > 1:

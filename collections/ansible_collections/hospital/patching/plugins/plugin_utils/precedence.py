@@ -25,7 +25,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.members import (
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS
 
-#: The kind, whether no exposed host hangs on it, and how little critical the tier is: smaller goes first.
+#: The kind, whether it is not exposed, and how little critical the tier is: smaller goes first.
 Turn = tuple[int, int, int]
 
 
@@ -97,12 +97,8 @@ def _ranked(found: list[Lot]) -> list[Lot]:
         ranks = [found[number] for number in graph.static_order()]
     except CycleError as error:
         raise CycleError(error.args[0], [found[number] for number in error.args[1]]) from error
-    exposed = {id(lot) for lot in ranks if lot.first.exposed}
-    for lot in reversed(ranks):
-        if id(lot) in exposed:
-            exposed.update(id(found[one]) for name, _soak_s in lot.waits for one in bearers[name])
     for lot in ranks:
-        own = (KINDS.index(lot.first.kind), int(id(lot) not in exposed), -lot.first.tier)
+        own = (KINDS.index(lot.first.kind), int(not lot.first.exposed), -lot.first.tier)
         lot.turn = max([own, *(found[one].turn for name, _soak_s in lot.waits for one in bearers[name])])
     for lot in reversed(ranks):
         for name, soak_s in lot.waits:

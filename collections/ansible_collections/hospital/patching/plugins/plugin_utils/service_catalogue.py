@@ -21,6 +21,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import schema, start_order, yaml_lines
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import PREFIX, SETTINGS, effective
+from ansible_collections.hospital.patching.plugins.plugin_utils.window_clash import never_together
 from ansible_collections.hospital.patching.plugins.plugin_utils.yaml_lines import Document, Place, Problem
 
 #: The settings of a service or host; which service a host carries is said by where it stands.
@@ -134,7 +135,31 @@ def layers(document: Document, addresses: Mapping[str, str | None]) -> list[Laye
         for host in layer.hosts:
             _require_host(document, (*layer.place, "hosts", host), host, addresses)
         _require_settings(document, layer)
+    _require_a_window(document, found)
     return found
+
+
+def _require_a_window(document: Document, found: Sequence[Layer]) -> None:
+    """Refuse a host that its network and its service give windows which are never open together.
+
+    One that states its own is decided.
+    """
+    name = f"{PREFIX}window"
+    own = {host for layer in found if layer.priority == 0 and name in layer.variables for host in layer.hosts}
+    segments = [layer for layer in found if layer.place[0] == "segments" and name in layer.variables]
+    for service in (layer for layer in found if layer.priority == -1 and name in layer.variables):
+        for segment in segments:
+            both = [host for host in service.hosts if host in segment.hosts and host not in own]
+            mine, theirs = str(service.variables[name]), str(segment.variables[name])
+            if both and never_together(mine, theirs):
+                there = document.where((*segment.place, "window"))
+                raise PatchingError(
+                    document.where((*service.place, "window")),
+                    f"{both[0]} has {mine!r} as a host of {service.place[-1]}, and {theirs!r} as one of network"
+                    f" {segment.place[-1]} ({there}), which are never open together",
+                    "windows that overlap, or one that the host states itself",
+                    "change one of them, or give the host its own",
+                )
 
 
 def _of_segments(document: Document, addresses: Mapping[str, str | None]) -> Iterator[Layer]:

@@ -82,7 +82,12 @@ def services_of(candidates: Mapping[str, Candidate]) -> tuple[dict[str, Service]
             owner=_owner(hosts.values()),
         )
         services[name] = service
-        problem = _contradiction(hosts) or _impossible(service, hosts) or _unknown_partner(service, members)
+        problem = (
+            _contradiction(hosts)
+            or _impossible(service, hosts)
+            or _quorum(service, hosts)
+            or _unknown_partner(service, members)
+        )
         if problem:
             problems[name] = str(PatchingError(f"service {name}", *problem))
     return services, problems
@@ -130,6 +135,19 @@ def _min_healthy(hosts: Mapping[str, Candidate]) -> int:
 
 #: What was seen, what was expected, what to do next.
 Problem = tuple[str, str, str]
+
+
+def _quorum(service: Service, hosts: Mapping[str, Candidate]) -> Problem | None:
+    """A cluster that has lost its majority stops, however many hosts are said to be enough."""
+    voters = [host for host, one in hosts.items() if one.settings.role == "quorum"]
+    majority = len(voters) // 2 + 1
+    if not voters or len(voters) - (len(hosts) - service.min_healthy) >= majority:
+        return None
+    seen = f"patching_min_healthy is {service.min_healthy}, so that {len(hosts) - service.min_healthy} hosts may be out"
+    expected = (
+        f"at most {len(voters) - majority}: of the {len(voters)} with patching_role quorum, {majority} are a majority"
+    )
+    return seen, expected, "raise patching_min_healthy"
 
 
 def _contradiction(hosts: Mapping[str, Candidate]) -> Problem | None:

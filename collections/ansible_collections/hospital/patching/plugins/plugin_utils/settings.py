@@ -163,6 +163,13 @@ SETTINGS = (
         'when nothing may be disrupted whatever the window says: "2026-12-23 18:00 to 2027-01-02 06:00, UTC"',
         _read_freezes,
     ),
+    Setting(
+        "patching_cut_off_s",
+        "seconds",
+        0,
+        "how long before the end of the window nothing new starts; never later than work and way back need",
+        types.whole(0),
+    ),
     Setting("patching_probe_url", "URL or list of URLs", (), "answers well while the service is healthy", types.urls),
     Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
     Setting(
@@ -380,6 +387,7 @@ class Settings:
     promotion: dict[str, int] | None
     window: str | None
     freezes: tuple[str, ...]
+    cut_off_s: int
     probe_url: tuple[str, ...]
     probes: tuple[dict[str, Any], ...]
     drain: dict[str, Any] | None

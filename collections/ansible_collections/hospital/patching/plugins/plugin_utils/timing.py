@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,12 +24,15 @@ class Slot:
     estimate: timedelta
     way_back: timedelta
     service: str | None
+    #: How long before the window's end nothing new starts, if that is longer than work and way back.
+    cut_off: timedelta = timedelta()
     #: When the plan begins no further host; None when that is not limited.
     until: datetime | None = None
 
     @property
     def need(self) -> timedelta:
-        return self.estimate + self.way_back
+        """How long before the window's end the work has to begin."""
+        return max(self.estimate + self.way_back, self.cut_off)
 
     @property
     def latest(self) -> datetime | None:
@@ -74,28 +77,36 @@ def slot_of(
     estimate, way_back = timedelta(seconds=settings.estimate_s), timedelta(seconds=settings.way_back_s)
     if settings.window is None:
         return Slot(None, None, estimate, way_back, settings.service)
-    need = estimate + way_back
+    cut_off = timedelta(seconds=settings.cut_off_s)
+    need = max(estimate + way_back, cut_off)
     try:
         window = Schedule.of(settings.window, settings.freezes, segments, broken)
         occurrence = window.next_for(need, now)
         if occurrence is not None:
-            return Slot(window, occurrence, estimate, way_back, settings.service)
+            return Slot(window, occurrence, estimate, way_back, settings.service, cut_off)
         shorter = window.open_at(now) or window.next_after(now)
     except PatchingError as error:
         return Exclusion("refused", str(error))
+    takes = "nothing starts in the last" if cut_off > estimate + way_back else "its work and the way back take"
     return Exclusion(
         "refused",
-        f"its work and the way back take {_minutes(need)} min, but its window {settings.window!r} lasts"
-        f" {_minutes(shorter.end - shorter.start)} min; widen patching_window, or lower patching_estimate_s",
+        f"{takes} {_minutes(need)} min, but its window {settings.window!r} lasts"
+        f" {_minutes(shorter.end - shorter.start)} min; widen patching_window, or lower"
+        f" {'patching_cut_off_s' if cut_off > estimate + way_back else 'patching_estimate_s'}",
     )
 
 
-def other_nights(slots: Mapping[str, Slot], now: datetime) -> dict[str, Exclusion]:
-    """Return the hosts whose window opens after the plan's first one has closed: a plan is one window."""
+def other_nights(slots: Mapping[str, Slot], now: datetime, leading: Collection[str] = ()) -> dict[str, Exclusion]:
+    """Return the hosts whose window opens after the plan's first one has closed: a plan is one window.
+
+    Args:
+        leading: hosts of whose windows the first one is taken, if they have any.
+    """
     opens = {host: slot.occurrence for host, slot in slots.items() if slot.occurrence is not None}
     if not opens:
         return {}
-    night = min(opens.values(), key=lambda one: (max(now, one.start), one.end))
+    asked = [opens[host] for host in leading if host in opens] or list(opens.values())
+    night = min(asked, key=lambda one: (max(now, one.start), one.end))
     return {
         host: Exclusion(
             "excluded",

@@ -11,7 +11,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.settings import 
 
 
 def wave_problems(plan: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the waves of a plan that fits its schema; an empty list when nothing is."""
+    """Return what is wrong with the waves of a plan that fits its schema; an empty list when nothing is.
+
+    Times are not looked at: estimates lie outside the digest, and the gate judges them.
+    """
     found = _membership(plan)
     if found:
         return found
@@ -19,7 +22,10 @@ def wave_problems(plan: Mapping[str, Any]) -> list[str]:
         where = f"wave {wave['number']}"
         entries = {host: plan["hosts"][host] for host in wave["hosts"]}
         found += [f"{where}: {text}" for text in _problems(plan, wave, entries)]
-    return found + _canaries(plan) + _firsts(plan) + _rings(plan) + _declared(plan) + _tiers(plan)
+    before = _before(plan)
+    found += _canaries(plan) + _firsts(plan) + _rings(plan) + _declared(plan, before)
+    # Which turn comes first is a preference; where a host is dropped from an approved plan, the others keep theirs.
+    return found + ([] if plan.get("derived_from") else _turns(plan, before))
 
 
 def _membership(plan: Mapping[str, Any]) -> list[str]:
@@ -34,8 +40,11 @@ def _membership(plan: Mapping[str, Any]) -> list[str]:
     found += [f"{host} is both planned and not planned" for host in plan["hosts"] if host in plan["not_planned"]]
     for host, entry in plan["hosts"].items():
         name = entry["service"]
-        if name is not None and host not in plan["services"].get(name, {"hosts": []})["hosts"]:
+        service = plan["services"].get(name, {"hosts": [], "min_healthy": None})
+        if name is not None and host not in service["hosts"]:
             found.append(f"{host} is no member of its service {name}")
+        elif name is not None and entry["min_healthy"] != service["min_healthy"]:
+            found.append(f"{host} has another min_healthy than its service {name}")
     return found
 
 
@@ -48,7 +57,7 @@ def _availability(plan: Mapping[str, Any], entries: Mapping[str, Any]) -> list[s
     out = Counter(entry["service"] for entry in entries.values() if entry["service"] is not None)
     for name, count in out.items():
         service = plan["services"][name]
-        allowance = len(service["hosts"]) - service["min_healthy"] - len(service["out"])
+        allowance = len(set(service["hosts"])) - service["min_healthy"] - len(set(service["out"]))
         if count > allowance:
             found.append(f"{count} hosts of {name} at once, {max(0, allowance)} may be out")
         partners = service["never_with"]
@@ -98,20 +107,23 @@ def _firsts(plan: Mapping[str, Any]) -> list[str]:
 
 
 def _rings(plan: Mapping[str, Any]) -> list[str]:
-    """In a service, rings ascend."""
+    """In a service, rings ascend from wave to wave: no two go together."""
     found = []
-    rings: dict[tuple[str | None, str], int] = {}
+    reached: dict[tuple[str | None, str], tuple[int, int]] = {}
     for number, host, entry in _in_order(plan):
         ring, group = RINGS.index(entry["ring"]), (entry["service"], entry["kind"])
-        if entry["service"] is not None and ring < rings.get(group, 0):
+        known, at = reached.get(group, (ring, number))
+        if entry["service"] is not None and ring < known:
             found.append(f"wave {number}: {host} comes after a later ring of {entry['service']}")
-        rings[group] = max(ring, rings.get(group, 0))
+        elif entry["service"] is not None and ring > known and number == at:
+            found.append(f"wave {number}: {host} goes together with an earlier ring of {entry['service']}")
+        reached[group] = max(ring, known), number
     return found
 
 
-def _declared(plan: Mapping[str, Any]) -> list[str]:
+def _declared(plan: Mapping[str, Any], before: Mapping[str, list[str]]) -> list[str]:
     """Whom the inventory names goes before, and a primary after its replicas."""
-    before, number_of = _before(plan), {host: number for number, host, _entry in _in_order(plan)}
+    number_of = {host: number for number, host, _entry in _in_order(plan)}
     return [
         f"wave {number}: {host} does not come after {other}"
         for number, host, _entry in _in_order(plan)
@@ -120,49 +132,45 @@ def _declared(plan: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _tiers(plan: Mapping[str, Any]) -> list[str]:
+def _turns(plan: Mapping[str, Any], before: Mapping[str, list[str]]) -> list[str]:
     """Servers before endpoints; in each, exposed hosts of an emergency, then tiers descend.
 
     Whoever has to wait for a more critical host goes with it.
     """
-    before, exposed, found = _before(plan), _exposed(plan), []
+    first, found = _first(plan, before), []
     turns: dict[str, tuple[int, int, int]] = {}
     of_ring: dict[tuple[Any, ...], tuple[int, int, int]] = {}
-    last = (0, 0, -4)
+    last, behind = (0, 0, -4), ""
     for number, host, entry in _in_order(plan):
-        own = (int(entry["kind"] == "endpoint"), int(host not in exposed), -int(entry["tier"]))
+        own = (int(entry["kind"] == "endpoint"), int(host not in first), -int(entry["tier"]))
         rings = [(entry["service"], entry["kind"], ring) for ring in RINGS[: RINGS.index(entry["ring"]) + 1]]
         awaited = [of_ring[ring] for ring in rings[:-1] if entry["service"] is not None and ring in of_ring]
         turns[host] = max([own, *awaited, *(turns[other] for other in before[host] if other in turns)])
         of_ring[rings[-1]] = max(turns[host], of_ring.get(rings[-1], own))
         if turns[host] < last:
-            found.append(f"wave {number}: {host} comes after hosts that are more critical or not exposed, or endpoints")
-        last = max(last, turns[host])
+            found.append(f"wave {number}: {host} comes after {behind}, whose turn is later by kind, exposure or tier")
+        else:
+            last, behind = turns[host], host
     return found
 
 
-def _exposed(plan: Mapping[str, Any]) -> set[str]:
-    """Return the exposed hosts of an emergency, and those for which they wait."""
+def _first(plan: Mapping[str, Any], before: Mapping[str, list[str]]) -> set[str]:
+    """Return the hosts with which an emergency begins, and those for which they wait."""
     # Of a plan from which hosts were dropped, some are gone.
-    found = set((plan.get("emergency") or {}).get("exposed", ())) & set(plan["hosts"])
-    before, open_ends = _before(plan), list(found)
+    found = set((plan.get("emergency") or {}).get("first", ())) & set(plan["hosts"])
+    of_ring: dict[tuple[Any, ...], list[str]] = {}
+    for host, entry in plan["hosts"].items() if found else ():
+        of_ring.setdefault((entry["service"], entry["kind"], entry["ring"]), []).append(host)
+    open_ends = list(found)
     while open_ends:
         host = open_ends.pop()
-        more = {*before[host], *_earlier_rings(plan, host)} - found
+        entry = plan["hosts"][host]
+        earlier = RINGS[: RINGS.index(entry["ring"])] if entry["service"] is not None else ()
+        rings = [other for ring in earlier for other in of_ring.get((entry["service"], entry["kind"], ring), ())]
+        more = {*before[host], *rings} - found
         found |= more
         open_ends += more
     return found
-
-
-def _earlier_rings(plan: Mapping[str, Any], host: str) -> list[str]:
-    entry = plan["hosts"][host]
-    return [
-        other
-        for other, one in plan["hosts"].items()
-        if entry["service"] is not None
-        and (one["service"], one["kind"]) == (entry["service"], entry["kind"])
-        and RINGS.index(one["ring"]) < RINGS.index(entry["ring"])
-    ]
 
 
 def _in_order(plan: Mapping[str, Any]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:

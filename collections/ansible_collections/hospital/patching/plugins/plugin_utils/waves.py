@@ -31,6 +31,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.members import (
     borne_by,
     names,
     order,
+    with_awaited,
     with_canaries,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import Lot, Turn, lots
@@ -76,7 +77,7 @@ def cut_waves(
         ValueError: a member's service lets no host be out; such hosts are refused before.
         CycleError: members wait for each other; such hosts are refused before.
     """
-    ordered = with_canaries(members)
+    ordered = with_awaited(with_canaries(members))
     night = _Night(lots(ordered, services), services, now, limits, shortest_first)
     waves = list(night.waves())
     return Cut(_with_soak(waves, {member.host: member for member in ordered}), night.late)

@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     emergency,
     plan_drops,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate import decide, decide_reboot, decide_way_back
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import plan_digest, verify_plan
@@ -246,7 +247,8 @@ def test_a_plan_in_which_an_exposed_host_comes_last_is_refused(tmp_path):
     made["waves"] = [{**wave, "number": n} for n, wave in enumerate(made["waves"][2:4] + made["waves"][:2], 1)] + [
         {**made["waves"][4]}
     ]
-    assert any("portal2 comes after hosts that are more critical or not exposed" in one for one in wave_problems(made))
+    told = "portal2 comes after portal1, whose turn is later by kind, exposure or tier"
+    assert any(told in one for one in wave_problems(made)), wave_problems(made)
 
 
 def test_broken_glass_never_widens_the_window_or_takes_a_host_below_min_healthy(tmp_path):
@@ -360,3 +362,29 @@ def test_an_assessment_that_an_emergency_made_serves_no_other_night():
         assert found.reason.endswith("Next: run assess.yml, then plan again.")
     assert emergency.without_young(fleet, read(break_glass=["age"])) == fleet
     assert emergency.without_young(web(), None) == web()
+
+
+def test_only_the_host_that_an_exposed_one_waits_for_goes_before_and_not_those_like_it():
+    fleet = {f"app{n}": server(f"app{n}", "app", min_healthy=1) for n in (1, 2, 3)}
+    fleet["db1"] = server("db1", "database", downtime_s=60, after=["app1"])
+    fleet["web1"] = server("web1", "web", downtime_s=60, exposed=True, after=["db1"])
+    fleet["mail1"] = server("mail1", "mail", downtime_s=60, exposed=True)
+    urgent = read(break_glass=["rings"])
+    made = planned(urgent.applied(fleet), urgent=urgent, limits=Limits(1, 1)).plan
+    order = [host for wave in hosts_of(made) for host in wave]
+    assert set(order[:4]) == {"app1", "db1", "web1", "mail1"}
+    assert order.index("app1") < order.index("db1") < order.index("web1")
+
+
+def test_the_night_is_that_of_the_exposed_hosts_and_others_go_while_their_windows_are_shut(tmp_path):
+    fleet = {
+        "portal1": server("portal1", "portal", exposed=True, downtime_s=60, window="Sun 12:00, 3 h, UTC"),
+        "files1": server("files1", "files", tier=4, downtime_s=60, window="Sun 08:00, 3 h, UTC"),
+        "pacs1": server("pacs1", "pacs", downtime_s=60, window="Sun 20:00, 3 h, UTC"),
+    }
+    made = plan_of(fleet, tmp_path).plan
+    assert hosts_of(made) == [["files1"], ["portal1"]]
+    assert (made["emergency"]["exposed"], made["emergency"]["first"]) == (["portal1"], [])
+    assert made["not_planned"]["pacs1"]["outcome"] == "excluded"
+    # On any other night the first window is the plan's.
+    assert hosts_of(planned(fleet).plan) == [["files1"]]

@@ -505,3 +505,28 @@ def test_a_host_that_the_run_has_taken_is_finished_without_a_watcher_and_no_othe
     assert ask_for(tier(1), states={"s1": state("unreachable", out=True)}).decision == "wait"
     assert decide_reboot(tier(1), "s1", NOW, ALLOWED, None).decision == "go"
     assert decide_way_back(tier(1), "s1", NOW, {}, ALLOWED, None, outside_window=False).decision == "go"
+
+
+def test_nothing_new_starts_after_the_cut_off_though_work_would_still_fit():
+    made = planned({"s1": server("s1", "s", window="Sun 08:00, 4 h, UTC", downtime_s=60, cut_off_s=7200)}).plan
+    assert made["hosts"]["s1"]["cut_off_s"] == 7200
+    last = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    assert ask("s1", plan=made, now=last).decision == "go"
+    assert ask("s1", plan=made, now=last + timedelta(seconds=1)).decision == "stop"
+    plain = planned({"s1": server("s1", "s", window="Sun 08:00, 4 h, UTC", downtime_s=60)}).plan
+    assert ask("s1", plan=plain, now=last + timedelta(minutes=50)).decision == "go"
+    assert "cut_off_s" not in plain["hosts"]["s1"]
+
+
+def test_a_window_that_is_all_cut_off_is_refused():
+    made = planned({"s1": server("s1", "s", window="Sun 08:00, 2 h, UTC", downtime_s=60, cut_off_s=9000)}).plan
+    assert "nothing starts in the last 150 min" in made["not_planned"]["s1"]["reason"]
+    assert "lower patching_cut_off_s" in made["not_planned"]["s1"]["reason"]
+
+
+def test_a_host_whose_turn_comes_after_the_cut_off_is_refused():
+    settings = {"window": "Sun 08:00, 4 h, UTC", "downtime_s": 60, "estimate_s": 3600}
+    fleet = {f"s{n}": server(f"s{n}", f"s{n}", **settings) for n in (1, 2, 3)}
+    assert len(planned(fleet).plan["hosts"]) == 3
+    fleet = {f"s{n}": server(f"s{n}", f"s{n}", **settings, cut_off_s=9000) for n in (1, 2, 3)}
+    assert len(planned(fleet).plan["hosts"]) == 2

@@ -123,7 +123,10 @@ def test_only_the_newest_ten_count_and_no_estimate_is_below_five_minutes():
 
 def test_a_way_back_that_took_longer_than_configured_counts_from_the_first_time():
     found = estimates(PAIR, learned(rolled_back("a1", 0, 100, 2500)))
-    assert found["a2"] == (1800, 2500, "setting", "alike")
+    assert found["a2"] == (1800, 3780, "setting", "alike")
+    # Also of a host like it, whatever it knows of itself.
+    quick = [rolled_back("a1", 0, 100, 20)] * 3
+    assert estimates(PAIR, learned(*quick, rolled_back("a2", 0, 100, 3600)))["a1"][1::2] == (5400, "alike")
     assert estimates(PAIR, learned(rolled_back("a1", 0, 100, 60)))["a1"] == CONFIGURED
 
 

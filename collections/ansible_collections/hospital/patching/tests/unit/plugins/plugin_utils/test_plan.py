@@ -447,3 +447,11 @@ def test_a_primary_is_switched_over_by_hook_on_its_replica_after_that():
     made = planned({"app1": server("app1", "app", drain=on_itself, downtime_s=60)}).plan
     assert made["hosts"]["app1"]["drain"] == {"type": "hook", "server": "app1", **on_itself}
     assert "hook" in plan_table(made)
+
+
+def test_a_cluster_keeps_its_majority():
+    fleet = {f"q{n}": server(f"q{n}", "cluster", role="quorum", min_healthy=2) for n in range(1, 6)}
+    reason = planned(fleet).plan["not_planned"]["q1"]["reason"]
+    assert "patching_min_healthy is 2, so that 3 hosts may be out; expected at most 2: of the 5 with" in reason
+    fleet = {f"q{n}": server(f"q{n}", "cluster", role="quorum", min_healthy=3) for n in range(1, 6)}
+    assert max(len(wave) for wave in hosts_of(planned(fleet).plan)) == 2

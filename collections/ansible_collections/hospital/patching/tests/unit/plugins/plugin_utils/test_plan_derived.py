@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import plan_derived, plan_drops
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import verify_manifest
-from ansible_collections.hospital.patching.plugins.plugin_utils.plan import verify_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import plan_digest, verify_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard
 from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Limits
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
@@ -38,8 +39,8 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.test_
 )
 
 ID, NEXT_ID = "20261122T081000Z-ab12cd35", "20261122T082000Z-ab12cd36"
-#: Why a random plan may be refused: it is empty, or without who is dropped its waves are no plan's any more.
-PLAN_AGAIN = re.compile(r"(every host is dropped|more critical, or endpoints|is in ring canary); expected")
+#: Why a random plan may be refused: it is empty, or a workstation would have to become the canary.
+PLAN_AGAIN = re.compile(r"(every host is dropped|is in ring canary); expected")
 ALL = ("openssl", "tzdata", "nginx")
 WEB = {"min_healthy": 2}
 
@@ -263,8 +264,8 @@ def test_a_plan_of_which_nothing_is_left_is_refused(hosts, updates):
     assert "every host is dropped; expected a host that is left" in refusal(planned(web()), hosts, updates)
 
 
-def test_a_host_that_would_come_after_more_critical_ones_for_no_reason_any_more_is_refused_with_its_name():
-    """Where it stands was approved, and why it stands there is dropped: moving it needs a new approval."""
+def test_a_host_that_stands_late_for_no_reason_any_more_stays_where_it_was_approved():
+    """Moving it would need a new approval, and turns by tier are a preference."""
     fleet = {
         "ris1": server("ris1", "ris", pending(update()), tier=3, min_healthy=0, downtime_s=60),
         "db1": server("db1", "db", pending(update()), tier=2, min_healthy=0, allowed_signers="files/approvers"),
@@ -273,10 +274,16 @@ def test_a_host_that_would_come_after_more_critical_ones_for_no_reason_any_more_
     }
     made = planned(fleet)
     assert hosts_of(made.plan).index(["app1"]) > hosts_of(made.plan).index(["ris1"])
-    told = refusal(made, ["db1"])
-    assert "app1 comes after hosts that are more critical" in told
-    assert "drop that host too, or plan again without them, which needs a new approval" in told
-    assert "app1" not in derive(made, ["db1", "app1"]).plan["hosts"]
+    left = derive(made, ["db1"]).plan
+    assert hosts_of(left) == [wave for wave in hosts_of(made.plan) if wave != ["db1"]]
+    assert left["derived_from"] == made.plan["plan_id"]
+    verify_plan(left)
+    assert "Derived from plan" in plan_table(left)
+    # A plan that is made anew has no such excuse.
+    del left["derived_from"]
+    left["digest"] = plan_digest(left)
+    with pytest.raises(PatchingError, match="whose turn is later by kind, exposure or tier"):
+        verify_plan(left)
 
 
 def test_no_server_becomes_canary_beside_a_workstation_of_its_service_that_is_one():

@@ -15,7 +15,7 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 
 #: Plans of before have them not, and a plan of now keeps no dates.
 OPTIONAL = {
-    "plan": {"emergency", "given"},
+    "plan": {"derived_from", "emergency", "given"},
     "update": {"source", "source_from", "source_to", "published", "published_by"},
 }
 CONTRACTS = (

@@ -456,3 +456,19 @@ def test_a_start_order_that_cannot_be_is_refused_with_its_line(catalogue, before
 def test_an_after_that_is_no_list_is_refused_beside_a_start_order_too(catalogue, after):
     with pytest.raises(PatchingError, match=r"catalogue\.yml:15: after of ehr1: "):
         catalogue(CHAIN.replace("      ehr1:\n", f"      ehr1: {{after: {after}}}\n"))
+
+
+def test_a_host_in_two_windows_that_never_overlap_is_refused_unless_it_states_its_own(tmp_path):
+    clashing = GOOD.replace('window: "Sun 03:00, 1 h, UTC"', 'window: "Tue 03:00, 1 h, UTC"')
+    addresses = {"db1": "10.2.0.5", "db2": None, "ehr1": None, "ehr2": None, "ws1": None}
+    (tmp_path / "catalogue.yml").write_text(GOOD)
+    layers(read(tmp_path / "catalogue.yml"), addresses)
+    (tmp_path / "catalogue.yml").write_text(clashing)
+    with pytest.raises(PatchingError) as refused:
+        layers(read(tmp_path / "catalogue.yml"), addresses)
+    told = str(refused.value)
+    assert told.startswith(f"{tmp_path}/catalogue.yml:12: db1 has 'Sun 01:00, 12 h, UTC' as a host of database, and")
+    assert f"'Tue 03:00, 1 h, UTC' as one of network 10.2.0.0/24 ({tmp_path}/catalogue.yml:6), which are never" in told
+    own = clashing.replace("db1: {role: primary}", 'db1: {role: primary, window: "Mon 01:00, 2 h, UTC"}')
+    (tmp_path / "catalogue.yml").write_text(own)
+    layers(read(tmp_path / "catalogue.yml"), addresses)

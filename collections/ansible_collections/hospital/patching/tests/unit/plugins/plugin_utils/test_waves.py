@@ -127,7 +127,7 @@ def test_services_that_wait_for_each_other_are_refused():
     assert plan["not_planned"]["a1"] == {
         "outcome": "refused",
         "reason": "host a1: hosts that wait for each other: a1 before b1 before a1; expected an order without a circle."
-        " Next: correct patching_after, patching_role or patching_ring of these hosts.",
+        " Next: correct patching_after, start_order, patching_role or patching_ring of these hosts.",
     }
 
 

@@ -72,6 +72,7 @@ HOSTS = ("ws1", "portal1", "portal2", "db1", "lb1")
 EMERGENCY: Document = {
     "cve": "CVE-2026-1519",
     "exposed": ["portal2"],
+    "first": ["portal2"],
     "break_glass": {
         "shortens": ["soak", "freeze"],
         "reason": "the portal is being attacked",
