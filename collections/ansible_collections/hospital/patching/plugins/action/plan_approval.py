@@ -25,7 +25,18 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.awx_approvals im
 from ansible_collections.hospital.patching.plugins.plugin_utils.awx_site import AwxSite
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
-from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN, SECONDS, variable
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import (
+    INVENTORYS_OWN,
+    SECONDS,
+    tier_of,
+    variable,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS
+
+#: The ways to approve a plan.
+HOW = """To approve it here: -e approve_key=KEY, a key without passphrase or the .pub of one that ssh-agent holds
+To approve it elsewhere: {command}
+and bring that here: approve.yml -e patching_plan={digest} -e approve_signature=approval.sig"""
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -57,7 +68,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             for one in given:
                 awx_approvals.keep(approvals.folder(plan_dir), one)
         after = approvals.of_plan(store, loaded, allowed, awx=awx, seconds=seconds)
-        needed = max((entry["approvals"] for entry in approved["hosts"].values()), default=0)
+        needed = max(self._needed(approved, task_vars).values(), default=0)
+        missing = max(0, needed - len(after.approvers))
         return {
             "changed": any(name not in before.approvers for name in names),
             "approvers": list(after.approvers),
@@ -68,8 +80,17 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 f"Approved by {', '.join(after.approvers) or 'nobody'}; its most critical hosts need {needed}",
                 *(f"Does not count: {why}" for why in (*after.rejected, *others)),
                 *(f"{name} would approve it" for name in names if name not in after.approvers),
-                *([] if names else [f"To approve it: {approvals.command(digest)}"]),
+                *(_how(missing, digest) if missing else []),
             ],
+        }
+
+    @staticmethod
+    def _needed(approved: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, int]:
+        """Return how many people have to approve, for each host: the inventory's tier counts where it is stricter."""
+        hostvars = task_vars["hostvars"]
+        return {
+            host: max(entry["approvals"], APPROVALS[tier_of(hostvars.get(host) or {})])
+            for host, entry in approved["hosts"].items()
         }
 
     @staticmethod
@@ -106,7 +127,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     ) -> tuple[Path | None, Path | None, AwxSite]:
         """Return who may sign, who else may where the glass is broken for it, and in which AWX people may approve."""
         hostvars, sources = task_vars["hostvars"], list(task_vars.get("ansible_inventory_sources") or [])
-        needing = [host for host, entry in approved["hosts"].items() if entry["approvals"]]
+        needing = [host for host, count in self._needed(approved, task_vars).items() if count]
         unknown = [host for host in needing if host not in hostvars]
         subject = f"plan {approved['plan_id']}"
         if not needing:
@@ -133,6 +154,14 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             if len(paths) > 1:
                 raise _unclear(subject, setting, paths)
         return signers, next(iter(seconds)), sites[0]
+
+
+def _how(missing: int, digest: str) -> list[str]:
+    people = "person has" if missing == 1 else "people have"
+    return [
+        f"{missing} more {people} to approve it",
+        *HOW.format(command=approvals.command(digest), digest=digest).splitlines(),
+    ]
 
 
 def _lists(

@@ -14,6 +14,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    approvals,
     candidates,
     dropping,
     emergency,
@@ -25,6 +26,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     opening,
     plan,
     plan_derived,
+    plan_notes,
     plan_text,
     promotion,
     watchers,
@@ -35,7 +37,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work 
     ControllerWork,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
-from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import INVENTORYS_OWN
 from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -57,7 +59,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "canaries": {"type": "int", "default": Limits().canaries},
         "emergency": {"type": "bool", "default": False},
         **EMERGENCY_ARGUMENTS,
-        "shard": {"type": "int", "default": Shard().number},
+        "shard": {"type": "int", "default": 0},
         "shards": {"type": "int", "default": Shard().of},
         "derive_from": {"type": "str", "default": ""},
         "drop": {"type": "list", "elements": "str", "default": []},
@@ -81,7 +83,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if drops is not None:
             planned, notes = _derived(store, now, drops, arguments)
         else:
-            given = [name for name in load_extra_vars(self._loader) if name in SHOWN]
+            extra = load_extra_vars(self._loader)
+            _require_the_inventorys_own(extra)
+            given = [name for name in extra if name in SHOWN]
             planned, notes = _planned(store, now, arguments, urgent, given, task_vars)
         page, drawn = None, plan_page(planned.plan)
         if not self._task.check_mode:
@@ -97,9 +101,20 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 *plan_text.plan_table(planned.plan).splitlines(),
                 *notes,
                 *([f"As a chart: {page}"] if page else []),
-                *_too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
+                *plan_notes.too_few_forks(planned.plan, int(task_vars["ansible_forks"])),
+                *plan_notes.frozen_now(planned.plan, store.root),
+                *([] if drops else plan_notes.next_steps(planned.plan)),
+                *(["In check mode nothing is kept: no plan has this digest"] if self._task.check_mode else []),
             ],
         }
+
+
+def _require_the_inventorys_own(extra: Mapping[str, Any]) -> None:
+    """Refuse now what the gate would refuse in the night."""
+    own = [name for name in INVENTORYS_OWN if name in extra]
+    if own:
+        seen = f"{', '.join(own)} is given on the command line, where whoever plans decides it"
+        raise PatchingError("the plan", seen, "what the inventory has", "set it in the inventory")
 
 
 def _derived(
@@ -108,7 +123,7 @@ def _derived(
     """Return the approved plan without what is dropped, and what to say of it."""
     loaded = store.load_plan(drops.reference)
     records = Run(str(store.root), str(loaded.plan["plan_id"])).ledger.read()
-    dropping.require_current(loaded.plan, store.plans(), records)
+    dropping.require_current(loaded.plan, approvals.approved_plans(store), records)
     dropping.require_as_approved(loaded.plan, arguments)
     planned = plan_derived.derive(loaded, evidence.new_id(now), now, drops.hosts, drops.updates)
     dropping.require_all_asked_for(planned.plan, arguments["hosts"])
@@ -151,21 +166,4 @@ def _planned(
         urgent=urgent,
         given=given,
     )
-    return planned, [*cves.problems, *past.problems, *_waiting(fleet)]
-
-
-def _too_few_forks(planned: Mapping[str, Any], forks: int) -> list[str]:
-    """Say that waves will take longer than planned; the run may have other forks."""
-    widest = max((len(wave["hosts"]) for wave in planned["waves"]), default=0)
-    if widest <= forks:
-        return []
-    seen = f"The widest wave has {widest} hosts, and Ansible works at {forks} at a time here (forks)"
-    return [f"{seen}: the night would take longer than planned. Raise forks, or plan with plan_parallel: {forks}."]
-
-
-def _waiting(fleet: Mapping[str, Candidate]) -> list[str]:
-    hosts = {host: one.waiting for host, one in fleet.items() if one.waiting}
-    if not hosts:
-        return []
-    told = ", ".join(f"{host} {count}" for host, count in hosts.items())
-    return [f"Updates that wait until they have run well on earlier rings: {told}"]
+    return planned, [*cves.problems, *past.problems, *plan_notes.waiting(fleet)]

@@ -58,9 +58,11 @@ options:
     type: int
     default: 1
   shard:
-    description: The part that this plan is for; hosts of the others serve, and are not planned.
+    description:
+      - The part that this plan is for, to be given where there are several.
+      - Hosts of the others serve, and are not planned.
     type: int
-    default: 1
+    default: 0
   derive_from:
     description:
       - The digest or id of a kept plan. Nothing is planned anew then. The plan is that one without O(drop) and

@@ -36,7 +36,7 @@ NAMESPACE = "hospital.patching.plan"
 #: No signature is larger.
 LARGEST = 65536
 TIMEOUT_S = 30
-#: Of how many plans before a plan the approvals are looked at.
+#: Of how many approved plans before a plan the approvals are looked at.
 RECENT = 50
 _ARMOR = re.compile(r"-----BEGIN SSH SIGNATURE-----\s+([A-Za-z0-9+/=\s]+?)\s*-----END SSH SIGNATURE-----")
 
@@ -89,6 +89,11 @@ def folder(plan_dir: Path) -> Path:
     return plan_dir / "approvals"
 
 
+def approved_plans(store: Evidence) -> list[str]:
+    """Return the ids of the plans that anybody has approved, oldest first."""
+    return [plan_id for plan_id in store.plans() if folder(store.plan_dir(plan_id)).is_dir()]
+
+
 def of_plan(
     store: Evidence,
     current: Loaded,
@@ -116,8 +121,8 @@ def of_plan(
     look = _Look(lists, People(*lists), runner or Runner(), AwxApi(site), seconds)
     look.rejected += unreadable
     look.at(store, current)
-    for plan_id in reversed(store.plans()[-RECENT:]):
-        if plan_id == own or not folder(store.plan_dir(plan_id)).is_dir():
+    for plan_id in reversed(approved_plans(store)[-RECENT:]):
+        if plan_id == own:
             continue
         try:
             approved = store.load_plan(plan_id)

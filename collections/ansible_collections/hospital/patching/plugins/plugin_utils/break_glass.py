@@ -9,6 +9,7 @@ were there when the plan was made: whatever comes later counts.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,7 +30,7 @@ SHORTENS = {
 }
 #: What people may ask for, and why they get none of it.
 NEVER = {
-    "window": "plan with an emergency window instead: -e 'patching_window=…'",
+    "window": "plan with an emergency window instead: -e \"patching_window='…'\"",
     "hands_off": "a vendor_locked host is never connected to",
     "min_healthy": "patients need the service while it is patched",
     "way_back": "no install without a way back",
@@ -102,7 +103,8 @@ def read(shortens: Sequence[str] | str, reason: str, second: str, by: str, now: 
     Raises:
         PatchingError: it is incomplete, or asks for what is never shortened.
     """
-    asked = shortens.replace(",", " ").split() if isinstance(shortens, str) else [str(word) for word in shortens]
+    texts = [shortens] if isinstance(shortens, str) else [str(one) for one in shortens]
+    asked = [word.casefold().replace("-", "_") for text in texts for word in text.replace(",", " ").split()]
     reason, second = _one_line(reason), _one_line(second)
     if not asked and not reason and not second:
         return None
@@ -110,7 +112,8 @@ def read(shortens: Sequence[str] | str, reason: str, second: str, by: str, now: 
     for word in asked:
         if word not in SHORTENS:
             seen = f"break_glass is to shorten {word}" + (f": {NEVER[word]}" if word in NEVER else "")
-            raise PatchingError(_SUBJECT, seen, f"some of {may}", "leave it out")
+            near = difflib.get_close_matches(word, SHORTENS, n=1)
+            raise PatchingError(_SUBJECT, seen, f"some of {may}", f"perhaps {near[0]}" if near else "leave it out")
     if not asked:
         raise PatchingError(_SUBJECT, "it does not say what to shorten", f"some of {may}", "set break_glass")
     if not reason:

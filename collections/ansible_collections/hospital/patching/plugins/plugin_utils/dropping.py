@@ -19,7 +19,7 @@ _LIMITS, _WHOLE = Limits(), Shard()
 _OPTIONS: dict[str, tuple[int, tuple[str, str]]] = {
     "parallel": (_LIMITS.parallel, ("limits", "parallel")),
     "canaries": (_LIMITS.canaries, ("limits", "canaries")),
-    "shard": (_WHOLE.number, ("shard", "number")),
+    "shard": (0, ("shard", "number")),
     "shards": (_WHOLE.of, ("shard", "of")),
 }
 
@@ -68,16 +68,15 @@ def require_current(approved: Mapping[str, Any], plans: Sequence[str], records: 
     """Refuse to drop from a plan whose approvals no longer count, or whose run has touched a host.
 
     Args:
-        plans: the ids of all kept plans, oldest first.
+        plans: the ids of all plans that somebody has approved, oldest first.
         records: the ledger of the plan's run; none when it has none.
 
     Raises:
         PatchingError: naming the plan.
     """
     subject = f"plan {approved['plan_id']}, from which to drop"
-    # The derived plan will be one of those that are looked at.
-    if approved["plan_id"] not in plans[-(RECENT - 1) :]:
-        seen = f"it is none of the newest {RECENT - 1} kept plans, so its approvals count for no other plan"
+    if approved["plan_id"] in plans[:-RECENT]:
+        seen = f"it is none of the newest {RECENT} approved plans, so its approvals count for no other plan"
         raise PatchingError(subject, seen, "a plan of these nights", "plan again, which needs a new approval")
     begun = [one for one in records if one["host"] and one["step"] in DISRUPTIVE_STEPS and one["event"] != "note"]
     touched = list(dict.fromkeys(str(one["host"]) for one in begun))

@@ -17,7 +17,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences impo
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot
 
-_EARLIER = "plan with an emergency window: -e 'patching_window=…'"
+_EARLIER = "plan with an emergency window: -e \"patching_window='…'\""
 
 
 @dataclass(frozen=True)

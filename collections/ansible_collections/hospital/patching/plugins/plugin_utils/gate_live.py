@@ -83,6 +83,16 @@ def freezes_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(one) for one in given or ()) if isinstance(given or (), (list, tuple)) else (str(given),)
 
 
+def tier_of(variables: Mapping[str, Any]) -> int:
+    """Return the tier that a host's variables state; one that cannot be read is 1."""
+    tier, problem = variable(variables, "patching_tier")
+    try:
+        found: int = 1 if problem else whole(1, 4)(tier or 3)
+    except ValueError:
+        return 1
+    return found
+
+
 class Live:
     """One host's. What cannot be read of its variables closes: a lookup may fail in the night."""
 
@@ -124,12 +134,7 @@ class Live:
     @cached_property
     def tier(self) -> int:
         """The plan's, or the inventory's if that is stricter; one that cannot be read is 1."""
-        tier, problem = self._variable("patching_tier")
-        try:
-            now: int = 1 if problem else whole(1, 4)(tier or 3)
-        except ValueError:
-            now = 1
-        return min(int(self.entry.get("tier", 4)), now)
+        return min(int(self.entry.get("tier", 4)), tier_of(self.variables))
 
     @property
     def needed(self) -> int:

@@ -42,10 +42,13 @@ def _only(candidate: Candidate, cve: str) -> Candidate:
     fixing = [update for update in updates if cve in (update["cves"] or ())]
     if fixing:
         return replace(candidate, assessment={**candidate.assessment, "updates": fixing})
-    unknown = sum(update["cves"] is None for update in updates)
+    unknown = [update["name"] for update in updates if update["cves"] is None]
     if unknown:
-        seen = f"of {unknown} of its updates it is not known which CVEs they fix"
-        why = Exclusion("refused", f"{seen}, {cve} perhaps; set patching_debian_tracker, or patch the host as a whole")
+        named = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
+        place = candidate.settings.debian_tracker
+        next_step = "patching_debian_tracker does not know them" if place else "set patching_debian_tracker"
+        seen = f"it is not known which CVEs its updates of {named} fix, {cve} perhaps"
+        why = Exclusion("refused", f"{seen}: {next_step}, or patch the host as a whole")
     else:
         why = Exclusion("excluded", f"no update that is pending fixes {cve}")
     return replace(candidate, why_not=why)

@@ -143,12 +143,20 @@ def _drain_host(case: Case) -> Exclusion | None:
         return None
     if balancer == case.host:
         return _refused(
-            case, "patching_drain names the host itself", "the host that sends users to it", "name its load balancer"
+            case,
+            "patching_drain names the host itself",
+            "another host, or no on: for a hook that runs on the host itself",
+            "name its load balancer, or leave on: out",
         )
     known = case.fleet.candidates.get(balancer)
     if known is None:
         seen = f"patching_drain names {balancer}, which the inventory does not know"
         return _refused(case, seen, "a host of the inventory", "correct the name, or add the host")
+    if known.settings.policy == "vendor_locked":
+        seen = f"patching_drain names {balancer}, a medical device"
+        return _refused(
+            case, seen, "a host that may be contacted", "name another one, or have the device's vendor do it"
+        )
     # One that the plan was not asked for is left alone, so the gate's own checks are enough for it.
     left_alone = known.missing is None and known.why_not is not None and known.why_not.outcome == "excluded"
     if known.assessment is None and not left_alone:

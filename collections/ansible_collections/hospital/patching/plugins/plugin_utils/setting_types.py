@@ -229,8 +229,10 @@ def drain(value: object) -> dict[str, Any]:
     return found
 
 
-def _drain_hook(value: Mapping[str, Any]) -> dict[str, Any]:
+def _drain_hook(value: Mapping[Any, Any]) -> dict[str, Any]:
     """Read the site's own commands: to move users away, to let them come back, and the host to run them on."""
+    # YAML reads an unquoted on as true.
+    value = {"on" if key is True else key: item for key, item in value.items()}
     if not {"hook", "back"} <= set(value) <= {"hook", "back", "on"}:
         raise ValueError("{hook: [COMMAND, …], back: [COMMAND, …] or []} with on: HOST if not on the host itself")
     found: dict[str, Any] = {"type": "hook", "hook": list(texts(value["hook"])), "back": list(texts(value["back"]))}

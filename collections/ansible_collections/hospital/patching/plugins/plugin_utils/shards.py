@@ -26,11 +26,12 @@ class Shard:
 
     @classmethod
     def read(cls, number: int, of: int) -> Shard:
-        """Return the shard that a person has asked for.
+        """Return the shard that a person has asked for; number 0 is none, which is right where there is one alone.
 
         Raises:
             PatchingError: there is no such shard.
         """
+        number = 1 if (number, of) == (0, 1) else number
         if not 1 <= number <= of:
             raise PatchingError(
                 "plan_shard",

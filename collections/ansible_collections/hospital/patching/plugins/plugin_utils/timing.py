@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
-from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken, Schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken, Schedule, frozen
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
@@ -84,6 +84,9 @@ def slot_of(
         occurrence = window.next_for(need, now)
         if occurrence is not None:
             return Slot(window, occurrence, estimate, way_back, settings.service, cut_off)
+        frozen_over = _frozen(settings, need, now, segments, broken)
+        if frozen_over is not None:
+            return frozen_over
         shorter = window.open_at(now) or window.next_after(now)
     except PatchingError as error:
         return Exclusion("refused", str(error))
@@ -93,6 +96,24 @@ def slot_of(
         f"{takes} {_minutes(need)} min, but its window {settings.window!r} lasts"
         f" {_minutes(shorter.end - shorter.start)} min; widen patching_window, or lower"
         f" {'patching_cut_off_s' if cut_off > estimate + way_back else 'patching_estimate_s'}",
+    )
+
+
+def _frozen(
+    settings: Settings, need: timedelta, now: datetime, segments: Sequence[str] | None, broken: Broken | None
+) -> Exclusion | None:
+    """Return the refusal of a host that only freezes keep out of its window."""
+    unfrozen = Schedule.of(str(settings.window), (), segments).next_for(need, now)
+    if unfrozen is None:
+        return None
+    gap = frozen(settings.freezes, unfrozen.start, unfrozen.end, segments, broken)
+    if gap is None:
+        return None
+    return Exclusion(
+        "refused",
+        f"its window {settings.window!r} would open at {stamp(unfrozen.start)}, but a freeze lasts from"
+        f" {stamp(gap.start)} to {stamp(gap.end)}, and it does not fit into what freezes leave of its next windows;"
+        " wait until they end, or in an emergency break_glass=freeze",
     )
 
 

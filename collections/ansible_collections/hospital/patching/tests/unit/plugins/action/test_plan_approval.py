@@ -132,3 +132,12 @@ def test_without_a_token_nothing_is_asked(office, monkeypatch):
     told = office.approve(awx=APPROVAL)
     assert "CONTROLLER_OAUTH_TOKEN or TOWER_OAUTH_TOKEN is not set" in told["msg"]
     assert office.double.asked == []
+
+
+def test_the_inventorys_stricter_tier_asks_for_approvals_that_the_plan_does_not(office):
+    """Whoever planned may have said another one."""
+    told = office.approve()
+    assert (told["needed"], "1 more person has to approve it" in told["text"]) == (1, True)
+    for variables in office.hostvars.values():
+        variables["patching_tier"] = 1
+    assert office.approve()["needed"] == 2

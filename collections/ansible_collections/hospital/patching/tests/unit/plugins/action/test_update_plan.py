@@ -116,3 +116,27 @@ def test_an_emergency_is_not_derived_from_another_plan(tmp_path):
     assert "plan_cve is CVE-2026-1519, which chooses updates anew" in told
     derived = plan(tmp_path, tier=3, derive_from=first, drop=["portal2"])["plan"]
     assert derived["emergency"] == Evidence(tmp_path).load_plan(first).plan["emergency"]
+
+
+def test_what_comes_next_and_what_stands_against_it_is_said(tmp_path):
+    made = plan(tmp_path, tier=2)
+    assert any(line.startswith("Before it begins 1 person has to approve it: approve.yml") for line in made["text"])
+    assert made["text"][-1] == f"Next: stage.yml, then patch.yml, each with -e patching_plan={made['digest']}"
+    (tmp_path / "freeze").write_text("year's end\n")
+    told = plan(tmp_path, tier=3)["text"]
+    assert f"Frozen now, no host begins until that ends: {tmp_path}/freeze says: year's end" in told
+    assert not any("to approve it" in line for line in told)
+    assert not any(line.startswith("Frozen now") for line in plan(tmp_path, tier=3, **BREAK_GLASS)["text"])
+
+
+def test_whoever_plans_does_not_decide_the_tier(tmp_path, monkeypatch):
+    monkeypatch.setattr(update_plan, "load_extra_vars", lambda loader: {"patching_tier": 4})
+    told = plan(tmp_path, tier=1)["msg"]
+    assert "patching_tier is given on the command line, where whoever plans decides it" in told
+    assert Evidence(tmp_path).plans() == []
+    monkeypatch.setattr(
+        update_plan, "load_extra_vars", lambda loader: {"patching_soak_s": 0, "patching_hosts": "portal"}
+    )
+    made = plan(tmp_path, tier=3)
+    assert made["plan"]["given"] == ["patching_soak_s"]
+    assert "Given on the command line, not by the inventory: patching_soak_s" in made["text"]

@@ -396,3 +396,15 @@ def test_one_file_for_both_lists_is_the_first_one(tmp_path):
         night.allow(name)
         night.sign(name)
     assert night.read().approvers == ("ada", "ben")
+
+
+def test_plans_that_nobody_has_approved_do_not_push_out_the_one_that_counts(people):
+    people.allow("ada")
+    people.store.save_plan(Planned(PLAN.plan, dict(PLAN.manifests)))
+    people.sign("ada")
+    for number in range(approvals.RECENT + 5):
+        (people.store.root / "plans" / f"20261123T{number // 60:02}{number % 60:02}00Z-ab12cd34").mkdir(parents=True)
+    later = planned(portal_pair())
+    later.plan["plan_id"] = "20261124T000000Z-ab12cd34"
+    people.store.save_plan(later)
+    assert approvals.of_plan(people.store, loaded(later), people.allowed).approvers == ("ada",)

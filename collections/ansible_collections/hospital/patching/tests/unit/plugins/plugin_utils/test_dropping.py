@@ -10,7 +10,7 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 
 PLAN = planned(portal_pair()).plan
 DIGEST = PLAN["digest"]
-OPTIONS = {"parallel": 10, "canaries": 1, "shard": 1, "shards": 1}
+OPTIONS = {"parallel": 10, "canaries": 1, "shard": 0, "shards": 1}
 
 
 def test_who_asks_for_nothing_gets_a_plan_of_everything():
@@ -69,9 +69,11 @@ def test_a_plan_whose_run_has_begun_with_a_host_is_refused(step):
 
 def test_a_plan_whose_approvals_would_not_be_looked_at_is_refused():
     later = [f"20261123T{n // 60:02}{n % 60:02}00Z-ab12cd34" for n in range(RECENT)]
-    dropping.require_current(PLAN, [PLAN_ID, *later[: RECENT - 2]], [])
+    # One that needs no approval is in no list.
     for plans in ([], [PLAN_ID, *later[: RECENT - 1]]):
-        with pytest.raises(PatchingError, match="none of the newest 49 kept plans"):
+        dropping.require_current(PLAN, plans, [])
+    for plans in ([PLAN_ID, *later],):
+        with pytest.raises(PatchingError, match="none of the newest 50 approved plans"):
             dropping.require_current(PLAN, plans, [])
 
 

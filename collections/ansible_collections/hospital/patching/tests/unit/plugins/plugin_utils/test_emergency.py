@@ -76,7 +76,10 @@ def web(**settings):
         ({"break_glass": ["verification"]}, "is to shorten verification: a host that is not proven healthy"),
         ({"break_glass": ["hands_off"]}, "is to shorten hands_off: a vendor_locked host is never connected to"),
         ({"break_glass": ["inhibit"]}, "is to shorten inhibit: have whoever set it say go"),
-        ({"break_glass": ["freezes"]}, "is to shorten freezes; expected some of rings, soak, age, freeze, approval"),
+        (
+            {"break_glass": ["freezes"]},
+            "is to shorten freezes; expected some of rings, soak, age, freeze, approval. Next: perhaps",
+        ),
         ({"break_glass": []}, "it does not say what to shorten"),
         ({"break_glass_reason": " "}, "no reason; expected one that an auditor will read"),
         ({"break_glass_second": ""}, "no second person; expected the name of another person who agrees"),
@@ -107,6 +110,7 @@ def test_what_cannot_be_printed_does_not_reach_who_reads_the_plan():
 
 def test_words_may_come_as_one_text_as_on_a_command_line():
     assert read(break_glass="soak,freeze").glass.shortens == ("soak", "freeze")
+    assert read(break_glass=["Freeze", " soak"]).glass.shortens == ("soak", "freeze")
     assert read(break_glass=["soak", "freeze"]).glass == read(break_glass="freeze soak").glass
 
 
@@ -267,7 +271,7 @@ def test_a_window_that_opens_when_the_glass_is_whole_again_is_refused(tmp_path):
     assert hosts_of(made) == [["files1"]]
     reason = made["not_planned"]["web1"]["reason"]
     assert reason.startswith("its window opens at 2026-11-28T23:00:00Z, and the break-glass is over at 2026-11-23T08")
-    assert reason.endswith("plan with an emergency window: -e 'patching_window=…'")
+    assert reason.endswith("plan with an emergency window: -e \"patching_window='…'\"")
 
 
 def test_broken_glass_is_over_the_day_after(tmp_path):

@@ -455,3 +455,19 @@ def test_a_cluster_keeps_its_majority():
     assert "patching_min_healthy is 2, so that 3 hosts may be out; expected at most 2: of the 5 with" in reason
     fleet = {f"q{n}": server(f"q{n}", "cluster", role="quorum", min_healthy=3) for n in range(1, 6)}
     assert max(len(wave) for wave in hosts_of(planned(fleet).plan)) == 2
+
+
+def test_a_freeze_is_named_where_it_and_not_the_window_keeps_a_host_out():
+    long = "2026-11-20 00:00 to 2027-12-30 00:00, UTC"
+    reason = planned({"s1": server("s1", "s", downtime_s=60, freezes=[long])}).plan["not_planned"]["s1"]["reason"]
+    assert "would open at 2026-11-22T00:00:00Z, but a freeze lasts from 2026-11-20T00:00:00Z" in reason
+    assert reason.endswith("wait until they end, or in an emergency break_glass=freeze")
+
+
+def test_nobody_is_drained_by_a_device():
+    fleet = {
+        "s1": server("s1", "s", drain={"hook": ["away"], "back": [], "on": "pump1"}),
+        "s2": server("s2", "s"),
+        "pump1": candidate("pump1", {"patching_policy": "vendor_locked"}),
+    }
+    assert "patching_drain names pump1, a medical device" in planned(fleet).plan["not_planned"]["s1"]["reason"]

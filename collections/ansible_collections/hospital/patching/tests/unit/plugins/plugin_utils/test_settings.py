@@ -205,6 +205,8 @@ def test_a_drain_by_the_sites_own_commands():
     hook = {"hook": ["repmgr", "standby", "switchover"], "back": []}
     assert settings(drain=hook).drain == {"type": "hook", **hook}
     assert settings(drain={**hook, "on": "db1"}).drain == {"type": "hook", **hook, "host": "db1"}
+    # As YAML reads it unquoted.
+    assert settings(drain={**hook, True: "db1"}).drain == {"type": "hook", **hook, "host": "db1"}
 
 
 def test_no_drain_and_a_reason_for_no_way_back():

@@ -88,7 +88,13 @@ def test_observed_hosts_weigh_nothing():
     assert found["a1"] != found["b1"]
 
 
-@pytest.mark.parametrize(("number", "of"), [(0, 1), (3, 2), (1, 0), (-1, 4)])
+@pytest.mark.parametrize(("number", "of"), [(0, 2), (3, 2), (1, 0), (-1, 4)])
 def test_a_shard_that_there_is_not_is_refused(number, of):
     with pytest.raises(PatchingError, match=f"plan_shard: shard {number} of {of}"):
         Shard.read(number, of)
+
+
+def test_of_several_shards_one_has_to_be_named():
+    assert Shard.read(0, 1) == Shard(1, 1)
+    with pytest.raises(PatchingError, match="shard 0 of 2; expected a number from 1 to 2"):
+        Shard.read(0, 2)

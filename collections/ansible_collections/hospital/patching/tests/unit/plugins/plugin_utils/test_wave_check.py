@@ -59,7 +59,7 @@ def test_a_good_plan_has_no_problem():
         (lambda plan: move(plan, "ws1", "web2"), "it is of servers and holds endpoints, servers"),
         (lambda plan: plan["hosts"]["web1"].update(ring="early"), "web has no canary"),
         (lambda plan: plan["hosts"]["ws1"].update(kind="server"), "has no canary"),
-        (lambda plan: plan["hosts"]["lb1"].update(tier=2), "comes after hosts that are more critical"),
+        (lambda plan: plan["hosts"]["lb1"].update(tier=2), "whose turn is later by kind, exposure or tier"),
         (lambda plan: plan["hosts"]["web5"].update(ring="early"), "comes after a later ring of web"),
     ],
 )  # fmt: skip
