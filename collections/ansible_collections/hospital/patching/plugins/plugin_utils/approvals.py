@@ -121,6 +121,7 @@ def of_plan(
     look = _Look(lists, People(*lists), runner or Runner(), AwxApi(site), seconds)
     look.rejected += unreadable
     look.at(store, current)
+    differs = ""
     for plan_id in reversed(approved_plans(store)[-RECENT:]):
         if plan_id == own:
             continue
@@ -129,8 +130,13 @@ def of_plan(
         except PatchingError as error:
             look.rejected.append(f"those of plan {plan_id}: {error.seen}")
             continue
-        if not plan_drops.difference(approved, current):
+        more = plan_drops.difference(approved, current)
+        if not more:
             look.at(store, approved)
+        elif not differs:
+            # Of the newest one only: others are of other nights.
+            differs = f"those of plan {plan_id}, from which this one does more than drop something: {more}"
+    look.rejected += [differs] if differs and not look.good else []
     return look.answer()
 
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
-from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import urgency
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import changes_of, urgency
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import Axis, line, percent
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html import page
@@ -66,6 +66,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         _chart(rows, where) if rows else tag("p", "Nothing will be disrupted."),
         [tag("p", problem, class_="bad-ink") for problem in unread],
         _waves(plan, spans, where),
+        _updates(plan["hosts"]),
         _not_planned(plan["not_planned"]),
         _footer(plan),
     )
@@ -243,6 +244,28 @@ def _steps(entry: Mapping[str, Any]) -> str:
 def _marked(hosts: Iterable[str]) -> Iterator[tuple[bool, str]]:
     for number, host in enumerate(hosts):
         yield number == 0, host
+
+
+def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> Markup | None:
+    """List each change once, with its CVEs and the hosts that get it."""
+    changes = {change: (names, cves) for change, names, cves in changes_of(hosts)}
+    if not changes:
+        return None
+    head = tag("tr", [tag("th", name, scope="col") for name in ("Package", "From", "To", "CVEs", "Hosts")])
+    rows = [
+        tag(
+            "tr",
+            tag("th", f"{name} ({arch})", scope="row"),
+            tag("td", before),
+            tag("td", after),
+            tag("td", ", ".join(cves) or "\N{EN DASH}"),
+            tag("td", f"all {len(hosts)}" if len(names) == len(hosts) > 1 else ", ".join(names)),
+        )
+        for (name, arch, before, after), (names, cves) in changes.items()
+    ]
+    table = tag("table", tag("thead", head), tag("tbody", rows))
+    summary = tag("summary", f"Updates: {words.count(len(changes), 'change')}")
+    return tag("section", tag("details", summary, tag("div", table, class_="wide", tabindex="0")))
 
 
 def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:

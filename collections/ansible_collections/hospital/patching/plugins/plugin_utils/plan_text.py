@@ -123,15 +123,27 @@ def urgency(entries: Mapping[str, Mapping[str, str]], host: str) -> tuple[object
 
 def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """List each change once, with the hosts that get it."""
-    wanted: dict[tuple[str, str, str, str], list[str]] = {}
+    lines: list[str] = []
+    for (name, arch, before, after), names, _cves in changes_of(hosts):
+        told = f"all {len(hosts)} hosts" if len(names) == len(hosts) > 3 else ", ".join(names)
+        lines += _wrapped(f"{name} ({arch}) {before} -> {after}: {told}", "  ", "      ")
+    return lines
+
+
+#: Name, architecture, from, to.
+Change = tuple[str, str, str, str]
+
+
+def changes_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[Change, list[str], list[str]]]:
+    """Return each change of a plan once, with the hosts that get it and the CVEs that it is known to fix."""
+    wanted: dict[Change, list[str]] = {}
+    cves: dict[Change, set[str]] = {}
     for host in sorted(hosts, key=natural_key):
         for update in hosts[host]["updates"]:
             change = (update["name"], update["arch"], update["from"] or "(new)", update["to"] or "(removed)")
             wanted.setdefault(change, []).append(host)
-    lines: list[str] = []
-    for (name, arch, before, after), names in sorted(wanted.items()):
-        lines += _wrapped(f"{name} ({arch}) {before} -> {after}: {', '.join(names)}", "  ", "      ")
-    return lines
+            cves.setdefault(change, set()).update(update["cves"] or ())
+    return [(change, names, sorted(cves[change])) for change, names in sorted(wanted.items())]
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

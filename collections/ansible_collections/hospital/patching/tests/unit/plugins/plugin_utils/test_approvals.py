@@ -408,3 +408,16 @@ def test_plans_that_nobody_has_approved_do_not_push_out_the_one_that_counts(peop
     later.plan["plan_id"] = "20261124T000000Z-ab12cd34"
     people.store.save_plan(later)
     assert approvals.of_plan(people.store, loaded(later), people.allowed).approvers == ("ada",)
+
+
+def test_why_the_last_approved_plan_does_not_count_for_this_one_is_said(people):
+    people.allow("ada")
+    people.store.save_plan(Planned(PLAN.plan, dict(PLAN.manifests)))
+    people.sign("ada")
+    other = {name: candidate(name, {**PORTAL, "patching_soak_s": 60}) for name in ("portal1", "portal2")}
+    later = build_plan("20261124T000000Z-ab12cd34", NOW, {"lb1": candidate("lb1", {}), **other})
+    people.store.save_plan(later)
+    (why,) = approvals.of_plan(people.store, loaded(later), people.allowed).rejected
+    assert (
+        why == f"those of plan {PLAN_ID}, from which this one does more than drop something: soak_s of portal1 differs"
+    )

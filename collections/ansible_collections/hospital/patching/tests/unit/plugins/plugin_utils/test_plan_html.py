@@ -10,9 +10,11 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     candidate,
     endpoint,
+    pending,
     planned,
     portal_pair,
     server,
+    update,
 )
 
 FREEZE = "2026-11-22 08:00 to 2026-11-22 08:20, UTC"
@@ -78,3 +80,12 @@ def test_nothing_acts_in_the_page():
     assert "<script" not in page
     assert "<img" not in page
     assert "default-src &#x27;none&#x27;" in page or "default-src 'none'" in page
+
+
+def test_who_approves_reads_what_is_installed_and_what_it_fixes():
+    fleet = {f"s{n}": server(f"s{n}", "s", pending(update(cves=["CVE-2026-1519"]))) for n in (1, 2)}
+    page = plan_page(planned(fleet).plan)
+    (updates,) = re.findall(r"<details>(.*?)</details>", page, re.DOTALL)
+    assert "Updates: 1 change" in updates
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t", updates)
+    assert cells[5:] == ["openssl (amd64)", "3.0.15-1", "3.0.17-1", "CVE-2026-1519", "all 2"]
