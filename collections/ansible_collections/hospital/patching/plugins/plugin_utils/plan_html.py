@@ -264,8 +264,9 @@ def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> Markup | None:
         for (name, arch, before, after), (names, cves) in changes.items()
     ]
     table = tag("table", tag("thead", head), tag("tbody", rows))
-    summary = tag("summary", f"Updates: {words.count(len(changes), 'change')}")
-    return tag("section", tag("details", summary, tag("div", table, class_="wide", tabindex="0")))
+    summary = tag("summary", words.count(len(changes), "change"))
+    shown = tag("details", summary, tag("div", table, class_="wide", tabindex="0"))
+    return tag("section", tag("h2", "Updates", id="updates"), shown, aria_labelledby="updates")
 
 
 def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:

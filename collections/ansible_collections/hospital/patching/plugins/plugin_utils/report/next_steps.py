@@ -41,7 +41,7 @@ KINDS = {
     "unverified": Kind(3, NOW, "Read its health, and find out why the probe could not tell", READ_HEALTH),
     "unfinished": Kind(4, NOW, "Start the same run again: it goes on where it was cut off", RESUME, together=True),
     "evidence": Kind(5, TODAY, "Leave the ledger as it is, and report again once its keeper has seen it", REPORT),
-    "break_glass": Kind(6, TODAY, "Have it reviewed by somebody who took no part: was it right to?", REPORT),
+    "break_glass": Kind(6, TODAY, "Have it reviewed by somebody who took no part", REPORT),
     "rolled_back": Kind(
         7, NEXT_WINDOW, "Ask the maker of the update; once settled, assess and plan again with prepare.yml", PLAN_AGAIN
     ),

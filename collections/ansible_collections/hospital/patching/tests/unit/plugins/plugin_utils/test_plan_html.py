@@ -86,6 +86,6 @@ def test_who_approves_reads_what_is_installed_and_what_it_fixes():
     fleet = {f"s{n}": server(f"s{n}", "s", pending(update(cves=["CVE-2026-1519"]))) for n in (1, 2)}
     page = plan_page(planned(fleet).plan)
     (updates,) = re.findall(r"<details>(.*?)</details>", page, re.DOTALL)
-    assert "Updates: 1 change" in updates
+    assert "1 change" in updates
     cells = re.findall(r"<t[hd][^>]*>([^<]*)</t", updates)
     assert cells[5:] == ["openssl (amd64)", "3.0.15-1", "3.0.17-1", "CVE-2026-1519", "all 2"]
