@@ -89,7 +89,7 @@ def of(
     variable: Callable[[str], tuple[Any, str]],
     segments: Sequence[str] | None,
     signers: Path | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> AwxSite:
     """Return what a host's variables say, and the token that the controller's environment has.
 
@@ -110,7 +110,8 @@ def of(
             found[name] = read(value)
         except ValueError as error:
             return AwxSite(problem=f"{name} is not {error}")
-    token = next((environment[name].strip() for name in TOKENS if environment.get(name, "").strip()), "")
+    given = os.environ if environment is None else environment
+    token = next((given[name].strip() for name in TOKENS if given.get(name, "").strip()), "")
     if not _TOKEN.fullmatch(token):
         seen = "holds no token" if token else "is not set"
         return AwxSite(problem=f"{' or '.join(TOKENS)} {seen} in the controller's environment")

@@ -7,6 +7,7 @@ together, so none ever has to be stopped before another.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -107,9 +108,10 @@ def _hosts(after: object, services: Mapping[str, Entry]) -> list[str]:
 
 def _way(start: str, goal: str, waits: Mapping[str, list[str]]) -> list[str]:
     """Return hosts of which each waits for the next, from ``start`` to ``goal``; empty when there is no such way."""
-    ways = [[start]]
+    ways = deque([[start]])
     seen = {start}
-    for way in ways:
+    while ways:
+        way = ways.popleft()
         for host in waits.get(way[-1], ()):
             if host == goal:
                 return [*way, goal]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from unittest import mock
 
 import pytest
@@ -61,8 +62,8 @@ def office(tmp_path, monkeypatch):
     monkeypatch.setenv("TOWER_OAUTH_TOKEN", TOKEN)
     monkeypatch.delenv("CONTROLLER_OAUTH_TOKEN", raising=False)
     double = AwxDouble("")
-    with double.serving() as url:
-        yield Office(tmp_path, url, double)
+    with ExitStack() as stack:
+        yield Office(tmp_path, stack.enter_context(double.serving()), double)
 
 
 def test_an_approval_is_read_back_and_kept_without_the_token(office):

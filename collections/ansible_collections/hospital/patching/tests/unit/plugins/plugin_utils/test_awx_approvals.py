@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -372,8 +373,8 @@ class Office:
 @pytest.fixture
 def office(tmp_path):
     double = AwxDouble(night().plan["digest"])
-    with double.serving() as url:
-        made = Office(tmp_path, url)
+    with ExitStack() as stack:
+        made = Office(tmp_path, stack.enter_context(double.serving()))
         made.double = double
         yield made
 

@@ -7,20 +7,20 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.window_clash imp
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    "pair",
     [
         ("Sun 01:00, 3 h, UTC", "Tue 01:00, 3 h, UTC"),
         ("Sun 01:00, 3 h, UTC", "Sun 04:00, 3 h, UTC"),
         ("daily 01:00, 3 h, UTC", "daily 01:00, 3 h, America/Chicago"),
     ],
 )
-def test_windows_that_are_never_open_together(one, other):
-    assert never_together(one, other)
-    assert never_together(other, one)
+def test_windows_that_are_never_open_together(pair):
+    assert never_together(*pair)
+    assert never_together(*reversed(pair))
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    "pair",
     [
         ("Sun 01:00, 3 h, UTC", "daily 03:00, 2 h, UTC"),
         ("Sat 23:00, 3 h, UTC", "Sun 01:00, 1 h, UTC"),
@@ -34,6 +34,6 @@ def test_windows_that_are_never_open_together(one, other):
         ("no window", "Tue 01:00, 3 h, UTC"),
     ],
 )
-def test_windows_that_may_be(one, other):
-    assert not never_together(one, other)
-    assert not never_together(other, one)
+def test_windows_that_may_be(pair):
+    assert not never_together(*pair)
+    assert not never_together(*reversed(pair))
