@@ -24,7 +24,8 @@ BREAK_GLASS = {
 
 
 def installed(host):
-    return dict(line.split("\t") for line in lab.exec(host, "dpkg-query -W").splitlines())
+    asked = "dpkg-query -W -f '${Package}\\t${Version}\\n'"
+    return dict(line.split("\t") for line in lab.exec(host, asked).splitlines())
 
 
 @pytest.fixture
