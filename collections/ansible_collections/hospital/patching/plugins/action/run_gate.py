@@ -53,8 +53,7 @@ class Case:
 
     def frozen(self, now: datetime, taken: bool, inventorys: str | None) -> str | None:
         """Return what a freeze file tells: the plan's, or the inventory's by now. The plan may break a very one."""
-        over = break_glass.over_since(self.plan, now) is not None and not taken
-        broken = None if over else break_glass.of_plan(self.plan)
+        broken = break_glass.holding(self.plan, now, taken)
         for path in dict.fromkeys((self.plan["hosts"][self.host]["freeze_file"], inventorys)):
             told = self.run.frozen(path)
             if told is not None and not broken_freezes.is_broken(broken, self.run.freeze_path(path)):

@@ -168,6 +168,11 @@ def over_since(plan: Mapping[str, Any], now: datetime) -> datetime | None:
     return until if until is not None and now >= until else None
 
 
+def holding(plan: Mapping[str, Any], now: datetime, taken: bool) -> Mapping[str, Any] | None:
+    """Return a plan's break-glass while it breaks freezes: until it is over, and longer for a host in flight."""
+    return of_plan(plan) if taken or over_since(plan, now) is None else None
+
+
 def told(plan: Mapping[str, Any]) -> str | None:
     """Return a plan's break-glass in one sentence for people, or None where there is none."""
     found = of_plan(plan)

@@ -56,9 +56,8 @@ class Question:
 
     @property
     def broken(self) -> Mapping[str, Any] | None:
-        """The plan's break-glass while it breaks freezes: until it is over, and longer for a host in flight."""
-        over = break_glass.over_since(self.plan, self.now) is not None and not self.taken
-        return None if over else break_glass.of_plan(self.plan)
+        """The plan's break-glass while it breaks freezes."""
+        return break_glass.holding(self.plan, self.now, self.taken)
 
     @property
     def gaps(self) -> dict[str, frozenset[Occurrence]]:
