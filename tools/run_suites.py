@@ -3,8 +3,8 @@
 
 Usage: run_suites.py [--full] [SUITE...]    without a name: all of them
 
-Static suites run two at a time, and beside them the lab is started; then molecule, then the whole-system tests, whose
-output is shown as it comes. Every suite runs, whatever happened before. One suite alone shows its output too.
+Static suites run two at a time, and beside them the lab is started; then molecule and the whole-system tests, in two
+labs side by side. Every suite runs, whatever happened before. One suite alone shows its output as it comes.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
+
+from second_machine import SecondMachine
 
 ROOT = Path(__file__).resolve().parent.parent
 COLLECTION = "collections/ansible_collections/hospital/patching"
@@ -88,17 +90,26 @@ SUITES = (
 )
 
 
-def run_suite(suite: Suite, full: bool, stream: bool) -> Outcome:
-    """Run all commands of a suite into its log file, to the terminal as well when ``stream`` is set."""
+def run_suite(suite: Suite, full: bool, stream: bool, machine: SecondMachine | None = None) -> Outcome:
+    """Run all commands of a suite into its log file, to the terminal as well when ``stream`` is set.
+
+    With ``machine`` they run there, on its lab.
+    """
     started = time.monotonic()
     failed = []
     environment = dict(os.environ, PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}", PYTHONUNBUFFERED="1")
+    environment |= machine.environment() if machine else {}
     with log_path(suite).open("wb") as log:
         for command in (full and suite.full_commands) or suite.commands:
             log.write(f"$ {command}\n".encode())
             log.flush()
+            words = ["/bin/sh", "-c", command]
             with subprocess.Popen(
-                ["/bin/sh", "-c", command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+                machine.command(words) if machine else words,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             ) as process:
                 assert process.stdout is not None
                 while chunk := os.read(process.stdout.fileno(), 65536):
@@ -139,7 +150,8 @@ def report(outcome: Outcome, streamed: bool) -> Outcome:
     if outcome.failed and not streamed:
         sys.stdout.write(log_path(suite).read_text(encoding="utf-8", errors="replace"))
     words = "FAILED: " + "; ".join(outcome.failed) if outcome.failed else "ok"
-    say(f"{suite.name}: {words} ({outcome.seconds:.0f} s)")
+    counts = f": {in_words(outcome.counts)}" if outcome.counts else ""
+    say(f"{suite.name}: {words} ({outcome.seconds:.0f} s){counts}")
     return outcome
 
 
@@ -161,6 +173,44 @@ def run_at_once(suites: Sequence[Suite], full: bool) -> list[Outcome]:
                 del waiting[future]
                 outcomes.append(report(future.result(), streamed=False))
     return outcomes
+
+
+def run_in_labs(suites: Sequence[Suite], full: bool) -> list[Outcome]:
+    """Run suites in two labs side by side, the longest first; in one lab where a second cannot be made."""
+    waiting = sorted(suites, key=lambda suite: -suite.budget_s)
+    outcomes: list[Outcome] = []
+    second = SecondMachine(ROOT)
+
+    def work(machine: SecondMachine | None) -> None:
+        where = "in the second lab" if machine else "in the lab"
+        while waiting:
+            suite = waiting.pop(0)
+            say(f"{suite.name} begins {where}")
+            outcomes.append(report(run_suite(suite, full, stream=False, machine=machine), streamed=False))
+
+    def work_there() -> None:
+        try:
+            second.start()
+        except (OSError, subprocess.SubprocessError) as error:
+            say(f"no second lab on this machine, so the suites run one after the other: {error}")
+            return
+        work(second)
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            running = [pool.submit(work, None), pool.submit(work_there)]
+            while wait(running, PROGRESS_EVERY_S).not_done:
+                say("still to come: " + ", ".join(suite.name for suite in suites if suite not in ended(outcomes)))
+            for future in running:
+                future.result()
+    finally:
+        second.end()
+    return outcomes
+
+
+def ended(outcomes: Sequence[Outcome]) -> list[Suite]:
+    """Return the suites that have ended."""
+    return [outcome.suite for outcome in outcomes]
 
 
 def keep_table(outcomes: Sequence[Outcome]) -> None:
@@ -210,11 +260,11 @@ def main() -> int:
 
     outcomes = run_at_once([suite for suite in chosen if not suite.needs_lab], options.full)
     lab_is_up = not any(outcome.suite.name == "lab" and outcome.failed for outcome in outcomes)
-    for suite in (suite for suite in chosen if suite.needs_lab):
-        if lab_is_up:
-            say(f"{suite.name} begins")
-            outcomes.append(report(run_suite(suite, options.full, stream=True), streamed=True))
-        else:
+    on_hosts = [suite for suite in chosen if suite.needs_lab]
+    if lab_is_up:
+        outcomes += run_in_labs(on_hosts, options.full) if on_hosts else []
+    else:
+        for suite in on_hosts:
             say(f"{suite.name}: FAILED: the lab did not start")
             outcomes.append(Outcome(suite, ["the lab did not start"], 0, {}))
     order = [suite.name for suite in SUITES]

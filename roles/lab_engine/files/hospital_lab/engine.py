@@ -125,10 +125,12 @@ class Engine:
         )
 
     def _wrapper(self) -> str:
+        others = self.places.other_images
+        images = f" --storage-opt additionalimagestore='{others}'" if others else ""
         return (
             "#!/bin/sh\n# podman with the lab's own store and settings\n"
             f"CONTAINERS_CONF='{self.places.containers_conf}' exec podman "
-            f"--root '{self.places.storage}' --runroot '{self.places.run}' \"$@\"\n"
+            f"--root '{self.places.storage}' --runroot '{self.places.run}'{images} \"$@\"\n"
         )
 
 

@@ -11,8 +11,10 @@ CONTAINER_PREFIX = "hplab-"
 class Places:
     """The paths inside the lab's folder."""
 
-    def __init__(self, lab_dir: Path) -> None:
+    def __init__(self, lab_dir: Path, other_images: Path | None = None) -> None:
         self.lab_dir = lab_dir
+        #: Another lab's image store, from which images are taken that are there already.
+        self.other_images = other_images
         self.engine = lab_dir / "podman"
         self.containers_conf = lab_dir / "containers.conf"
         self.storage = lab_dir / "storage"
@@ -47,5 +49,6 @@ class Places:
 
 
 def from_environment() -> Places:
-    """The lab that HOSPITAL_LAB_DIR names, or the usual one."""
-    return Places(Path(os.environ.get("HOSPITAL_LAB_DIR") or DEFAULT_LAB_DIR))
+    """The lab that HOSPITAL_LAB_DIR names, or the usual one; it may share the images of HOSPITAL_LAB_IMAGES_OF."""
+    lab, other = (os.environ.get(name) for name in ("HOSPITAL_LAB_DIR", "HOSPITAL_LAB_IMAGES_OF"))
+    return Places(Path(lab or DEFAULT_LAB_DIR), Places(Path(other)).storage if other else None)
