@@ -5,8 +5,9 @@ import os
 import tarfile
 from typing import List
 
-#: Endings that dpkg and ucf give to the maintainer's version beside a kept file.
-PROPOSAL_ENDINGS = (".dpkg-dist", ".dpkg-new", ".ucf-dist")
+#: Endings that dpkg, ucf and rpm give to the maintainer's version beside a kept file. Where rpm replaces the file
+#: itself, it leaves the host's own as .rpmsave or .rpmorig: no less a case for a person.
+PROPOSAL_ENDINGS = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig")
 
 
 def archive(root: str, path: str) -> str:

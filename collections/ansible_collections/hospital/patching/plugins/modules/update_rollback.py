@@ -102,7 +102,8 @@ journalled:
   returned: always
   sample: true
 seconds_ms:
-  description: Milliseconds of C(prepare), C(dpkg) and C(after).
+  description: Milliseconds of C(prepare), of the tool that changed the packages under its own name (C(dpkg) or
+    C(rpm)), and of C(after).
   type: dict
   returned: success
   sample: {prepare: 140, dpkg: 9120, after: 210}

@@ -9,18 +9,18 @@ from ansible_collections.hospital.patching.plugins.module_utils import package_l
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import install
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import finder, install
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import (
-    reversed_entries,
-    rollback,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import rollback
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify import verify
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_back import (
+    reversed_entries,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
 
 SECURITY = EVERYTHING._replace(security_only=True)
@@ -323,7 +323,7 @@ def test_verify_finds_a_changed_mark_hold_and_audit(patched, host, wanted, run):
 def test_verify_names_units_that_failed_since(host, wanted, run, monkeypatch):
     run()
     monkeypatch.setattr(
-        "ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify.failed_units",
+        "ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_verify.failed_units",
         lambda _runner, _root: ["nginx.service"],
     )
     assert [problem["subject"] for problem in verify(host, wanted, "to", [])["problems"]] == ["nginx.service"]
@@ -388,7 +388,7 @@ def test_units_that_failed_since_the_installation_are_named_after_the_way_back(
     host, wanted, run, install_request, monkeypatch
 ):
     run()
-    for module in ("apt_record", "apt_verify"):
+    for module in ("transaction_record", "transaction_verify"):
         monkeypatch.setattr(
             "ansible_collections.hospital.patching.plugins.module_utils.package_managers.{}.failed_units".format(
                 module
@@ -453,14 +453,14 @@ def test_a_package_that_changed_its_architecture_goes_back(host, before, after):
     entry = {"name": "tzdata", "arch": after, "from": "2026b", "to": "2026f", "automatic": False}
     repository = LocalRepository(host.runner, os.path.join(host.state_dir, "preserved", "x"))
     repository.create()
-    path = repository.deb("tzdata", "2026b", before)
-    for name in (path, path + ".part", repository.deb("tzdata", "2026b", "armhf") + ".part"):
+    path = repository.path("tzdata", "2026b", before)
+    for name in (path, path + ".part", repository.path("tzdata", "2026b", "armhf") + ".part"):
         with open(name, "w", encoding="utf-8") as handle:
             handle.write("old")
     package = Package("tzdata", after, "2026f", "install", "installed", "tzdata", "2026f", 0)
     dpkg = Package("dpkg", "amd64", "1", "install", "installed", "dpkg", "1", 0)
     installed = {("tzdata", after): package, ("dpkg", "amd64"): dpkg}
-    (back,) = reversed_entries({"entries": [entry]}, [], repository, installed)
+    (back,) = reversed_entries({"entries": [entry]}, [], repository, finder(installed))
     assert (back["arch"], back["to"]) == (before, "2026b")
     repository.check([back])
 
