@@ -182,19 +182,37 @@ def clear_pump_connections(host: str = "pump1") -> None:
 
 
 def publish(
-    *versions: PortalVersion, signed: bool = True, wrong_checksums: Collection[str] = (), refresh: Iterable[str] = ()
+    *versions: PortalVersion,
+    signed: bool = True,
+    by_a_stranger: bool = False,
+    expired: bool = False,
+    wrong_checksums: Collection[str] = (),
+    truncated: Collection[str] = (),
+    refresh: Iterable[str] = (),
 ) -> None:
     """Make the hospital's repository offer exactly these versions of ehr-portal, or a new lab's without any.
 
     Args:
         versions: PortalVersion(version, variant); the variants are in hospital_lab/packages.py.
         signed: False leaves the repository's signature out.
+        by_a_stranger: True signs it with a key that no host knows.
+        expired: True offers an index that was to be used until yesterday only.
         wrong_checksums: versions whose package is not what the index announces.
+        truncated: versions of whose package the second half is missing.
         refresh: hosts whose package lists are brought up to date.
     """
     places = from_environment()
     offered = versions or repository.INITIAL
-    repository.publish(places, PACKAGE_SOURCE, offered, signed=signed, wrong_checksums=wrong_checksums)
+    repository.publish(
+        places,
+        PACKAGE_SOURCE,
+        offered,
+        signed=signed,
+        by_a_stranger=by_a_stranger,
+        expired=expired,
+        wrong_checksums=wrong_checksums,
+        truncated=truncated,
+    )
     hosts.refresh_hospital_packages(Engine(places), list(refresh))
 
 
