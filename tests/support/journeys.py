@@ -18,7 +18,7 @@ LOOK = (
     " for mark in auto manual hold; do echo $mark; apt-mark show$mark; done;"
     " update-alternatives --get-selections; dpkg --verify; dpkg --audit; systemctl --failed --plain --no-legend;"
     " cat /etc/ehr-portal/portal.ini; ls -A /usr/sbin/policy-rc.d 2>/dev/null;"
-    " find /etc -name '*.dpkg-*' -o -name '*.ucf-*'; true"
+    " find /etc -name '*.dpkg-new' -o -name '*.dpkg-tmp'; true"
 )
 #: What a page of the portal answers; nothing where it does not.
 SERVE = (

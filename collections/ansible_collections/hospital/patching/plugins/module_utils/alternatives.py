@@ -106,7 +106,7 @@ def _run(runner: Runner, root: str, words: List[str]) -> None:
         return  # the comparison that follows names what could not be put back
 
 
-def left_by_the_installation(now: Selections, before: Selections, after: Selections) -> Selections:
+def wanted_back(now: Selections, before: Selections, after: Selections) -> Selections:
     """Return what a way back has to leave: what was there before, unless somebody chose otherwise since.
 
     Args:

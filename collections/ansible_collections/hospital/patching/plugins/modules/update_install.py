@@ -77,6 +77,11 @@ holds_equal:
   type: bool
   returned: success
   sample: true
+alternatives_equal:
+  description: Whether each alternative gives the program from before. What a package script changed was put back.
+  type: bool
+  returned: success
+  sample: true
 conffile_proposals:
   description: Configuration files that packages proposed and that were not put in force.
   type: list

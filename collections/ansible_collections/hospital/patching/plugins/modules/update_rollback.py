@@ -73,6 +73,11 @@ holds_equal:
   type: bool
   returned: success
   sample: true
+alternatives_equal:
+  description: Whether each alternative gives the program from before the installation, unless it was chosen since.
+  type: bool
+  returned: success
+  sample: true
 conffile_proposals:
   description: Configuration files that packages proposed and that were not put in force.
   type: list

@@ -62,6 +62,11 @@ holds_equal:
   type: bool
   returned: success
   sample: true
+alternatives_equal:
+  description: Whether each alternative gives the program recorded before; null when nothing was recorded.
+  type: bool
+  returned: success
+  sample: true
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host looked like before a transaction: marks, holds, failed units. Written once, read until the end."""
+"""What a host looked like before a transaction: marks, holds, alternatives, failed units.
+
+Written once, read until the end.
+"""
 
 import contextlib
 import json
@@ -7,7 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import reboot_required
+from ansible_collections.hospital.patching.plugins.module_utils import alternatives, reboot_required
 from ansible_collections.hospital.patching.plugins.module_utils.etc_archive import proposals
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
@@ -44,8 +47,12 @@ def path_of(directory: str) -> str:
 
 def read(directory: str) -> Optional[Dict[str, Any]]:
     """Return the record of an earlier attempt, or None."""
+    return _read(path_of(directory))
+
+
+def _read(path: str) -> Optional[Dict[str, Any]]:
     try:
-        with open(path_of(directory), encoding="utf-8") as handle:
+        with open(path, encoding="utf-8") as handle:
             return dict(json.load(handle))
     except (OSError, ValueError):
         return None
@@ -72,6 +79,7 @@ def take_back(
     what is not there to be asked has its old mark and hold: packages that the
     installation removed, and all of its packages when it did not come as far as
     restoring their marks. Units that failed since it began stay new failures.
+    Alternatives that are as the installation left them become what they were.
 
     Args:
         directories: where the record of the way back lies, and where that of the installation lies.
@@ -95,6 +103,10 @@ def take_back(
                 + [key for key in before[kind] if marks.plain(key) in old]
             )
         record["failed_units"] = before["failed_units"]
+        after = _read(os.path.join(earlier, "after.json")) or {}
+        record["alternatives"] = alternatives.wanted_back(
+            record["alternatives"], before.get("alternatives", {}), after.get("alternatives", record["alternatives"])
+        )
     write(path_of(own), record)
     return record
 
@@ -103,6 +115,7 @@ def _look(host: Host, marks: Marks) -> Dict[str, Any]:
     return {
         "automatic": sorted(marks.automatic()),
         "holds": sorted(marks.holds()),
+        "alternatives": alternatives.selections(host.root),
         "failed_units": failed_units(host.runner, host.root),
         "conffile_proposals": proposals(host.root),
         "reboot_required": reboot_required.flag_reasons(host.root) + reboot_required.kernel_reasons(host.root),
@@ -162,3 +175,9 @@ def holds_lost(before: Dict[str, Any], marks: Marks) -> List[str]:
     here = {marks.plain(key) for key in marks.here()}
     then = {marks.plain(key) for key in before["holds"]} & here
     return sorted(then ^ {marks.plain(key) for key in marks.holds()})
+
+
+def alternatives_lost(before: Dict[str, Any], entries: List[Dict[str, Any]], root: str) -> List[str]:
+    """Return the names of alternatives that do not give what they gave before."""
+    removes = any(entry["to"] is None for entry in entries)
+    return alternatives.differences(before.get("alternatives", {}), alternatives.selections(root), root, removes)

@@ -37,7 +37,7 @@ def verify(
     at_target = not version_problems(part, find)
     entries = part if expect == "to" else [reversed_entry(entry) for entry in part]
     problems = version_problems(entries, find)
-    marks_equal = holds_equal = None
+    marks_equal = holds_equal = alternatives_equal = None
     before, way_back = transaction_record.reference(
         transaction_work.stage_dir(host, wanted), transaction_work.preserved_dir(host, wanted), expect
     )
@@ -55,9 +55,13 @@ def verify(
         expected = transaction_record.expected_automatic(before, entries + rest, marks)
         differing = sorted(expected ^ transaction_record.automatic_now(marks))
         lost = transaction_record.holds_lost(before, marks)
-        marks_equal, holds_equal = not differing, not lost
+        others = transaction_record.alternatives_lost(before, entries, host.root)
+        marks_equal, holds_equal, alternatives_equal = not differing, not lost, not others
         problems.extend(problem(name, "its auto or manual mark changed", "the mark from before") for name in differing)
         problems.extend(problem(name, "its hold changed", "the hold from before") for name in lost)
+        problems.extend(
+            problem("alternative {}".format(name), "it gives another program", "that from before") for name in others
+        )
         for unit in sorted(set(failed_units(host.runner, host.root)) - set(before["failed_units"])):
             problems.append(
                 problem(unit, "failed, and was not before the installation", "a unit that runs or is stopped")
@@ -70,6 +74,7 @@ def verify(
         "versions_checked": len(entries),
         "marks_equal": marks_equal,
         "holds_equal": holds_equal,
+        "alternatives_equal": alternatives_equal,
     }
 
 

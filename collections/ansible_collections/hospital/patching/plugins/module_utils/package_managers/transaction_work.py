@@ -6,7 +6,12 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import etc_archive, transaction, transient_scope
+from ansible_collections.hospital.patching.plugins.module_utils import (
+    alternatives,
+    etc_archive,
+    transaction,
+    transient_scope,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.hold_check import (
     refuse_other_holder,
@@ -254,6 +259,7 @@ class TransactionWork(ABC):
             installed=result["installed"],
             marks_equal=result["marks_equal"],
             holds_equal=result["holds_equal"],
+            alternatives_equal=result["alternatives_equal"],
         )
         return result
 
@@ -290,14 +296,20 @@ class TransactionWork(ABC):
         self._compare_versions(entries, installed)
         marks = self._restore_marks(before, entries, installed)
         lost = transaction_record.holds_lost(before, self.marks(installed))
+        others = self._restore_alternatives(before, entries)
         transaction_record.write(
-            os.path.join(self.record_dir, "after.json"), {"ended": int(self.host.clock.now().timestamp())}
+            os.path.join(self.record_dir, "after.json"),
+            {
+                "ended": int(self.host.clock.now().timestamp()),
+                "alternatives": alternatives.selections(self.host.root),
+            },
         )
         self.mark_time()
         result = self._result(todo, done, changed=True)
         result.update(
             marks_equal=not marks,
             holds_equal=not lost,
+            alternatives_equal=not others,
             conffile_proposals=sorted(set(etc_archive.proposals(self.host.root)) - set(before["conffile_proposals"])),
             etc_archive=archive,
         )
@@ -324,6 +336,7 @@ class TransactionWork(ABC):
             "already": [{"name": entry["name"], "arch": entry["arch"], "version": entry["to"]} for entry in done],
             "marks_equal": True,
             "holds_equal": True,
+            "alternatives_equal": True,
             "conffile_proposals": [],
             "etc_archive": None,
             "policy_rc_d": self.quiet_owner(),
@@ -424,3 +437,16 @@ class TransactionWork(ABC):
         if expected != found:
             self.set_marks(sorted(expected - found), sorted(found - expected))
         return sorted(expected ^ transaction_record.automatic_now(self.marks(installed)))
+
+    def _restore_alternatives(self, before: Dict[str, Any], entries: List[Entry]) -> List[str]:
+        """Put back the alternatives that package scripts have changed; return what still differs."""
+        root, chosen = self.host.root, before.get("alternatives", {})
+        lost = transaction_record.alternatives_lost(before, entries, root)
+        # What an installation had to set by hand is left to the system again on the way back.
+        names = sorted(chosen) if self.undoes else lost
+        now = alternatives.selections(root) if names else {}
+        names = [name for name in names if now.get(name) != chosen[name]]
+        if not names:
+            return lost
+        alternatives.restore(self.host.runner, chosen, names, root)
+        return transaction_record.alternatives_lost(before, entries, root)

@@ -9,9 +9,9 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.alternatives import (
     differences,
-    left_by_the_installation,
     restore,
     selections,
+    wanted_back,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
@@ -122,7 +122,7 @@ def test_what_somebody_chose_after_the_installation_stays_on_the_way_back():
     before = {"editor": ["auto", "/vim"], "pager": ["auto", "/less"], "java": ["manual", "/java8"]}
     after = {"editor": ["manual", "/vim"], "pager": ["auto", "/less"], "new": ["auto", "/new"]}
     now = dict(after, pager=["manual", "/more"])
-    assert left_by_the_installation(now, before, after) == {
+    assert wanted_back(now, before, after) == {
         "editor": ["auto", "/vim"],
         "pager": ["manual", "/more"],
         "java": ["manual", "/java8"],
