@@ -18,15 +18,18 @@ sys.path.insert(0, str(ROOT / "roles/lab_engine/files"))
 
 from hospital_lab import hosts, repository  # noqa: E402
 from hospital_lab.engine import Engine  # noqa: E402
+from hospital_lab.errors import LabError  # noqa: E402
 from hospital_lab.packages import PortalVersion  # noqa: E402
 from hospital_lab.places import CONTAINER_PREFIX, from_environment  # noqa: E402
 
 __all__ = [
+    "LabError",
     "PortalVersion",
     "address",
     "ca_certificate",
     "clear_pump_connections",
     "container",
+    "cut_off",
     "exec",
     "extra_host",
     "folder",
@@ -140,8 +143,17 @@ def write(host: str, path: str, text: str) -> None:
 
 def in_mount_namespace(host: str, command: str) -> None:
     """Run a shell command of this machine with a host's file systems: a host may not mount by itself."""
+    _in_namespace(host, "--mount", command)
+
+
+def cut_off(host: str) -> None:
+    """Leave a host no way to any repository, by name or address; this machine still reaches it. Until its reset."""
+    _in_namespace(host, "--net", f"ip route del default; ip route add unreachable {address('mirror1')}")
+
+
+def _in_namespace(host: str, kind: str, command: str) -> None:
     pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
-    subprocess.run(["nsenter", "--target", pid, "--mount", "sh", "-c", command], check=True)
+    subprocess.run(["nsenter", "--target", pid, kind, "sh", "-c", command], check=True)
 
 
 def in_service(host: str) -> bool:

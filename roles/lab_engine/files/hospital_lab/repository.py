@@ -96,7 +96,8 @@ def _write_index(suite: Path, index: str, expired: bool) -> None:
     until = f"Valid-Until: {formatdate(time.time() - 86400, usegmt=True)}\n" if expired else ""
     (suite / "Release").write_text(
         "Origin: Demonstration hospital\nLabel: Hospital\nSuite: hospital\nCodename: hospital\n"
-        f"Date: {formatdate(usegmt=True)}\n{until}Architectures: {architecture}\nComponents: main\nAcquire-By-Hash: yes\n"
+        f"Date: {formatdate(usegmt=True)}\n{until}Architectures: {architecture}\nComponents: main\n"
+        "Acquire-By-Hash: yes\n"
         f"Description: Packages of the demonstration hospital\nSHA256:\n{''.join(lines)}"
     )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What installing exactly a transaction is under every package manager; each adds its own commands."""
 
+import contextlib
 import json
 import os
 from abc import ABC, abstractmethod
@@ -248,9 +249,13 @@ class TransactionWork(ABC):
             if not unfinished:
                 transaction_record.forget(self.record_dir)
             result = self._work(entries, installed, interrupted)
-        except PatchingError as error:
-            self.journal.append(self.request.run_id, self.step, "failed", transaction=self.digest, reason=str(error))
-            raise
+        except (PatchingError, OSError) as error:
+            failure = self._told(error)
+            with contextlib.suppress(OSError):  # a full disk is what failed, perhaps
+                self.journal.append(
+                    self.request.run_id, self.step, "failed", transaction=self.digest, reason=str(failure)
+                )
+            raise failure
         self.journal.append(
             self.request.run_id,
             self.step,
@@ -262,6 +267,17 @@ class TransactionWork(ABC):
             alternatives_equal=result["alternatives_equal"],
         )
         return result
+
+    def _told(self, error: Exception) -> PatchingError:
+        """Turn an error of the disk into a message that the operator can act on."""
+        if isinstance(error, PatchingError):
+            return error
+        return PatchingError(
+            self.record_dir,
+            str(error),
+            "a disk that can be read and written",
+            "correct it, then run again to repair and go on, or roll this host back",
+        )
 
     def _is_held(self) -> bool:
         holder = self.journal.holder()
@@ -351,11 +367,23 @@ class TransactionWork(ABC):
         """Note that one of ``prepare``, the tool and ``after`` has ended."""
         self.moments.append(self.host.clock.monotonic())
 
-    def _archive_etc(self) -> str:
+    def _archive_etc(self) -> Optional[str]:
         name = "etc-before-{}-{}.tar".format(self.step, transaction.short_name(self.request.transaction))
         path = os.path.join(self.host.state_dir, "etc", name)
         # A resumed attempt keeps the archive of the first, which saw /etc untouched.
-        return path if os.path.exists(path) else etc_archive.archive(self.host.root, path)
+        if os.path.exists(path):
+            return path
+        try:
+            return etc_archive.archive(self.host.root, path)
+        except OSError as error:
+            if self.undoes is not None:
+                return None  # no disk is too full for the way back: the installation's archive is there
+            raise PatchingError(
+                path,
+                str(error),
+                "room for a copy of /etc",
+                "make room there, then run again; nothing was installed",
+            )
 
     def logged(self, command: List[str], name: str) -> None:
         """Run one command with its output in the step's log.
@@ -389,7 +417,10 @@ class TransactionWork(ABC):
             raise self.not_exactly(name, differences)
         raise PatchingError(
             name,
-            "exit {}: {}".format(result.rc, self._tail(log, start)),
+            "{}: {}".format(
+                "exit {}".format(result.rc) if result.rc > 0 else "killed by signal {}".format(-result.rc),
+                self._tail(log, start),
+            ),
             "exit 0",
             "read {} on the host; run again to repair and go on, or roll this host back".format(log),
         )
