@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any, ContextManager, Dict, List, Optional, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import package_lock, transaction
+from ansible_collections.hospital.patching.plugins.module_utils import etc_archive, package_lock, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase, Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
@@ -138,6 +138,8 @@ class AptTransaction(TransactionWork):
             + [target(entry["name"], entry["arch"], entry["to"]) for entry in todo],
             "apt-get install",
         )
+        if self.undoes is not None:
+            etc_archive.bring_back(self.host.root, self.etc_before("install"))
 
     def _write_guard(self, todo: List[Dict[str, Any]]) -> str:
         """Write the hook that compares apt's actions with the transaction; return its command."""

@@ -367,9 +367,13 @@ class TransactionWork(ABC):
         """Note that one of ``prepare``, the tool and ``after`` has ended."""
         self.moments.append(self.host.clock.monotonic())
 
+    def etc_before(self, step: str) -> str:
+        """Return where the archive of /etc from before ``install`` or ``rollback`` lies."""
+        name = "etc-before-{}-{}.tar".format(step, transaction.short_name(self.request.transaction))
+        return os.path.join(self.host.state_dir, "etc", name)
+
     def _archive_etc(self) -> Optional[str]:
-        name = "etc-before-{}-{}.tar".format(self.step, transaction.short_name(self.request.transaction))
-        path = os.path.join(self.host.state_dir, "etc", name)
+        path = self.etc_before(self.step)
         # A resumed attempt keeps the archive of the first, which saw /etc untouched.
         if os.path.exists(path):
             return path

@@ -32,6 +32,46 @@ def test_half_an_archive_is_not_left_on_a_full_disk(tmp_path, monkeypatch):
     assert os.listdir(str(tmp_path / "state/etc")) == []
 
 
+@pytest.fixture
+def replaced(tmp_path):
+    """A host on which a directory took the place of a configuration file, after dpkg's way back."""
+    folder = tmp_path / "etc/app"
+    folder.mkdir(parents=True)
+    (folder / "app.ini").write_text("the host's own")
+    (folder / "app.ini").chmod(0o640)
+    path = etc_archive.archive(str(tmp_path), str(tmp_path / "state/x.tar"))
+    (folder / "app.ini").unlink()
+    (folder / "app.ini.dpkg-new").write_text("the vendor's")
+    return tmp_path, folder, path
+
+
+def test_a_configuration_file_that_dpkg_could_not_place_comes_back(replaced):
+    root, folder, path = replaced
+    (folder / "new.ini.dpkg-new").write_text("of nothing that was there before")
+    assert etc_archive.bring_back(str(root), path) == [str(folder / "app.ini")]
+    assert (folder / "app.ini").read_text() == "the host's own"
+    assert stat.S_IMODE(os.stat(str(folder / "app.ini")).st_mode) == 0o640
+    assert sorted(os.listdir(str(folder))) == ["app.ini", "new.ini.dpkg-new"]
+    assert etc_archive.bring_back(str(root), path) == []
+
+
+def test_what_is_there_is_never_replaced_by_the_archive(replaced):
+    root, folder, path = replaced
+    (folder / "app.ini").write_text("changed since")
+    assert etc_archive.bring_back(str(root), path) == []
+    assert (folder / "app.ini").read_text() == "changed since"
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_without_a_readable_archive_the_vendors_text_stays_beside_it(replaced, harm):
+    root, folder, path = replaced
+    os.unlink(path)
+    if harm == "damaged":
+        (root / "state/x.tar").write_text("no archive")
+    assert etc_archive.bring_back(str(root), path) == []
+    assert os.listdir(str(folder)) == ["app.ini.dpkg-new"]
+
+
 def test_proposals(tmp_path):
     (tmp_path / "etc/a").mkdir(parents=True)
     for name in ("x.conf", "x.conf.dpkg-dist", "y.ucf-dist", "z.dpkg-new", "w.dpkg-old"):
