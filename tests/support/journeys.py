@@ -51,7 +51,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Walked:
-    """What became of a case: each step's result, and the host before and after."""
+    """What became of a case: each step's result, the host before the first case of the call, and after this one."""
 
     before: str
     after: str

@@ -109,8 +109,8 @@ def test_a_bad_package(variant, walked):
     if bad.outcome == "failed":
         assert bad.said in case.said("install")
         four_parts(case.said("install"))
-    if bad.outcome != "installed":
-        assert case.results["to"]["verdict"] == "failed"
+    if bad.outcome == "installed":
+        assert case.problems("to") == []
     assert case.did("rollback"), case.said("rollback")
     assert case.problems("from") == []
     assert "version 1.0.0" in case.results["served"]["stdout"], "users got something else than the running version"

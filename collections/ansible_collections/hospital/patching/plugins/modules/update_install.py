@@ -13,6 +13,8 @@ description:
     holds the host, or when the package database stays locked.
   - No question is asked, no service is stopped or started, and changed configuration files are kept. Marks and holds
     are what they were before. C(/etc) is archived on the host before.
+  - Alternatives give what they gave before. A choice that a package script has dropped or taken over is made again;
+    where the system would now choose something else, it is set by hand, and the way back leaves it to the system again.
   - What an interrupted attempt left half done is repaired first. Packages at their target are skipped.
   - The work goes on when the connection is lost; the next call waits for it.
 author: The hospital.patching engineers (@hospital-patching)

@@ -9,7 +9,9 @@ version_added: 0.1.0
 description:
   - Installs the preserved versions again, with the same rules as M(hospital.patching.update_install); new packages of
     the transaction are removed and removed ones come back.
-  - Undoes what the installation did to marks and holds. What was marked or held since stays so.
+  - Undoes what the installation did to marks, holds and alternatives. What was marked, held or chosen since stays so.
+  - A configuration file that the package manager cannot put back, since the newer version had a directory in its
+    place, comes from the archive of C(/etc).
   - Checks the dependencies before anything is touched.
   - A package that owns data (a database, a directory, a PACS) is refused unless its entry says C(downgrade_safe).
   - Also works on a host on which the installation failed half way.
