@@ -91,7 +91,7 @@ def packages(host: str) -> str:
 
 def _print(updates: int, ours: list[Installed], bare: list[int]) -> None:
     base = statistics.mean(bare)
-    task, module = (statistics.mean(one[index] for one in ours) for index in (0, 1))
+    task, module = statistics.mean(one.task_ms for one in ours), statistics.mean(one.module_ms for one in ours)
     names = list(ours[0].parts)
     parts = ", ".join(f"{name} {statistics.mean(one.parts[name] for one in ours) / 1000:.2f} s" for name in names)
     print(f"\ninstalling {updates} updates from what is on the disk, mean of {len(ours)}, in turn on identical hosts\n")
