@@ -61,10 +61,10 @@ molecule: lab ## One scenario a role
 	@.venv/bin/python tools/run_suites.py molecule
 
 system-tests: lab ## The whole system, driven through ansible-runner
-	@.venv/bin/python tools/run_suites.py inventory night way_back killed
+	@.venv/bin/python tools/run_suites.py inventory night plan exact way_back killed
 
 bench: export PYTHONPATH := $(CURDIR)/collections
-bench: env ## Benchmarks
+bench: env ## Benchmarks; with the lab up, the window as well
 	@tools/system_packages.sh python3-apt
 	@.venv/bin/python -m tests.bench.run
 

@@ -85,7 +85,14 @@ SUITES = (
             needs_lab=True,
             full_commands=[f"pytest tests/system/{name} --durations=15"],
         )
-        for name, budget_s in (("inventory", 300), ("night", 480), ("plan", 360), ("way_back", 480), ("killed", 480))
+        for name, budget_s in (
+            ("inventory", 300),
+            ("night", 480),
+            ("plan", 360),
+            ("exact", 480),
+            ("way_back", 480),
+            ("killed", 480),
+        )
     ),
 )
 

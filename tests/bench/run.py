@@ -55,6 +55,8 @@ def main() -> int:
         modules.report()
         # In a process of its own, whose memory is the planner's.
         subprocess.run([sys.executable, "-m", "tests.bench.planning"], check=True)
+        # It needs the lab, and says so where there is none.
+        subprocess.run([sys.executable, "-m", "tests.bench.installing"], check=True)
     if options.keep:
         FIGURES.write_text(json.dumps(before, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return 0

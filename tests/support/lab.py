@@ -18,15 +18,18 @@ sys.path.insert(0, str(ROOT / "roles/lab_engine/files"))
 
 from hospital_lab import hosts, repository  # noqa: E402
 from hospital_lab.engine import Engine  # noqa: E402
+from hospital_lab.errors import LabError  # noqa: E402
 from hospital_lab.packages import PortalVersion  # noqa: E402
 from hospital_lab.places import CONTAINER_PREFIX, from_environment  # noqa: E402
 
 __all__ = [
+    "LabError",
     "PortalVersion",
     "address",
     "ca_certificate",
     "clear_pump_connections",
     "container",
+    "cut_off",
     "exec",
     "extra_host",
     "folder",
@@ -140,8 +143,17 @@ def write(host: str, path: str, text: str) -> None:
 
 def in_mount_namespace(host: str, command: str) -> None:
     """Run a shell command of this machine with a host's file systems: a host may not mount by itself."""
+    _in_namespace(host, "--mount", command)
+
+
+def cut_off(host: str) -> None:
+    """Leave a host no way to any repository, by name or address; this machine still reaches it. Until its reset."""
+    _in_namespace(host, "--net", f"ip route del default; ip route add unreachable {address('mirror1')}")
+
+
+def _in_namespace(host: str, kind: str, command: str) -> None:
     pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
-    subprocess.run(["nsenter", "--target", pid, "--mount", "sh", "-c", command], check=True)
+    subprocess.run(["nsenter", "--target", pid, kind, "sh", "-c", command], check=True)
 
 
 def in_service(host: str) -> bool:
@@ -182,19 +194,37 @@ def clear_pump_connections(host: str = "pump1") -> None:
 
 
 def publish(
-    *versions: PortalVersion, signed: bool = True, wrong_checksums: Collection[str] = (), refresh: Iterable[str] = ()
+    *versions: PortalVersion,
+    signed: bool = True,
+    by_a_stranger: bool = False,
+    expired: bool = False,
+    wrong_checksums: Collection[str] = (),
+    truncated: Collection[str] = (),
+    refresh: Iterable[str] = (),
 ) -> None:
     """Make the hospital's repository offer exactly these versions of ehr-portal, or a new lab's without any.
 
     Args:
         versions: PortalVersion(version, variant); the variants are in hospital_lab/packages.py.
         signed: False leaves the repository's signature out.
+        by_a_stranger: True signs it with a key that no host knows.
+        expired: True offers an index that was to be used until yesterday only.
         wrong_checksums: versions whose package is not what the index announces.
+        truncated: versions of whose package the second half is missing.
         refresh: hosts whose package lists are brought up to date.
     """
     places = from_environment()
     offered = versions or repository.INITIAL
-    repository.publish(places, PACKAGE_SOURCE, offered, signed=signed, wrong_checksums=wrong_checksums)
+    repository.publish(
+        places,
+        PACKAGE_SOURCE,
+        offered,
+        signed=signed,
+        by_a_stranger=by_a_stranger,
+        expired=expired,
+        wrong_checksums=wrong_checksums,
+        truncated=truncated,
+    )
     hosts.refresh_hospital_packages(Engine(places), list(refresh))
 
 

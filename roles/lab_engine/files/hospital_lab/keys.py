@@ -109,9 +109,20 @@ def sign(places: Places, release: Path) -> None:
     """Write InRelease and Release.gpg beside a Release file."""
     with GnupgHome() as home:
         home.gpg("--import", str(places.signing_key))
-        inline, detached = release.with_name("InRelease"), release.with_name("Release.gpg")
-        for output, kind in ((inline, "--clearsign"), (detached, "--detach-sign")):
-            home.gpg("--yes", "--digest-algo", "SHA512", "--armor", "--output", str(output), kind, str(release))
+        _sign(home, release)
+
+
+def sign_as_a_stranger(release: Path) -> None:
+    """Write the same with a key that nobody knows."""
+    with GnupgHome() as home:
+        home.gpg("--passphrase", "", "--quick-generate-key", "A stranger", "ed25519", "sign", "never")
+        _sign(home, release)
+
+
+def _sign(home: "GnupgHome", release: Path) -> None:
+    inline, detached = release.with_name("InRelease"), release.with_name("Release.gpg")
+    for output, kind in ((inline, "--clearsign"), (detached, "--detach-sign")):
+        home.gpg("--yes", "--digest-algo", "SHA512", "--armor", "--output", str(output), kind, str(release))
 
 
 def sign_detached(places: Places, path: Path) -> None:

@@ -22,6 +22,11 @@ class Variant(NamedTuple):
     conffile_line: str = ""  # a shipped change to a conffile: a question, where the host changed it too
     control: str = ""  # further control fields; {other} is the package it wants away
     debconf_question: bool = False
+    preinst: str = ""
+    prerm: str = ""  # before what prerm does anyway
+    trigger: str = ""  # what postinst does when the package's own trigger is called, which postinst does itself
+    file: tuple[str, int] = ("", 0)  # one more file, and its size in bytes
+    conffile_is_directory: bool = False
 
 
 VARIANTS = {
@@ -35,6 +40,25 @@ VARIANTS = {
     "conffile": Variant(conffile_line="greeting = shipped by the vendor\n"),
     "debconf": Variant(debconf_question=True, control="Depends: python3, debconf, init-system-helpers\n"),
     "removes_another": Variant(control="Conflicts: nginx-light\n"),
+    "removes_essential": Variant(control="Conflicts: hostname\n"),
+    "unmet_dependency": Variant(control="Depends: python3, init-system-helpers, ehr-viewer (>= 2)\n"),
+    "failing_preinst": Variant(preinst="echo 'not on this hardware' >&2; exit 1"),
+    "failing_prerm": Variant(prerm="echo 'still in use' >&2; exit 1"),
+    "failing_trigger": Variant(trigger="echo 'index is damaged' >&2; exit 1"),
+    "file_of_another": Variant(file=("usr/sbin/nginx", 64)),
+    "large": Variant(file=(f"usr/lib/{NAME}/index", 8 << 20)),
+    "conffile_directory": Variant(conffile_is_directory=True),
+    # past policy-rc.d, which deb-systemd-invoke would have asked
+    "starting_postinst": Variant(postinst="systemctl start ehr-extra.service"),
+    # dpkg, apt-get and whoever started them in the same process group
+    "killing_postinst": Variant(postinst="kill -KILL 0"),
+    # the module itself as well
+    "killing_work": Variant(postinst="systemctl kill --signal=KILL hospital-patching-work.scope; sleep 60"),
+    # as packages do that register their program anew: what a person had chosen is forgotten
+    "alternative": Variant(
+        postinst=f"update-alternatives --remove ehr-viewer /usr/lib/{NAME}/portal.py;"
+        f" update-alternatives --install /usr/bin/ehr-viewer ehr-viewer /usr/lib/{NAME}/portal.py 10"
+    ),
 }
 
 
@@ -72,7 +96,7 @@ def build(source: Path, target: Path, wanted: PortalVersion) -> Path:
     return package
 
 
-_SCRIPTS = ("postinst", "prerm", "config")
+_SCRIPTS = ("preinst", "postinst", "prerm", "config")
 
 
 def _fill(root: Path, source: Path, version: str, variant: Variant) -> None:
@@ -88,15 +112,43 @@ def _fill(root: Path, source: Path, version: str, variant: Variant) -> None:
     ):
         target.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(_replace(source / name, marks))
-    settings = root / "etc" / NAME / "portal.ini"
-    settings.write_text(settings.read_text() + variant.conffile_line)
-    (root / "DEBIAN/conffiles").write_text(f"/etc/{NAME}/portal.ini\n")
+    _add_settings(root, variant)
+    _add_scripts(root / "DEBIAN", variant)
+    if variant.file[0]:
+        extra = root / variant.file[0]
+        extra.parent.mkdir(parents=True, exist_ok=True)
+        extra.write_bytes(bytes(variant.file[1]))
     (root / "DEBIAN/control").write_text(_control(version, variant))
     if variant.debconf_question:
         _add_question(root / "DEBIAN")
     documentation.mkdir(parents=True)
     (documentation / "changelog").write_text(_replace(source / "changelog", marks))
     run(["gzip", "--no-name", "-9", documentation / "changelog"])
+
+
+def _add_settings(root: Path, variant: Variant) -> None:
+    settings = root / "etc" / NAME / "portal.ini"
+    text = settings.read_text() + variant.conffile_line
+    if variant.conffile_is_directory:
+        settings.unlink()
+        settings.mkdir()
+        settings /= "settings.ini"
+    settings.write_text(text)
+    (root / "DEBIAN/conffiles").write_text(f"/{settings.relative_to(root)}\n")
+
+
+def _add_scripts(control: Path, variant: Variant) -> None:
+    start = "#!/bin/sh\nset -e\n"
+    if variant.preinst:
+        (control / "preinst").write_text(f"{start}{variant.preinst}\n")
+    if variant.prerm:
+        prerm = control / "prerm"
+        prerm.write_text(prerm.read_text().replace(start, f"{start}{variant.prerm}\n", 1))
+    if variant.trigger:
+        (control / "triggers").write_text(f"interest {NAME}-changed\n")
+        postinst = control / "postinst"
+        called = f'if [ "$1" = triggered ]; then\n  {variant.trigger}\nfi\ndpkg-trigger {NAME}-changed\n'
+        postinst.write_text(postinst.read_text().replace(start, start + called, 1))
 
 
 def _replace(path: Path, marks: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import itertools
 import shutil
+import time
 from collections.abc import Collection, Iterable
 from email.utils import formatdate
 from pathlib import Path
@@ -24,14 +25,20 @@ def publish(
     versions: Iterable[PortalVersion] = INITIAL,
     *,
     signed: bool = True,
+    by_a_stranger: bool = False,
+    expired: bool = False,
     wrong_checksums: Collection[str] = (),
+    truncated: Collection[str] = (),
 ) -> None:
     """Replace what the repository offers by exactly these versions, at once.
 
     Args:
         source: the package's files.
         signed: False leaves the signatures out.
+        by_a_stranger: True signs with a key that no host knows.
+        expired: True says that the index was to be used until yesterday only.
         wrong_checksums: versions whose package does not have the announced content.
+        truncated: versions of whose package the second half is missing.
     """
     number = next(n for n in itertools.count(1) if not (places.repository / f"state{n}").exists())
     state = places.repository / f"state{number}"
@@ -40,12 +47,16 @@ def publish(
     packages = [build(source, pool, version) for version in versions]
     index = "".join(_stanza(state, package) for package in packages)
     for package in packages:
-        if package.name.split("_")[1] in wrong_checksums:
-            content = bytearray(package.read_bytes())
+        version, content = package.name.split("_")[1], bytearray(package.read_bytes())
+        if version in wrong_checksums:
             content[-1] ^= 0xFF  # same size, other content
             package.write_bytes(content)
-    _write_index(state / "dists/hospital", index)
-    if signed:
+        if version in truncated:
+            package.write_bytes(content[: len(content) // 2])
+    _write_index(state / "dists/hospital", index, expired)
+    if by_a_stranger:
+        keys.sign_as_a_stranger(state / "dists/hospital/Release")
+    elif signed:
         keys.sign(places, state / "dists/hospital/Release")
     _switch(places.repository, state)
 
@@ -70,7 +81,7 @@ def _stanza(root: Path, package: Path) -> str:
     )
 
 
-def _write_index(suite: Path, index: str) -> None:
+def _write_index(suite: Path, index: str, expired: bool) -> None:
     architecture = machine.architecture()
     folder = suite / f"main/binary-{architecture}"
     by_hash = folder / "by-hash/SHA256"
@@ -82,9 +93,11 @@ def _write_index(suite: Path, index: str) -> None:
         (folder / name).write_bytes(content)
         (by_hash / digest).write_bytes(content)
         lines.append(f" {digest} {len(content)} main/binary-{architecture}/{name}\n")
+    until = f"Valid-Until: {formatdate(time.time() - 86400, usegmt=True)}\n" if expired else ""
     (suite / "Release").write_text(
         "Origin: Demonstration hospital\nLabel: Hospital\nSuite: hospital\nCodename: hospital\n"
-        f"Date: {formatdate(usegmt=True)}\nArchitectures: {architecture}\nComponents: main\nAcquire-By-Hash: yes\n"
+        f"Date: {formatdate(usegmt=True)}\n{until}Architectures: {architecture}\nComponents: main\n"
+        "Acquire-By-Hash: yes\n"
         f"Description: Packages of the demonstration hospital\nSHA256:\n{''.join(lines)}"
     )
 

@@ -1,26 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """/etc before an installation, and the configuration files that packages proposed instead of installing."""
 
+import contextlib
 import os
+import shutil
 import tarfile
 from typing import List
 
-#: Endings that dpkg and ucf give to the maintainer's version beside a kept file.
-PROPOSAL_ENDINGS = (".dpkg-dist", ".dpkg-new", ".ucf-dist")
+#: Endings that dpkg, ucf and rpm give to the maintainer's version beside a kept file. Where rpm replaces the file
+#: itself, it leaves the host's own as .rpmsave or .rpmorig: no less a case for a person.
+PROPOSAL_ENDINGS = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig")
 
 
 def archive(root: str, path: str) -> str:
     """Write /etc into the tar file ``path`` (mode 0600: it holds secrets) and return ``path``."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    descriptor = os.open(path + ".part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    part = path + ".part"
+    try:
+        _write(root, part)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)  # half an archive would keep a full disk full
+        raise
+    os.rename(part, path)
+    return path
+
+
+def _write(root: str, path: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as handle:
         # Not compressed: the window pays for every second, and /etc is small.
         with tarfile.open(fileobj=handle, mode="w", format=tarfile.PAX_FORMAT) as tar:
             tar.add(os.path.join(root, "etc"), arcname="etc")
         handle.flush()
         os.fsync(handle.fileno())
-    os.rename(path + ".part", path)
-    return path
 
 
 def proposals(root: str) -> List[str]:
@@ -29,3 +42,38 @@ def proposals(root: str) -> List[str]:
     for directory, _directories, names in os.walk(os.path.join(root, "etc")):
         found.extend(os.path.join(directory, name) for name in names if name.endswith(PROPOSAL_ENDINGS))
     return sorted(found)
+
+
+def bring_back(root: str, path: str) -> List[str]:
+    """Put back, from the archive ``path``, the configuration files that dpkg could not; return them.
+
+    Where a version had a directory in the place of a configuration file, dpkg
+    removes it on the way back, leaves the old version's text as .dpkg-new and
+    puts nothing in the place. What the host had there is in the archive.
+    """
+    back = []
+    for proposal in proposals(root):
+        final, ending = os.path.splitext(proposal)
+        if ending == ".dpkg-new" and not os.path.lexists(final) and _extract(root, path, final):
+            os.unlink(proposal)
+            back.append(final)
+    return back
+
+
+def _extract(root: str, path: str, final: str) -> bool:
+    """Write a plain file of the archive to its place with its owner and mode; return whether there was one."""
+    try:
+        with tarfile.open(path) as tar:
+            member = tar.getmember(os.path.relpath(final, root))
+            content = tar.extractfile(member) if member.isfile() else None
+            if content is None:
+                return False
+            descriptor = os.open(final + ".part", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with content, os.fdopen(descriptor, "wb") as handle:
+                shutil.copyfileobj(content, handle)
+                os.fchown(handle.fileno(), member.uid, member.gid)
+                os.fchmod(handle.fileno(), member.mode)
+    except (OSError, KeyError, tarfile.TarError):
+        return False  # nothing is lost by that: dpkg's own text still lies beside it
+    os.rename(final + ".part", final)
+    return True

@@ -13,6 +13,8 @@ description:
     holds the host, or when the package database stays locked.
   - No question is asked, no service is stopped or started, and changed configuration files are kept. Marks and holds
     are what they were before. C(/etc) is archived on the host before.
+  - Alternatives give what they gave before. A choice that a package script has dropped or taken over is made again;
+    where the system would now choose something else, it is set by hand, and the way back leaves it to the system again.
   - What an interrupted attempt left half done is repaired first. Packages at their target are skipped.
   - The work goes on when the connection is lost; the next call waits for it.
 author: The hospital.patching engineers (@hospital-patching)
@@ -77,6 +79,11 @@ holds_equal:
   type: bool
   returned: success
   sample: true
+alternatives_equal:
+  description: Whether each alternative gives the program from before. What a package script changed was put back.
+  type: bool
+  returned: success
+  sample: true
 conffile_proposals:
   description: Configuration files that packages proposed and that were not put in force.
   type: list
@@ -106,7 +113,8 @@ journalled:
   returned: always
   sample: true
 seconds_ms:
-  description: Milliseconds of C(prepare), C(dpkg) and C(after).
+  description: Milliseconds of C(prepare), of the tool that changed the packages under its own name (C(dpkg) or
+    C(rpm)), and of C(after).
   type: dict
   returned: success
   sample: {prepare: 140, dpkg: 9120, after: 210}

@@ -9,7 +9,9 @@ version_added: 0.1.0
 description:
   - Installs the preserved versions again, with the same rules as M(hospital.patching.update_install); new packages of
     the transaction are removed and removed ones come back.
-  - Undoes what the installation did to marks and holds. What was marked or held since stays so.
+  - Undoes what the installation did to marks, holds and alternatives. What was marked, held or chosen since stays so.
+  - A configuration file that the package manager cannot put back, since the newer version had a directory in its
+    place, comes from the archive of C(/etc).
   - Checks the dependencies before anything is touched.
   - A package that owns data (a database, a directory, a PACS) is refused unless its entry says C(downgrade_safe).
   - Also works on a host on which the installation failed half way.
@@ -73,6 +75,11 @@ holds_equal:
   type: bool
   returned: success
   sample: true
+alternatives_equal:
+  description: Whether each alternative gives the program from before the installation, unless it was chosen since.
+  type: bool
+  returned: success
+  sample: true
 conffile_proposals:
   description: Configuration files that packages proposed and that were not put in force.
   type: list
@@ -102,7 +109,8 @@ journalled:
   returned: always
   sample: true
 seconds_ms:
-  description: Milliseconds of C(prepare), C(dpkg) and C(after).
+  description: Milliseconds of C(prepare), of the tool that changed the packages under its own name (C(dpkg) or
+    C(rpm)), and of C(after).
   type: dict
   returned: success
   sample: {prepare: 140, dpkg: 9120, after: 210}

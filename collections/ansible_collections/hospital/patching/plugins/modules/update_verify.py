@@ -7,8 +7,8 @@ module: update_verify
 short_description: Compare a host with its transaction
 version_added: 0.1.0
 description:
-  - Compares every version, the automatic and manual marks and the holds with what they must be, asks the package
-    database for its own findings, and looks for units that have failed since the installation began.
+  - Compares every version, the automatic and manual marks, the holds and the alternatives with what they must be, asks
+    the package database for its own findings, and looks for units that have failed since the installation began.
   - Reads only.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -59,6 +59,11 @@ marks_equal:
   sample: true
 holds_equal:
   description: Whether the holds are as recorded before; null when nothing was recorded.
+  type: bool
+  returned: success
+  sample: true
+alternatives_equal:
+  description: Whether each alternative gives the program recorded before; null when nothing was recorded.
   type: bool
   returned: success
   sample: true

@@ -1,49 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A folder of .deb files with an index, which apt is told to see instead of the host's repositories."""
 
-import hashlib
 import os
-import shutil
-from typing import Any, Dict, List, Optional
+from typing import Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_metadata import words
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
+    DebFolder,
+    sha256_of,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
-_CHUNK = 1024 * 1024
 #: Prints the control fields of each .deb, an empty line after each.
 _CONTROL = 'for deb do dpkg-deb -f "$deb" || exit 1; echo; done'
-
-
-def sha256_of(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    total = hashlib.sha256()
-    with open(path, "rb") as handle:
-        for chunk in iter(lambda: handle.read(_CHUNK), b""):
-            total.update(chunk)
-    return total.hexdigest()
-
-
-def file_name(name: str, version: str, arch: str) -> str:
-    """Return the name of a .deb; a colon cannot stand in apt's file addresses."""
-    return "{}_{}_{}.deb".format(name, version.replace(":", "%3a"), arch)
-
-
-def kept_architecture(folder: str, name: str, version: str, arch: str) -> Optional[str]:
-    """Return the architecture of the file of a version in ``folder``, or None where there is none.
-
-    It may differ from that of the update ``arch`` which replaced the version: a
-    package may change between an architecture and ``all``.
-    """
-    start, end = file_name(name, version, "")[: -len(".deb")], ".deb"
-    try:
-        files = [file for file in os.listdir(folder) if file.startswith(start) and file.endswith(end)]
-    except OSError:
-        return None
-    here = sorted(file[len(start) : -len(end)] for file in files)
-    fitting = [kept for kept in here if kept == arch or "all" in (kept, arch)]
-    return arch if arch in fitting else next(iter(fitting), None)
 
 
 def control_fields(runner: Runner, paths: List[str]) -> List[Dict[str, str]]:
@@ -66,29 +37,18 @@ def control_fields(runner: Runner, paths: List[str]) -> List[Dict[str, str]]:
     return fields
 
 
-class LocalRepository:
+class LocalRepository(DebFolder):
     """The folder ``directory``: debs/, Packages, and apt's own files about it in apt/."""
 
     def __init__(self, runner: Runner, directory: str) -> None:
+        super().__init__(directory)
         self.runner = runner
-        self.directory = directory
-        self.debs = os.path.join(directory, "debs")
         self.apt = os.path.join(directory, "apt")
 
     def create(self) -> None:
-        for path in (self.debs, os.path.join(self.apt, "lists", "partial"), os.path.join(self.apt, "cache")):
+        super().create()
+        for path in (os.path.join(self.apt, "lists", "partial"), os.path.join(self.apt, "cache")):
             os.makedirs(path, mode=0o700, exist_ok=True)
-
-    def deb(self, name: str, version: str, arch: str) -> str:
-        return os.path.join(self.debs, file_name(name, version, arch))
-
-    def take(self, path: str, name: str, version: str, arch: str) -> None:
-        """Move a file in under its proper name; it appears whole or not at all."""
-        final = self.deb(name, version, arch)
-        shutil.move(path, final + ".part")
-        os.chown(final + ".part", os.getuid(), os.getgid())
-        os.chmod(final + ".part", 0o644)
-        os.rename(final + ".part", final)
 
     def options(self) -> List[str]:
         """Return the arguments that make apt see this folder and nothing else.
@@ -121,7 +81,7 @@ class LocalRepository:
         Raises:
             PatchingError: a file is damaged, or apt refuses the index.
         """
-        paths = sorted(os.path.join(self.debs, name) for name in os.listdir(self.debs) if name.endswith(".deb"))
+        paths = sorted(os.path.join(self.files, name) for name in os.listdir(self.files) if name.endswith(".deb"))
         text = []
         for path, fields in zip(paths, control_fields(self.runner, paths)):
             fields["Filename"] = "debs/" + os.path.basename(path)
@@ -135,24 +95,6 @@ class LocalRepository:
             timeout_s=120,
             env={"DEBIAN_FRONTEND": "noninteractive"},
         )
-
-    def check(self, entries: List[Dict[str, Any]], version_field: str = "to") -> None:
-        """Refuse unless the file of every entry is here with the entry's SHA-256.
-
-        Raises:
-            PatchingError: naming the file that is missing or was changed.
-        """
-        for entry in entries:
-            version = entry[version_field]
-            if version is None:
-                continue
-            path = self.deb(entry["name"], version, entry["arch"])
-            again = "stage the host again; nothing was installed"
-            if not os.path.exists(path):
-                raise PatchingError(path, "missing", "the staged file", again)
-            found = sha256_of(path)
-            if found != entry["sha256"]:
-                raise PatchingError(path, "SHA-256 {}".format(found), "SHA-256 {}".format(entry["sha256"]), again)
 
     def _write(self, name: str, text: str) -> None:
         path = os.path.join(self.directory, name)

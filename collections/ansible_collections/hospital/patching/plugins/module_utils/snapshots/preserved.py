@@ -12,9 +12,7 @@ from typing import Any, Dict, List, Optional
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
-    kept_architecture,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import folder_of
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.transaction import short_name, validate
@@ -67,9 +65,9 @@ class PreservedProvider(SnapshotProvider):
         return [entry for entry in self.options["transaction"].get("entries", []) if entry["from"] is not None]
 
     def _missing(self) -> List[str]:
-        debs = os.path.join(self.folder, "debs")
+        kept = folder_of(self.options["transaction"]["manager"], self.folder)
         return [
             "{} {}".format(entry["name"], entry["from"])
             for entry in self._replaced()
-            if kept_architecture(debs, entry["name"], entry["from"], entry["arch"]) is None
+            if kept.kept_architecture(entry["name"], entry["from"], entry["arch"]) is None
         ]

@@ -5,6 +5,8 @@ import os
 import stat
 import tarfile
 
+import pytest
+
 from ansible_collections.hospital.patching.plugins.module_utils import etc_archive
 
 
@@ -16,6 +18,58 @@ def test_the_archive_is_whole_and_for_root_only(tmp_path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     with tarfile.open(path) as tar:
         assert sorted(tar.getnames()) == ["etc", "etc/link", "etc/ssl", "etc/ssl/key"]
+
+
+def test_half_an_archive_is_not_left_on_a_full_disk(tmp_path, monkeypatch):
+    (tmp_path / "etc").mkdir()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        etc_archive.archive(str(tmp_path), str(tmp_path / "state/etc/x.tar"))
+    assert os.listdir(str(tmp_path / "state/etc")) == []
+
+
+@pytest.fixture
+def replaced(tmp_path):
+    """A host on which a directory took the place of a configuration file, after dpkg's way back."""
+    folder = tmp_path / "etc/app"
+    folder.mkdir(parents=True)
+    (folder / "app.ini").write_text("the host's own")
+    (folder / "app.ini").chmod(0o640)
+    path = etc_archive.archive(str(tmp_path), str(tmp_path / "state/x.tar"))
+    (folder / "app.ini").unlink()
+    (folder / "app.ini.dpkg-new").write_text("the vendor's")
+    return tmp_path, folder, path
+
+
+def test_a_configuration_file_that_dpkg_could_not_place_comes_back(replaced):
+    root, folder, path = replaced
+    (folder / "new.ini.dpkg-new").write_text("of nothing that was there before")
+    assert etc_archive.bring_back(str(root), path) == [str(folder / "app.ini")]
+    assert (folder / "app.ini").read_text() == "the host's own"
+    assert stat.S_IMODE(os.stat(str(folder / "app.ini")).st_mode) == 0o640
+    assert sorted(os.listdir(str(folder))) == ["app.ini", "new.ini.dpkg-new"]
+    assert etc_archive.bring_back(str(root), path) == []
+
+
+def test_what_is_there_is_never_replaced_by_the_archive(replaced):
+    root, folder, path = replaced
+    (folder / "app.ini").write_text("changed since")
+    assert etc_archive.bring_back(str(root), path) == []
+    assert (folder / "app.ini").read_text() == "changed since"
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_without_a_readable_archive_the_vendors_text_stays_beside_it(replaced, harm):
+    root, folder, path = replaced
+    os.unlink(path)
+    if harm == "damaged":
+        (root / "state/x.tar").write_text("no archive")
+    assert etc_archive.bring_back(str(root), path) == []
+    assert os.listdir(str(folder)) == ["app.ini.dpkg-new"]
 
 
 def test_proposals(tmp_path):

@@ -5,23 +5,25 @@ import os
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils import package_lock
+from ansible_collections.hospital.patching.plugins.module_utils import alternatives, etc_archive, package_lock
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import install
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import transaction_record
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import finder, install
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import (
-    reversed_entries,
-    rollback,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import rollback
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify import verify
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_back import (
+    reversed_entries,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 
 SECURITY = EVERYTHING._replace(security_only=True)
 
@@ -197,6 +199,40 @@ def test_a_package_script_that_fails_is_told_with_dpkgs_words(patched, host, run
     assert not (patched.root / "usr/sbin/policy-rc.d").exists()
 
 
+def test_a_script_that_kills_dpkg_is_told_as_such(patched, run, monkeypatch):
+    monkeypatch.setattr(patched, "_apt_get", lambda _command: -9)
+    with pytest.raises(PatchingError, match=r"apt-get install: killed by signal 9: "):
+        run()
+
+
+def no_room(*_args):
+    raise OSError(28, "No space left on device")
+
+
+def test_no_room_for_the_archive_of_etc_is_refused(patched, host, run, monkeypatch):
+    monkeypatch.setattr(etc_archive, "archive", no_room)
+    with pytest.raises(PatchingError, match=r"No space left on device; expected room .*; nothing was installed"):
+        run()
+    assert patched.ran("apt-get", "install") == []
+    assert events(host) == ["begin", "failed"]
+    assert not (patched.root / "usr/sbin/policy-rc.d").exists()
+
+
+def test_a_way_back_needs_no_room_for_an_archive(patched, host, wanted, run, install_request, monkeypatch):
+    run()
+    monkeypatch.setattr(etc_archive, "archive", no_room)
+    assert rollback(host, install_request(wanted), [])["etc_archive"] is None
+    assert patched.version("openssl") == "3.0.20"
+
+
+def test_a_disk_that_cannot_be_written_is_told_and_not_thrown(patched, host, run, monkeypatch):
+    monkeypatch.setattr(transaction_record, "write", no_room)
+    with pytest.raises(PatchingError, match=r"stage/\w+: .*No space left on device; expected a disk that can be read"):
+        run()
+    assert patched.ran("apt-get", "install") == []
+    assert events(host) == ["begin", "failed"]
+
+
 def test_an_interrupted_installation_is_repaired_and_completed(patched, host, wanted, run):
     patched.fail_after = 1
     with pytest.raises(PatchingError):
@@ -323,7 +359,7 @@ def test_verify_finds_a_changed_mark_hold_and_audit(patched, host, wanted, run):
 def test_verify_names_units_that_failed_since(host, wanted, run, monkeypatch):
     run()
     monkeypatch.setattr(
-        "ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_verify.failed_units",
+        "ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_verify.failed_units",
         lambda _runner, _root: ["nginx.service"],
     )
     assert [problem["subject"] for problem in verify(host, wanted, "to", [])["problems"]] == ["nginx.service"]
@@ -388,7 +424,7 @@ def test_units_that_failed_since_the_installation_are_named_after_the_way_back(
     host, wanted, run, install_request, monkeypatch
 ):
     run()
-    for module in ("apt_record", "apt_verify"):
+    for module in ("transaction_record", "transaction_verify"):
         monkeypatch.setattr(
             "ansible_collections.hospital.patching.plugins.module_utils.package_managers.{}.failed_units".format(
                 module
@@ -453,14 +489,14 @@ def test_a_package_that_changed_its_architecture_goes_back(host, before, after):
     entry = {"name": "tzdata", "arch": after, "from": "2026b", "to": "2026f", "automatic": False}
     repository = LocalRepository(host.runner, os.path.join(host.state_dir, "preserved", "x"))
     repository.create()
-    path = repository.deb("tzdata", "2026b", before)
-    for name in (path, path + ".part", repository.deb("tzdata", "2026b", "armhf") + ".part"):
+    path = repository.path("tzdata", "2026b", before)
+    for name in (path, path + ".part", repository.path("tzdata", "2026b", "armhf") + ".part"):
         with open(name, "w", encoding="utf-8") as handle:
             handle.write("old")
     package = Package("tzdata", after, "2026f", "install", "installed", "tzdata", "2026f", 0)
     dpkg = Package("dpkg", "amd64", "1", "install", "installed", "dpkg", "1", 0)
     installed = {("tzdata", after): package, ("dpkg", "amd64"): dpkg}
-    (back,) = reversed_entries({"entries": [entry]}, [], repository, installed)
+    (back,) = reversed_entries({"entries": [entry]}, [], repository, finder(installed))
     assert (back["arch"], back["to"]) == (before, "2026b")
     repository.check([back])
 
@@ -509,3 +545,72 @@ def test_a_hold_that_was_given_up_while_it_waited_stops_it(host, patched, run, m
         run()
     assert patched.version("openssl") == "3.0.20"
     assert events(host) == []
+
+
+# --- alternatives ------------------------------------------------------------
+
+
+@pytest.fixture
+def chosen(patched, monkeypatch):
+    """One name, ``editor``, with two choices; a double of update-alternatives works on it."""
+    folder = patched.root / "var/lib/dpkg/alternatives"
+    folder.mkdir()
+    (patched.root / "etc/alternatives").mkdir()
+
+    def choose(mode, path):
+        (folder / "editor").write_text("{}\n/usr/bin/editor\n\n/nano\n10\n/vim\n20\n\n".format(mode))
+        link = patched.root / "etc/alternatives/editor"
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(path)
+
+    def tool(args, **others):
+        if args[0] != "update-alternatives":
+            return original(args, **others)
+        choose("auto" if "--auto" in args else "manual", "/vim" if "--auto" in args else args[-1])
+        return Result(args, 0, "", "")
+
+    original = patched.run
+    monkeypatch.setattr(patched, "run", tool)
+    choose("manual", "/nano")
+    return choose
+
+
+def drops_the_choice(patched, chosen, monkeypatch):
+    """Make every installation forget what a person has chosen, as scripts do that register their program anew."""
+    original = patched._apt_get
+
+    def apt_get(command):
+        chosen("auto", "/vim")
+        return original(command)
+
+    monkeypatch.setattr(patched, "_apt_get", apt_get)
+
+
+def test_a_choice_that_a_package_script_drops_is_put_back(
+    patched, host, wanted, run, chosen, install_request, monkeypatch
+):
+    drops_the_choice(patched, chosen, monkeypatch)
+    assert run()["alternatives_equal"] is True
+    assert alternatives.selections(host.root) == {"editor": ["manual", "/nano"]}
+    assert verify(host, wanted, "to", [])["alternatives_equal"] is True
+    assert rollback(host, install_request(wanted), [])["alternatives_equal"] is True
+    assert alternatives.selections(host.root) == {"editor": ["manual", "/nano"]}
+
+
+def test_what_a_person_chose_since_stays_on_the_way_back(
+    patched, host, wanted, run, chosen, install_request, monkeypatch
+):
+    run()
+    chosen("manual", "/vim")
+    rollback(host, install_request(wanted), [])
+    assert alternatives.selections(host.root) == {"editor": ["manual", "/vim"]}
+    assert verify(host, wanted, "from", [])["alternatives_equal"] is True
+
+
+def test_verify_names_an_alternative_that_gives_something_else(host, wanted, run, chosen):
+    run()
+    chosen("auto", "/vim")
+    result = verify(host, wanted, "to", [])
+    assert (result["verdict"], result["alternatives_equal"]) == ("failed", False)
+    assert [one["subject"] for one in result["problems"]] == ["alternative editor"]

@@ -1,23 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host looked like before a transaction: marks, holds, failed units. Written once, read until the end."""
+"""What a host looked like before a transaction: marks, holds, alternatives, failed units.
+
+Written once, read until the end.
+"""
 
 import contextlib
 import json
 import os
+from abc import ABC, abstractmethod
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import reboot_required
-from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import (
-    DpkgDatabase,
-    Package,
-    holds,
-    native_architecture,
-)
+from ansible_collections.hospital.patching.plugins.module_utils import alternatives, reboot_required
 from ansible_collections.hospital.patching.plugins.module_utils.etc_archive import proposals
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import failed_units
 
-Installed = Dict[Tuple[str, str], Package]
+
+class Marks(ABC):
+    """What is recorded of installed packages beside their versions, at one moment; keys are ``name:arch``.
+
+    One subclass a package manager. ``plain`` makes keys of one package equal where
+    it may change its architecture without becoming another package.
+    """
+
+    @abstractmethod
+    def here(self) -> Set[str]:
+        """Return all installed packages."""
+
+    @abstractmethod
+    def automatic(self) -> Set[str]:
+        """Return those that came as another's dependency."""
+
+    @abstractmethod
+    def holds(self) -> Set[str]:
+        """Return those that may not be changed."""
+
+    def plain(self, key: str) -> str:
+        """Return ``key`` in the form in which keys are compared."""
+        return key
 
 
 def path_of(directory: str) -> str:
@@ -27,26 +47,29 @@ def path_of(directory: str) -> str:
 
 def read(directory: str) -> Optional[Dict[str, Any]]:
     """Return the record of an earlier attempt, or None."""
+    return _read(path_of(directory))
+
+
+def _read(path: str) -> Optional[Dict[str, Any]]:
     try:
-        with open(path_of(directory), encoding="utf-8") as handle:
+        with open(path, encoding="utf-8") as handle:
             return dict(json.load(handle))
     except (OSError, ValueError):
         return None
 
 
-def take(host: Host, database: DpkgDatabase, installed: Installed, directory: str) -> Dict[str, Any]:
+def take(host: Host, marks: Marks, directory: str) -> Dict[str, Any]:
     """Return the record; the first attempt writes it, and a resumed one keeps that of the first."""
     record = read(directory)
     if record is None:
-        record = _look(host, database, installed)
+        record = _look(host, marks)
         write(path_of(directory), record)
     return record
 
 
 def take_back(
     host: Host,
-    database: DpkgDatabase,
-    installed: Installed,
+    marks: Marks,
     directories: Tuple[str, str],
     entries: List[Dict[str, Any]],
 ) -> Dict[str, Any]:
@@ -56,6 +79,7 @@ def take_back(
     what is not there to be asked has its old mark and hold: packages that the
     installation removed, and all of its packages when it did not come as far as
     restoring their marks. Units that failed since it began stay new failures.
+    Alternatives that are as the installation left them become what they were.
 
     Args:
         directories: where the record of the way back lies, and where that of the installation lies.
@@ -65,28 +89,33 @@ def take_back(
     record, before = read(own), read(earlier)
     if record is not None:
         return record
-    record = _look(host, database, installed)
+    record = _look(host, marks)
     if before is not None:
-        old = {_plain(installed, "{name}:{arch}".format(**entry)) for entry in entries}
+        old = {marks.plain("{name}:{arch}".format(**entry)) for entry in entries}
         if os.path.exists(os.path.join(earlier, "after.json")):
-            old -= {_plain(installed, "{}:{}".format(*key)) for key in installed}
+            old -= {marks.plain(key) for key in marks.here()}
         else:  # new packages, in case not all of the transaction is taken back
             new = [entry for entry in entries if entry["from"] is None]
-            before = dict(before, automatic=expected_automatic(before, new, installed))
+            before = dict(before, automatic=expected_automatic(before, new, marks))
         for kind in ("automatic", "holds"):
             record[kind] = sorted(
-                [key for key in record[kind] if _plain(installed, key) not in old]
-                + [key for key in before[kind] if _plain(installed, key) in old]
+                [key for key in record[kind] if marks.plain(key) not in old]
+                + [key for key in before[kind] if marks.plain(key) in old]
             )
         record["failed_units"] = before["failed_units"]
+        after = _read(os.path.join(earlier, "after.json")) or {}
+        record["alternatives"] = alternatives.wanted_back(
+            record["alternatives"], before.get("alternatives", {}), after.get("alternatives", record["alternatives"])
+        )
     write(path_of(own), record)
     return record
 
 
-def _look(host: Host, database: DpkgDatabase, installed: Installed) -> Dict[str, Any]:
+def _look(host: Host, marks: Marks) -> Dict[str, Any]:
     return {
-        "automatic": database.automatic(installed),
-        "holds": holds(installed),
+        "automatic": sorted(marks.automatic()),
+        "holds": sorted(marks.holds()),
+        "alternatives": alternatives.selections(host.root),
         "failed_units": failed_units(host.runner, host.root),
         "conffile_proposals": proposals(host.root),
         "reboot_required": reboot_required.flag_reasons(host.root) + reboot_required.kernel_reasons(host.root),
@@ -123,32 +152,32 @@ def write(path: str, value: Any) -> None:
     os.rename(path + ".part", path)
 
 
-def _plain(installed: Installed, key: str) -> str:
-    """Return ``name:arch`` with the native architecture for ``all``, so that a switch between them is no difference."""
-    name, _colon, arch = key.rpartition(":")
-    return "{}:{}".format(name, native_architecture(installed) if arch == "all" else arch)
-
-
-def expected_automatic(before: Dict[str, Any], entries: List[Dict[str, Any]], installed: Installed) -> Set[str]:
+def expected_automatic(before: Dict[str, Any], entries: List[Dict[str, Any]], marks: Marks) -> Set[str]:
     """Return which installed packages must be marked automatic: as before, and new ones as planned."""
-    marked = {_plain(installed, key) for key in before["automatic"]}
+    marked = {marks.plain(key) for key in before["automatic"]}
     for entry in entries:
-        key = _plain(installed, "{name}:{arch}".format(**entry))
+        key = marks.plain("{name}:{arch}".format(**entry))
         if entry["from"] is None:
             marked.discard(key)
             if entry["automatic"]:
                 marked.add(key)
-    here = {_plain(installed, "{}:{}".format(*key)) for key in installed}
+    here = {marks.plain(key) for key in marks.here()}
     return marked & here
 
 
-def automatic_now(database: DpkgDatabase, installed: Installed) -> Set[str]:
+def automatic_now(marks: Marks) -> Set[str]:
     """Return which installed packages are marked automatic now, in the form of :func:`expected_automatic`."""
-    return {_plain(installed, key) for key in database.automatic(installed)}
+    return {marks.plain(key) for key in marks.automatic()}
 
 
-def holds_lost(before: Dict[str, Any], installed: Installed) -> List[str]:
+def holds_lost(before: Dict[str, Any], marks: Marks) -> List[str]:
     """Return what differs in holds among the packages that are still installed."""
-    here = {_plain(installed, "{}:{}".format(*key)) for key in installed}
-    then = {_plain(installed, key) for key in before["holds"]} & here
-    return sorted(then ^ {_plain(installed, key) for key in holds(installed)})
+    here = {marks.plain(key) for key in marks.here()}
+    then = {marks.plain(key) for key in before["holds"]} & here
+    return sorted(then ^ {marks.plain(key) for key in marks.holds()})
+
+
+def alternatives_lost(before: Dict[str, Any], entries: List[Dict[str, Any]], root: str) -> List[str]:
+    """Return the names of alternatives that do not give what they gave before."""
+    removes = any(entry["to"] is None for entry in entries)
+    return alternatives.differences(before.get("alternatives", {}), alternatives.selections(root), root, removes)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The entries of a way back: what undoes a transaction, from the preserved packages."""
+
+import os
+from typing import Any, Dict, List
+
+from ansible_collections.hospital.patching.plugins.module_utils import transaction
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import owns_data
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
+    PackageFolder,
+    sha256_of,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import (
+    Find,
+    reversed_entry,
+    split,
+)
+
+
+def reversed_entries(
+    wanted: Dict[str, Any], names: List[str], preserved: PackageFolder, find: Find
+) -> List[Dict[str, Any]]:
+    """Return the entries that undo the transaction, or the part of it that ``names`` selects.
+
+    Raises:
+        PatchingError: a name is not in the transaction, a package owns data, or
+            its old version was not preserved.
+    """
+    back = []
+    for entry in transaction.part(wanted, names):
+        turned = dict(reversed_entry(entry), sha256=None)
+        if entry["from"]:  # its architecture was the old version's, if the update changed it
+            kept = preserved.kept_architecture(entry["name"], entry["from"], entry["arch"])
+            turned["arch"] = kept or entry["arch"]
+        back.append(turned)
+    todo, _done = split([dict(entry) for entry in back], find)
+    for entry in todo:
+        subject = "{}:{}".format(entry["name"], entry["arch"])
+        if entry["from"] and owns_data(entry["name"]) and not entry.get("downgrade_safe"):
+            raise PatchingError(
+                subject,
+                "it owns data, and {} may have changed its format".format(entry["from"]),
+                "an entry marked downgrade_safe for {} to {}".format(entry["from"], entry["to"]),
+                "hold this host out of service and call whoever is responsible for its data; nothing was changed",
+            )
+        if entry["to"] is None:
+            continue
+        path = preserved.path(entry["name"], entry["to"], entry["arch"])
+        if not os.path.exists(path):
+            raise PatchingError(
+                subject,
+                "{} was not preserved".format(entry["to"]),
+                path,
+                "use the snapshot, or fetch this version and stage the way back by hand; nothing was changed",
+            )
+    for entry in back:
+        path = preserved.path(entry["name"], entry["to"], entry["arch"]) if entry["to"] else ""
+        entry["sha256"] = sha256_of(path) if path and os.path.exists(path) else None
+    return back
+
+
+def more_than_the_way_back(name: str, seen: str) -> PatchingError:
+    """Return the error of a way back that would change something else as well."""
+    return PatchingError(
+        "way back of {}".format(name),
+        seen,
+        "only what this transaction changed",
+        "roll back all of the transaction instead of a part, or use the snapshot; nothing was changed",
+    )

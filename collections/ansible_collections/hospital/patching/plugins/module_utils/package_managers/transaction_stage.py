@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What staging a transaction is under every package manager; each adds how it resolves, fetches and rehearses."""
+
+import contextlib
+import json
+import os
+from abc import ABC, abstractmethod
+from typing import Any, ContextManager, Dict, Iterator, List, Optional, Tuple
+
+from ansible_collections.hospital.patching.plugins.module_utils import disk_space, transaction
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.journal import STAGE_STEP, Journal
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import transaction_work
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import PackageFolder
+
+Entry = Dict[str, Any]
+
+
+class TransactionStage(ABC):
+    """One call of ``update_stage``."""
+
+    #: The transaction's ``manager``.
+    MANAGER = ""
+    #: Where packages are staged, and where those that they replace are kept; known once it is resolved.
+    stage: PackageFolder
+    preserved: PackageFolder
+
+    def __init__(self, host: Host, request: StageRequest) -> None:
+        self.host = host
+        self.request = request
+        self.journal = Journal(host.state_dir, host.clock)
+
+    # --- what each package manager does in its own way ---
+
+    @abstractmethod
+    def look(self) -> None:
+        """Read what is installed."""
+
+    @abstractmethod
+    def installed_version(self, update: Entry) -> Optional[str]:
+        """Return the installed version of an update's package, or None."""
+
+    @abstractmethod
+    def compare(self, one: str, other: str) -> int:
+        """Return how two versions compare, below, at or above 0."""
+
+    @abstractmethod
+    def metadata(self) -> ContextManager[Any]:
+        """Return the context in which the repositories' refreshed metadata can be asked; the host keeps none of it."""
+
+    @abstractmethod
+    def resolve(self, wanted: List[Entry]) -> List[Entry]:
+        """Return the transaction's entries for these updates, with all that they need; not yet checked."""
+
+    @abstractmethod
+    def open_folders(self, stage: str, preserved: str) -> None:
+        """Set :attr:`stage` and :attr:`preserved` to the folders in these directories; nothing is made."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Remove what an earlier call left half done."""
+
+    @abstractmethod
+    def plan(self, todo: Dict[str, Any]) -> Dict[str, Any]:
+        """Return what staging would do: :meth:`planned`."""
+
+    @abstractmethod
+    def make(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
+        """Fetch, check, rehearse and keep; return the result."""
+
+    # --- what is the same for all ---
+
+    def run(self) -> Dict[str, Any]:
+        """Return the shape of ``update_stage``'s RETURN."""
+        with self._told():
+            return self._run()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn an error of the disk or of a file name into a message that the operator can act on."""
+        try:
+            yield
+        except (OSError, UnicodeError) as error:
+            raise PatchingError(
+                "stage of {}".format(self.request.host),
+                str(error),
+                "a disk that can be read and written",
+                "correct it, then stage the host again; nothing was installed",
+            )
+
+    def _run(self) -> Dict[str, Any]:
+        self.look()
+        wanted = self.still_wanted()
+        if not wanted:
+            return self._nothing_to_do()
+        with self.metadata():
+            todo = self._transaction(self.resolve(wanted))
+            self.open_folders(
+                transaction_work.stage_dir(self.host, todo), transaction_work.preserved_dir(self.host, todo)
+            )
+            done = self._already_staged(todo)
+            if done is not None:
+                return done
+            if not self.request.check:
+                self.clear()
+            plan = self.plan(todo)
+            if self.request.check:
+                return dict(plan, changed=True, cves={}, stage_dir=None)
+            disk_space.check(plan["space"])
+            return self._journalled(todo, plan)
+
+    def still_wanted(self) -> List[Entry]:
+        """Return the updates that are not at their target yet.
+
+        Raises:
+            PatchingError: something newer than the target is installed.
+        """
+        wanted = []
+        for update in self.request.updates:
+            version = self.installed_version(update)
+            if update["to"] is None:
+                if version is not None:
+                    wanted.append(update)
+                continue
+            if version is not None and self.compare(version, update["to"]) > 0:
+                raise PatchingError(
+                    "{}:{}".format(update["name"], update["arch"]),
+                    "{} is installed".format(version),
+                    "{} or older".format(update["to"]),
+                    "find out what else updates this host, then assess and plan again",
+                )
+            if version != update["to"]:
+                wanted.append(update)
+        return wanted
+
+    def _nothing_to_do(self) -> Dict[str, Any]:
+        return {
+            "changed": False,
+            "nothing_to_do": True,
+            "transaction": self._built([]),
+            "stage_dir": None,
+            "preserved_dir": None,
+            "preserved": [],
+            "not_preserved": [],
+            "space": [],
+            "cves": {},
+            "download_bytes": 0,
+        }
+
+    def _built(self, entries: List[Entry]) -> Dict[str, Any]:
+        manifest = self.request.manifest["digest"] if self.request.manifest else None
+        return transaction.build(self.request.host, self.MANAGER, manifest, entries)
+
+    def _allowed(self) -> Dict[str, Any]:
+        """Return the manifest; without one, what is asked for is all that is allowed."""
+        if self.request.manifest:
+            return self.request.manifest
+        return {"entries": [dict(update, version=update["to"]) for update in self.request.updates]}
+
+    def _transaction(self, entries: List[Entry]) -> Dict[str, Any]:
+        """Return the digested transaction of ``entries``.
+
+        Raises:
+            PatchingError: the manifest does not allow it, or a package has no SHA-256.
+        """
+        transaction.check_within(entries, self._allowed())
+        for entry in entries:
+            if entry["to"] is not None and not entry["sha256"]:
+                raise PatchingError(
+                    "{}:{} {}".format(entry["name"], entry["arch"], entry["to"]),
+                    "a repository without SHA-256",
+                    "an index that carries it",
+                    "update from a repository that publishes SHA-256 sums",
+                )
+        return self._built(entries)
+
+    def drift(self, update: Entry, versions: List[str]) -> PatchingError:
+        """Return the error of an update whose version is not offered any more; the newest of ``versions`` is last."""
+        return PatchingError(
+            "{}:{}".format(update["name"], update["arch"]),
+            "repository now gives {}".format(versions[-1] if versions else "no version at all"),
+            "manifest allows {}".format(update["to"]),
+            "assess and plan again, so that a manifest with what the repository holds now is approved",
+        )
+
+    def _already_staged(self, todo: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """Return the result of the earlier call when its stage and the way back are whole."""
+        try:
+            with open(os.path.join(self.stage.directory, "stage.json"), encoding="utf-8") as handle:
+                result: Dict[str, Any] = json.load(handle)
+            kept = [self.preserved.path(item["name"], item["version"], item["arch"]) for item in result["preserved"]]
+            if result["transaction"] != todo or result["not_preserved"] or not all(map(os.path.exists, kept)):
+                return None
+            self.stage.check(todo["entries"])
+        except (OSError, ValueError, KeyError, PatchingError):
+            return None
+        return dict(result, changed=False, download_bytes=0)
+
+    def planned(
+        self, todo: Dict[str, Any], keep: List[Dict[str, str]], needs: Dict[str, int], download_bytes: int
+    ) -> Dict[str, Any]:
+        """Return the result as far as it is known before anything is fetched.
+
+        Args:
+            keep: the versions that are to be kept, with ``name``, ``arch`` and ``version``.
+            needs: as :func:`disk_space.needs_of` returns them.
+        """
+        return {
+            "nothing_to_do": False,
+            "transaction": todo,
+            "stage_dir": self.stage.directory,
+            "preserved_dir": self.preserved.directory,
+            "preserved": keep,
+            "not_preserved": [],
+            "space": disk_space.survey(needs),
+            "download_bytes": download_bytes,
+        }
+
+    def _journalled(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
+        run_id, digest = self.request.run_id, todo["digest"]
+        self.journal.append(run_id, STAGE_STEP, "begin", transaction=digest)
+        try:
+            with self._told():
+                result = self.make(todo, plan)
+                self._record(result)
+        except PatchingError as error:
+            self.journal.append(run_id, STAGE_STEP, "failed", transaction=digest, reason=str(error))
+            raise
+        self.journal.append(run_id, STAGE_STEP, "done", transaction=digest)
+        return result
+
+    def _record(self, result: Dict[str, Any]) -> None:
+        """Write the result last: a stage without it is unfinished."""
+        path = os.path.join(self.stage.directory, "stage.json")
+        with open(path + ".part", "w", encoding="utf-8") as handle:
+            json.dump(result, handle, sort_keys=True)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.rename(path + ".part", path)
+
+    def rehearsed(self, todo: Dict[str, Any], found: List[Tuple[str, str, Optional[str], Optional[str]]]) -> None:
+        """Refuse unless a rehearsal from the stage alone gave the transaction: (name, arch, from, to) of each.
+
+        Raises:
+            PatchingError: naming the first difference.
+        """
+        expected = {(entry["name"], entry["arch"], entry["from"], entry["to"]) for entry in todo["entries"]}
+        for name, arch, current, to in sorted(expected ^ set(found), key=str):
+            raise PatchingError(
+                "rehearsal of {}:{}".format(name, arch),
+                "{} to {} {}".format(current, to, "is missing" if (name, arch, current, to) in expected else "appears"),
+                "the same transaction from the stage as from the repositories",
+                "stage again; if it stays so, report this package",
+            )
