@@ -15,11 +15,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     approvals,
+    blocked_fleet,
     candidates,
     dropping,
     emergency,
     evidence,
     history,
+    irreversible,
     lost,
     names,
     one_cve,
@@ -149,6 +151,8 @@ def _planned(
     fleet = emergency.without_young(fleet, urgent)
     if urgent is not None:
         fleet = urgent.applied(fleet)
+    fleet, blocked = blocked_fleet.applied(fleet, store.root)
+    fleet, one_way = irreversible.applied(fleet)
     past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
     fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
     fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
@@ -166,4 +170,5 @@ def _planned(
         urgent=urgent,
         given=given,
     )
-    return planned, [*cves.problems, *past.problems, *plan_notes.waiting(fleet)]
+    left_out = [*blocked_fleet.notes(blocked), *irreversible.notes(one_way)]
+    return planned, [*cves.problems, *past.problems, *left_out, *plan_notes.waiting(fleet)]
