@@ -155,7 +155,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _ask_way_back(self, case: Case, live: Live, outside_window: bool) -> Gate:
         records = case.run.ledger.read()
-        stopped = None if self._task.check_mode else rollback.stopped_by(records, case.host)
+        stopped = None if self._task.check_mode else _earlier(case, records)
         if stopped is None and rollback.asked_since(records, case.run.stop_path):
             stopped = case.run.stop_requested()
         if stopped:
@@ -177,3 +177,10 @@ def _before_install(case: Case, live: Live, transaction: Mapping[str, Any]) -> G
     """A block may be younger than the host's gate: it was held, measured, drained and snapshotted meanwhile."""
     blocked = None if case.installed(case.run.ledger.read()) else live.blocked(transaction.get("entries"))
     return Gate("stop", f"nothing was installed: {blocked}") if blocked else Gate("go", "nothing of it is blocked")
+
+
+def _earlier(case: Case, records: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why a rollback goes no further: an earlier host, or a newer run of the same request, was not proven."""
+    root = str(case.run.evidence.root)
+    newer = rollback.stopped_by_runs(records, lambda run_id: Run(root, run_id).ledger.read())
+    return newer or rollback.stopped_by(records, case.host)
