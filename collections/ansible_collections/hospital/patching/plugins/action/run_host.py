@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import blocks, gate_live, looking, resumption
+from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import mirror_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
@@ -39,6 +40,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             **state,
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
+            "data_rules": _data_rules(variables),
             "left_out": _told(stage.get("blocked") or []),
             "health_before": run.health_before(host),
             "named_before": run.health_before(host, {probe["name"] for probe in entry["probes"]}),
@@ -78,3 +80,20 @@ def _told(left_out: Sequence[Mapping[str, Any]]) -> str:
     """Say what the host did not get because it was blocked, as the end of a sentence."""
     named = "; ".join(f"{one['name']} {one['to'] or '(removal)'} ({one['item']}: {one['reason']})" for one in left_out)
     return f"; left out because it is blocked: {named}" if named else ""
+
+
+def _data_rules(variables: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return which packages own data and which downgrades are safe, by the inventory as it is now.
+
+    Whoever is responsible for the data may say so after the night. What cannot be
+    read allows nothing, and a pattern that cannot be read is every package.
+    """
+    rules: dict[str, list[Any]] = {}
+    for name, setting, closed in (("owners", "patching_data_owners", ["*"]), ("safe", "patching_downgrade_safe", [])):
+        value, problem = gate_live.variable(variables, setting)
+        try:
+            read = types.texts if name == "owners" else types.version_pairs
+            rules[name] = closed if problem else list(read(value or []))
+        except ValueError:
+            rules[name] = list(closed)
+    return rules

@@ -79,7 +79,12 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "updates_of": {way.host: list(way.names) for way in found.ways},
         }
         left = [f"{host} is left as it is: {why}" for host, why in found.left.items()]
-        return {"changed": False, "hosts": hosts, "text": [*left, *found.notes], "ansible_facts": {"patching_run": facts}}
+        return {
+            "changed": False,
+            "hosts": hosts,
+            "text": [*left, *found.notes],
+            "ansible_facts": {"patching_run": facts},
+        }
 
     def _find(self, arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Found:
         """Return the ways back; of one run's whole transactions, or its packages by name, as its ledger tells."""
@@ -99,12 +104,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         hosts = rollback.choose(
             plan.order(run.plan()), run.ledger.read(), transactions, arguments["hosts"], arguments["updates"]
         )
-        newer = [one for one in taking_back.read(run.evidence, run.run_id) if one.run_id != run.run_id]
+        newer = taking_back.newer(run.evidence, run.run_id)
         for host in hosts:
             names = rollback.own(transactions[host], arguments["updates"]) or rollback.own(transactions[host])
-            built = taking_back.built_upon(
-                host, run.run_id, names, taking_back.later_than(newer, run.run_id, host)
-            )
+            built = taking_back.built_upon(host, run.run_id, names, taking_back.later_than(newer, run.run_id, host))
             if built is not None:
                 raise built
         return Found(

@@ -151,10 +151,10 @@ def _planned(
     fleet = emergency.without_young(fleet, urgent)
     if urgent is not None:
         fleet = urgent.applied(fleet)
-    fleet, blocked = blocked_fleet.applied(fleet, store.root)
-    fleet, one_way = irreversible.applied(fleet)
     past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
     fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
+    fleet, blocked = blocked_fleet.applied(fleet, store.root)
+    fleet, one_way = irreversible.applied(fleet)
     fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
     # Last, so that no freeze is broken that only hosts with nothing to do have.
     urgent = urgent.breaking(fleet, store.root, now) if urgent is not None else None
@@ -171,4 +171,4 @@ def _planned(
         given=given,
     )
     left_out = [*blocked_fleet.notes(blocked), *irreversible.notes(one_way)]
-    return planned, [*cves.problems, *past.problems, *left_out, *plan_notes.waiting(fleet)]
+    return planned, [*cves.problems, *past.problems, *left_out, *plan_notes.waiting(fleet), *plan_notes.held_to(fleet)]

@@ -56,6 +56,12 @@ transaction:
   description: The transaction that stage resolved.
   type: dict
   returned: when O(part=transaction)
+data_rules:
+  description:
+    - By the inventory as it is now, C(owners), patterns of packages that own data, and C(safe), downgrades of such that
+      somebody answers for. Where the inventory cannot be read, every package owns data.
+  type: dict
+  returned: when O(part=transaction)
 left_out:
   description: What the transaction leaves out because it was blocked, as the end of a sentence; empty for nothing.
   type: str

@@ -29,7 +29,9 @@ def blocked(store: Evidence, block: Block, changed: bool) -> list[str]:
     if installed:
         lines += [f"Installed on {_some(list(installed))}; to take it back there:", command(block)]
     if not pending and not installed:
-        lines.append(f"No assessment has {block.item} pending and no run has installed it: is it spelt as plans show it?")
+        lines.append(
+            f"No assessment has {block.item} pending and no run has installed it: is it spelt as plans show it?"
+        )
     return [*lines, *unread, *unreadable]
 
 

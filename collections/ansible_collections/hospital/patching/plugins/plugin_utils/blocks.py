@@ -91,6 +91,7 @@ class Hit:
 
 
 def is_url(place: str) -> bool:
+    """Return whether blocks are served from elsewhere."""
     return "://" in place
 
 
@@ -165,7 +166,7 @@ def require_item(item: str, where: str = "block_item") -> None:
     Raises:
         PatchingError: naming it.
     """
-    if any(sign in item for sign in "*?[]") or len(item.split()) != 1 or item.split()[0] != item:
+    if any(sign in item for sign in "*?[]") or item.split() != [item]:
         seen, expected = repr(item), "NAME, NAME=VERSION or an advisory's id; no pattern"
         raise PatchingError(where, seen, expected, "name each package by an entry of its own")
 
@@ -208,10 +209,9 @@ def refusal(found: Sequence[Hit]) -> str:
     """Return why a host must not install what it was staged with, and what to do next."""
     more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
     named = "; ".join(hit.told() for hit in found[:3])
-    return (
-        f"{named}{more}. Next: stage.yml with this plan again leaves it out, which needs no new approval, then patch.yml"
-        f" again; or, if it is good after all, block.yml -e block_item={found[0].block.item} -e block_withdraw=true"
-    )
+    again = "stage.yml with this plan again leaves it out, which needs no new approval, then patch.yml again"
+    withdraw = f"block.yml -e block_item={found[0].block.item} -e block_withdraw=true"
+    return f"{named}{more}. Next: {again}; or, if it is good after all, {withdraw}"
 
 
 def left(updates: Sequence[Mapping[str, Any]], found: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ class Installs:
 
 
 def is_about(entry: Mapping[str, Any], item: str) -> bool:
+    """Return whether an item, also a CVE's id, is about an entry."""
     return matches(dict(entry), item) or item in entry["cves"]
 
 

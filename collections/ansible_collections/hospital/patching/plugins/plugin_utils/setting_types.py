@@ -60,7 +60,7 @@ def mappings(*required: str) -> Callable[[object], tuple[dict[str, Any], ...]]:
 
 
 def version_pairs(value: object) -> tuple[dict[str, str], ...]:
-    """Read pairs of versions of packages by their exact names: a pattern would promise for versions nobody has tried."""
+    """Read pairs of versions of packages by exact names: a pattern would promise for what nobody has tried."""
     return _exact(value, ("name", "from", "to"), (), "a list of {name, from, to}, each exact and in quotes")
 
 

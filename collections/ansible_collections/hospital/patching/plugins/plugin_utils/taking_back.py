@@ -8,6 +8,7 @@ anybody asked for.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +54,19 @@ def read(store: Evidence, since: str = "") -> list[Installs]:
         PatchingError: a run cannot be read: it might have built upon what is taken back.
     """
     return [_read(store, run_id) for run_id in reversed(store.runs()) if run_id >= since]
+
+
+def newer(store: Evidence, run_id: str) -> list[Installs]:
+    """Return what runs after ``run_id`` have installed, as far as they can be read, the newest first.
+
+    A host whose packages have changed again refuses by itself; this only says which run it was.
+    """
+    found = []
+    for name in reversed(store.runs()):
+        if name > run_id:
+            with contextlib.suppress(PatchingError, KeyError, TypeError, ValueError):
+                found.append(installs.read(store, name))
+    return found
 
 
 def _read(store: Evidence, run_id: str) -> Installs:
