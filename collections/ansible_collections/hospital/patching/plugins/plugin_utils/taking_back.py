@@ -116,7 +116,8 @@ def find(runs: Sequence[Installs], hosts: Collection[str], items: Sequence[str],
         for host, standing in run.hosts.items():
             for entry in standing:
                 later.setdefault(host, {}).setdefault(entry["name"], (run.run_id, entry))
-    _require_each(found, hosts, items, everyone)
+    anywhere = sorted({host for run in runs for host in run.hosts if run.about(host, items)})
+    _require_each(found, [] if everyone else hosts, items, anywhere)
     return found
 
 
@@ -162,20 +163,18 @@ def later_than(runs: Iterable[Installs], run_id: str, host: str) -> dict[str, tu
     return later
 
 
-def _require_each(found: Found, hosts: Collection[str], items: Sequence[str], everyone: bool) -> None:
+def _require_each(found: Found, hosts: Collection[str], items: Sequence[str], anywhere: Sequence[str]) -> None:
+    """Refuse a request of which nothing, or not every named host, can be taken back."""
     known = {way.host for way in found.ways} | set(found.left)
-    missing = [] if everyone else [host for host in hosts if host not in known]
+    missing = [host for host in hosts if host not in known]
+    what = f"rollback of {', '.join(items) or 'the run'}"
     if not known or missing:
         raise PatchingError(
-            f"rollback of {', '.join(items) or 'the run'} on {', '.join(missing or hosts) or 'all hosts'}",
+            f"{what} on {', '.join(missing) or 'all hosts'}",
             "no run that counts has installed it there, or it was taken back already",
-            "what reports list as installed" + (f", on {', '.join(sorted(known))}" if known else ""),
+            "what reports list as installed" + (f", on {', '.join(anywhere)}" if anywhere else ""),
             "correct rollback_updates, rollback_advisory, rollback_hosts or patching_run_id",
         )
     if not found.ways:
-        raise PatchingError(
-            f"rollback of {', '.join(items) or 'the run'}",
-            "; ".join(found.left.values()),
-            "a host on which nothing was built upon it",
-            "take back what is named there first",
-        )
+        seen = "; ".join(found.left.values())
+        raise PatchingError(what, seen, "a host on which nothing was built upon it", "take back first what is named")

@@ -43,7 +43,7 @@ def reversed_entries(
                 "it owns data, and {} may have changed its format".format(entry["from"]),
                 "downgrade_safe for {} to {}".format(entry["from"], entry["to"] or "its removal"),
                 "hold this host out of service and call whoever is responsible for its data; if he says that"
-                " it is safe, set patching_downgrade_safe for this pair and take it back by rollback.yml; nothing was changed",
+                " it is safe, set patching_downgrade_safe for this pair and start rollback.yml; nothing was changed",
             )
         if entry["to"] is None:
             continue

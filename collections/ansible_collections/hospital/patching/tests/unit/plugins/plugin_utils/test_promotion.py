@@ -90,9 +90,48 @@ def test_each_update_is_promoted_by_itself(night):
     assert [one["name"] for one in found["a1"].assessment["updates"]] == ["openssl", "curl"]
 
 
-def test_another_version_has_proven_nothing(night):
-    found = after(night({"a1": "patched", "a2": "patched"}), update("openssl", after="3.0.18-1"))
-    assert found["a4"].why_not is not None
+def test_a_newer_version_waits_and_later_rings_get_the_one_that_canaries_have_proven(night):
+    """By the canary's SHA-256, so that neither a newer nor a rebuilt package slips in."""
+    newer = update("openssl", after="3.0.18-1", sha256="b" * 64)
+    found = after(night({"a1": "patched", "a2": "patched"}), newer)
+    (kept,) = planned(found).plan["hosts"]["a4"]["updates"]
+    assert (kept["from"], kept["to"], kept["sha256"]) == ("3.0.15-1", "3.0.17-1", "a" * 64)
+    assert found["a4"].held_to == ("openssl 3.0.17-1 instead of 3.0.18-1",)
+    assert [one["to"] for one in found["a1"].assessment["updates"]] == ["3.0.18-1"], "canaries try what is new"
+
+
+def test_a_version_that_was_proven_from_another_one_on_is_not_taken_instead(night):
+    newer = update("openssl", before="3.0.17-1", after="3.0.18-1")
+    assert after(night({"a1": "patched", "a2": "patched"}), newer)["a4"].why_not is not None
+
+
+def test_a_newer_version_that_canaries_have_proven_too_goes_on(night):
+    newer = update("openssl", after="3.0.18-1")
+    store = night({"a1": "patched", "a2": "patched"}, number=0)
+    plan = planned(fleet(newer, promotion=None)).plan
+    run = Run(str(store.root), "20261121T080000Z-ab12cd34")
+    run.evidence.start_run(run.run_id, _Loaded(plan))
+    run.ledger.clock = Then(timedelta(hours=5))
+    for host in ("a1", "a2"):
+        run.record(host, "record", "outcome", outcome="patched", reason="")
+    assert [one["to"] for one in after(store, newer)["a4"].assessment["updates"]] == ["3.0.18-1"]
+
+
+def test_a_version_that_was_rebuilt_under_its_number_is_not_the_one_that_was_proven(night):
+    rebuilt = update("openssl", sha256="b" * 64)
+    found = after(night({"a1": "patched", "a2": "patched"}), rebuilt)["a4"]
+    assert (
+        "the same version with the SHA-256 aaaaaaaaaaaa…, and the repository has bbbbbbbbbbbb" in found.why_not.reason
+    )
+
+
+def test_what_was_blocked_after_the_plan_was_made_was_not_tried(night):
+    store = night({"a1": "patched", "a2": "patched"})
+    run = Run(str(store.root), "20261120T080000Z-ab12cd34")
+    for host in ("a1", "a2"):
+        run.record(host, "install", "done", installed=[], already=[])
+        run.record(host, "record", "outcome", outcome="patched", reason="")
+    assert after(store, OPENSSL)["a4"].why_not is not None
 
 
 @pytest.mark.parametrize("outcome", ["rolled_back", "unverified", "stuck", "unreachable"])
