@@ -162,3 +162,10 @@ def test_a_restart_without_a_transaction_is_refused(call):
 def test_software_facts_are_facts(call, monkeypatch):
     monkeypatch.setattr(software_facts, "collect", lambda _host: {"errors": {}})
     assert call(software_facts)["ansible_facts"] == {"patching_software": {"errors": {}}}
+
+
+def test_a_manifest_of_another_architecture_is_refused_before_anything_is_resolved(manager, call):
+    result = call(update_stage, **RUN, host="h1", updates=[], manifest={"group": "debian-12-sparc", "entries": []})
+    assert result["failed"]
+    assert "and the manifest is for debian-12-sparc" in result["msg"]
+    assert manager.asked == []
