@@ -33,7 +33,7 @@ def test_release_with_a_point_and_hyphens_in_its_name(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_text('ID="opensuse-leap"\nVERSION_ID="15.6"\n', encoding="utf-8")
     manifest_group.check({"group": "opensuse-leap-15.6-i386.3"}, "db1", str(tmp_path), "i686")
-    with pytest.raises(PatchingError, match="it is opensuse-leap-15.6-x86_64"):
+    with pytest.raises(PatchingError, match=r"it is opensuse-leap-15\.6-x86_64"):
         manifest_group.check({"group": "opensuse-leap-15.5-x86_64"}, "db1", str(tmp_path), "x86_64")
 
 

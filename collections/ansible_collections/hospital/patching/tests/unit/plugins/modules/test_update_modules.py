@@ -105,7 +105,7 @@ def test_filters_reach_the_package_manager(call, manager):
                 exclude=[],
                 allow=[],
                 min_age_days=14,
-                deny=[denied, {"item": "a", "reason": ""}],
+                deny=[{**denied, "fleet": False}, {"item": "a", "reason": "", "fleet": False}],
                 first_seen={"a:b=1": "x"},
             ),
         )
