@@ -69,8 +69,10 @@ def lift(place: str, item: str, by: str, reason: str, now: datetime, check: bool
     why = first_line(reason)
     with _alone(place, check):
         known = blocks.read(place)
-        lifted = {"lifted": stamp(now), "lifted_by": by, "lifted_reason": why}
-        after = [replace(one, **lifted) if one.holds and one.item == item else one for one in known]
+        after = [
+            replace(one, lifted=stamp(now), lifted_by=by, lifted_reason=why) if one.holds and one.item == item else one
+            for one in known
+        ]
         changed = after != list(known)
         if changed and not check:
             _write(place, after)

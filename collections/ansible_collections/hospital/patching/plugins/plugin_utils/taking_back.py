@@ -106,7 +106,7 @@ def find(runs: Sequence[Installs], hosts: Collection[str], items: Sequence[str],
     done: set[str] = set()
     for run in runs:
         mine = run_id in (ALL, run.run_id)
-        for host in reversed(run.hosts):
+        for host in reversed(list(run.hosts)):
             entries = run.about(host, items) if mine and (everyone or host in hosts) else []
             if entries and host in done:
                 found.notes.append(f"{host} has an older version of it from run {run.run_id}, which is not taken back")

@@ -4,14 +4,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
-from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import promoted
+from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import Trial, Trials, promoted
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import effective
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS, effective
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     NOW,
     hosts_of,
@@ -174,3 +176,28 @@ def test_hosts_that_state_no_ring_or_no_promotion_wait_for_nothing(tmp_path):
 def test_other_values_are_refused(value):
     with pytest.raises(PatchingError, match="patching_promotion of a1"):
         effective("a1", {"patching_promotion": value})
+
+
+SUMS = {"one": "a" * 64, "other": "b" * 64}
+VERSIONS = st.sampled_from(["3.0.16-1", "3.0.17-1", "3.0.18-1"])
+TRIALS = st.tuples(VERSIONS, st.sampled_from(["a1", "a2", "a3", "a4"]), st.booleans(), st.sampled_from([*SUMS]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TRIALS, max_size=8), VERSIONS, st.sampled_from([*SUMS]), st.sampled_from(["3.0.15-1", "3.0.16-1"]))
+def test_whatever_was_tried_a_later_ring_only_gets_what_earlier_rings_have_proven_to_the_byte(
+    tried, to, sum_, installed
+):
+    trials = Trials()
+    for version, host, well, one in tried:
+        seen = update("openssl", "3.0.15-1", version, sha256=SUMS[one])
+        trial = Trial(host, RINGS.index("canary"), well, NOW - timedelta(days=1), seen)
+        trials.of.setdefault(("openssl", "amd64", version), {})[host] = trial
+    wanted = update("openssl", installed, to, sha256=SUMS[sum_])
+    found = promoted(fleet(wanted), trials, NOW)["a4"]
+    for one in found.assessment["updates"] if found.why_not is None else ():
+        of = trials.of[("openssl", "amd64", one["to"])].values()
+        assert sum(trial.went_well for trial in of) >= TWO["count"]
+        assert {trial.update["sha256"] for trial in of} == {one["sha256"]}
+        assert one["from"] == installed
+        assert one["to"] == to or installed == "3.0.15-1", "an older version might have been installed"
