@@ -33,7 +33,8 @@ def _applied(
     given = candidate.settings.blocks_file
     place = blocks.place_of(given, root)
     if place not in sources:
-        sources[place] = _read(place, named=given is not None)
+        # Before the first assessment there is no evidence directory at all, and nothing was ever blocked.
+        sources[place] = () if given is None and not root.exists() else _read(place, named=given is not None)
     known = sources[place]
     if isinstance(known, PatchingError):
         return replace(candidate, why_not=Exclusion("refused", f"host {host}: {known}"))

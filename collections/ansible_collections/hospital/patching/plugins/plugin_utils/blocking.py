@@ -18,6 +18,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import blocks
 from ansible_collections.hospital.patching.plugins.plugin_utils.blocks import Block
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_text
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import variable
 from ansible_collections.hospital.patching.plugins.plugin_utils.halt_files import first_line
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
@@ -30,7 +31,9 @@ def places(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str], root
     Raises:
         PatchingError: one is served by a URL, where only its owner can write.
     """
-    found = sorted({blocks.place_of((hostvars.get(host) or {}).get(blocks.SETTING), root) for host in hosts})
+    given = (variable(hostvars.get(host) or {}, blocks.SETTING) for host in hosts)
+    # A host whose variables cannot be read is closed at its gate, and must not keep the others from being blocked.
+    found = sorted({blocks.place_of(value, root) for value, problem in given if not problem})
     for place in found:
         if blocks.is_url(place):
             raise PatchingError(

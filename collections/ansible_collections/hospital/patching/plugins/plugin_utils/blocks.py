@@ -96,8 +96,16 @@ def is_url(place: str) -> bool:
 
 
 def place_of(setting: object, root: Path) -> str:
-    """Return where the blocks of a host stand."""
-    return str(setting) if setting else str(root / FILE)
+    """Return where the blocks of a host stand.
+
+    Raises:
+        PatchingError: a relative path, which would be another file wherever a run is started.
+    """
+    if not setting:
+        return str(root / FILE)
+    if not is_url(str(setting)) and not Path(str(setting)).is_absolute():
+        raise PatchingError(SETTING, str(setting), "an absolute path or a URL", "correct it in the inventory")
+    return str(setting)
 
 
 def read(place: str, named: bool = False) -> tuple[Block, ...]:

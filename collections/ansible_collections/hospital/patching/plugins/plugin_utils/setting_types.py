@@ -59,6 +59,11 @@ def mappings(*required: str) -> Callable[[object], tuple[dict[str, Any], ...]]:
     return read
 
 
+def file_or_url(value: object) -> str:
+    """Read an absolute path on the controller, or a URL."""
+    return text(value) if isinstance(value, str) and "://" in value else absolute_path(value)
+
+
 def version_pairs(value: object) -> tuple[dict[str, str], ...]:
     """Read pairs of versions of packages by exact names: a pattern would promise for what nobody has tried."""
     return _exact(value, ("name", "from", "to"), (), "a list of {name, from, to}, each exact and in quotes")

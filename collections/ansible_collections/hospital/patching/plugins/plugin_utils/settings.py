@@ -223,10 +223,10 @@ SETTINGS = (
     ),
     Setting(
         "patching_blocks_file",
-        "path or URL",
+        "absolute path or URL",
         None,
         "the updates that are blocked at any time, also in the middle of a run; see docs/blocks.md",
-        types.text,
+        types.file_or_url,
         "blocks.yml in the evidence directory",
         is_place=True,
     ),

@@ -169,3 +169,10 @@ def test_a_manifest_of_another_architecture_is_refused_before_anything_is_resolv
     assert result["failed"]
     assert "and the manifest is for debian-12-sparc" in result["msg"]
     assert manager.asked == []
+
+
+def test_who_owns_data_reaches_the_way_back(call, manager):
+    pair = {"name": "pacsd", "from": "2.1", "to": "2.0"}
+    call(update_rollback, **RUN, transaction={}, data_owners=["pacs*"], downgrade_safe=[pair])
+    call(update_install, **RUN, transaction={})
+    assert [arguments[0].data_rules for arguments in manager.asked] == [(["pacs*"], [pair]), ([], [])]

@@ -121,6 +121,18 @@ def test_where_nothing_was_ever_blocked_and_where_that_is_not_known(tmp_path):
         blocks.read(str(tmp_path / "blocks.yml"))
 
 
+def test_a_path_that_depends_on_where_a_run_is_started_is_refused(tmp_path):
+    with pytest.raises(PatchingError, match=r"patching_blocks_file: lists/blocks\.yml; expected an absolute path"):
+        blocks.place_of("lists/blocks.yml", tmp_path)
+    with pytest.raises(PatchingError, match="patching_blocks_file of web1"):
+        fleet(blocks_file="lists/blocks.yml")
+
+
+def test_before_the_first_assessment_nothing_was_ever_blocked(tmp_path):
+    found, hits = blocked_fleet.applied(fleet(), tmp_path / "evidence")
+    assert (found["web1"].why_not, hits) == (None, {})
+
+
 def test_a_block_stands_wherever_a_host_looks_for_it(tmp_path):
     other = str(tmp_path / "other.yml")
     hostvars = {"web1": {}, "web2": {"patching_blocks_file": other}}
