@@ -11,9 +11,9 @@ from tests.support.expect import version
 from tests.support.night import PORTALS, Night, as_found
 from tests.support.traffic import Traffic
 
-#: For how long the second host's drain takes: the block is made meanwhile.
-SLOW_S = 20
 LIMIT_S = 300
+#: On lb1: a host's drain ends only when this is there.
+MAY_GO = "/run/{}-may-go"
 #: What takes a host out of, and back into, its pool on lb1.
 SAY = 'python3 -c "$0" "set server portal/{{ inventory_hostname }} state $1"'
 
@@ -32,10 +32,11 @@ def until_it_is_gated(night: Night, host: str) -> None:
 
 def test_a_block_between_two_hosts_keeps_the_second_from_it_and_one_command_takes_it_back(two_updates):
     night = two_updates
-    slow = f"{{{{ '{SLOW_S}' if inventory_hostname == 'portal2' else '0' }}}}"
-    drain = f"{SAY} && sleep {slow}"
+    lab.exec("lb1", f"rm -f {MAY_GO.format('*')}; touch {MAY_GO.format('portal1')}")
+    gone = MAY_GO.format("{{ inventory_hostname }}")
+    night.settings["patching_drain_wait_s"] = LIMIT_S
     night.settings["patching_drain"] = {
-        "hook": ["sh", "-c", drain, lab.SAY, "drain"],
+        "hook": ["sh", "-c", f"{SAY} && until test -e {gone}; do sleep 0.2; done", lab.SAY, "drain"],
         "back": ["sh", "-c", SAY, lab.SAY, "ready"],
         "on": "lb1",
     }
@@ -45,6 +46,7 @@ def test_a_block_between_two_hosts_keeps_the_second_from_it_and_one_command_take
         running = pool.submit(night.play, "patch")
         until_it_is_gated(night, "portal2")
         blocked = night.play("block", block_item="ehr-portal", block_reason="labels fail")
+        lab.exec("lb1", f"touch {MAY_GO.format('portal2')}")
         patched = running.result()
     assert blocked.rc == 0, blocked.stdout
     assert "patching_run_id=all -e rollback_updates=ehr-portal" in blocked.stdout
