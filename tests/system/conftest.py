@@ -28,6 +28,18 @@ def night(tmp_path) -> Iterator[Night]:
     killing.end_all()
 
 
+@pytest.fixture
+def two_updates(tmp_path) -> Iterator[Night]:
+    """Return a night with two small updates pending on each portal host; all others are on hold."""
+    lab.publish()
+    lab.reset(PORTALS)
+    pending = "apt-get update -qq; apt-get -s dist-upgrade | awk '/^Inst/ {print $2}'"
+    for host in PORTALS:
+        lab.exec(host, f"apt-mark hold $({pending} | grep -v -x -e tzdata -e ehr-portal)")
+    yield Night(tmp_path / "evidence")
+    killing.end_all()
+
+
 class Staged(NamedTuple):
     """Two portal hosts with one good update staged, kept to start from."""
 

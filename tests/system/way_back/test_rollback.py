@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import lab
 from tests.support.expect import version
-from tests.support.night import PORTALS, Night, as_found
+from tests.support.night import PORTALS, as_found
 from tests.support.traffic import Traffic
 
 
@@ -51,17 +51,6 @@ def test_an_old_version_that_is_in_no_repository_comes_back(night, variant):
         " -o Dpkg::Options::=--force-confold ehr-portal=1.2.0",
     )
     assert lab.exec("portal1", "cat /etc/ehr-portal/portal.ini") == settings
-
-
-@pytest.fixture
-def two_updates(tmp_path) -> Night:
-    """Return a night with two small updates pending on each portal host; all others are on hold."""
-    lab.publish()
-    lab.reset(PORTALS)
-    pending = "apt-get update -qq; apt-get -s dist-upgrade | awk '/^Inst/ {print $2}'"
-    for host in PORTALS:
-        lab.exec(host, f"apt-mark hold $({pending} | grep -v -x -e tzdata -e ehr-portal)")
-    return Night(tmp_path / "evidence")
 
 
 def test_a_person_takes_back_one_update_then_the_whole_run(two_updates):

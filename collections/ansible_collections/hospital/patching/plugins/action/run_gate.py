@@ -46,6 +46,11 @@ class Case:
     def taken(self, records: Sequence[Mapping[str, Any]]) -> bool:
         return resumption.taken(records, self.host) is not None
 
+    def installed(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the run has begun to change packages: such a host is finished or put back, whatever is blocked."""
+        found = resumption.taken(records, self.host)
+        return found is not None and found.installed
+
     @property
     def missing(self) -> lost.Mark | None:
         """A report that the host is lost or stolen, which may be younger than the plan."""
@@ -66,7 +71,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     ARGUMENTS = {
         **RUN_ARGUMENTS,
-        "before": {"type": "str", "default": "host", "choices": ["host", "reboot"]},
+        "before": {"type": "str", "default": "host", "choices": ["host", "install", "reboot"]},
+        "transaction": {"type": "dict", "default": {}},
         "way_back": {"type": "bool", "default": False},
         "outside_window": {"type": "bool", "default": False},
         "poll_s": {"type": "int", "default": 2},
@@ -89,6 +95,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if self._task.check_mode:
             return result
         stopped = answer.decision != "go"
+        if arguments["before"] == "install" and not stopped:
+            return result  # the journey's go is on record already
         if not stopped and arguments["before"] == "host" and not arguments["way_back"]:
             result.update(live.evidence())
         took_ms = int((self.clock.monotonic() - started) * 1000)
@@ -104,11 +112,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             return gate.decide_reboot(case.plan, case.host, now, case.contact, frozen, freezes=live.freezes)
         if case.missing is not None:
             return Gate("stop", case.missing.reason)
+        if arguments["before"] == "install":
+            return _before_install(case, live, arguments["transaction"])
         if arguments["way_back"]:
             return self._ask_way_back(case, live, arguments["outside_window"])
         refusal = live.refusal(load_extra_vars(self._loader))
         if refusal:
             return Gate("stop", refusal)
+        blocked = None if case.installed(case.run.ledger.read()) else live.blocked()
+        if blocked:
+            return Gate("stop", blocked)
         answer = self._decide(case, live)
         # Only whoever could go at once asks: an inhibit is not polled all evening for a window that opens at night.
         # One that the run has taken is finished: inhibits are reasons not to start.
@@ -142,7 +155,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _ask_way_back(self, case: Case, live: Live, outside_window: bool) -> Gate:
         records = case.run.ledger.read()
-        stopped = None if self._task.check_mode else rollback.stopped_by(records, case.host)
+        stopped = None if self._task.check_mode else _earlier(case, records)
         if stopped is None and rollback.asked_since(records, case.run.stop_path):
             stopped = case.run.stop_requested()
         if stopped:
@@ -158,3 +171,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             outside_window,
             freezes=live.freezes,
         )
+
+
+def _before_install(case: Case, live: Live, transaction: Mapping[str, Any]) -> Gate:
+    """A block may be younger than the host's gate: it was held, measured, drained and snapshotted meanwhile."""
+    blocked = None if case.installed(case.run.ledger.read()) else live.blocked(transaction.get("entries"))
+    return Gate("stop", f"nothing was installed: {blocked}") if blocked else Gate("go", "nothing of it is blocked")
+
+
+def _earlier(case: Case, records: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why a rollback goes no further: an earlier host, or a newer run of the same request, was not proven."""
+    root = str(case.run.evidence.root)
+    newer = rollback.stopped_by_runs(records, lambda run_id: Run(root, run_id).ledger.read())
+    return newer or rollback.stopped_by(records, case.host)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import looking, resumption
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import blocks, gate_live, looking, resumption
+from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import mirror_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
@@ -24,10 +27,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
-        entry = run.host(host)
+        entry, variables = run.host(host), task_vars["hostvars"].get(host) or {}
         state = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
         if arguments["part"] == "manifest":
-            return {**state, "host": entry, "manifest": run.manifest(host)}
+            return {**state, "host": entry, "manifest": run.manifest(host), **_wanted(run, host, entry, variables)}
         stage, plan, records = run.stage(host), run.plan(), run.ledger.read()
         taken = resumption.taken(records, host)
         intent = looking.intent_of(plan, run.run_id, host)
@@ -37,6 +40,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             **state,
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
+            "data_rules": _data_rules(variables),
+            "left_out": _told(stage.get("blocked") or []),
             "health_before": run.health_before(host),
             "named_before": run.health_before(host, {probe["name"] for probe in entry["probes"]}),
             "intent": looking.record_of(intent),
@@ -51,3 +56,44 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "failure": (taken and taken.failed) or "",
             "installed": bool(taken and taken.installed),
         }
+
+
+def _wanted(run: Run, host: str, entry: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan's updates without what is blocked by now, and what that is.
+
+    Raises:
+        PatchingError: the blocks cannot be read, or nothing is left.
+    """
+    found = blocks.hits(gate_live.blocks_of(variables, run.evidence.root), host, entry["updates"])
+    updates = blocks.left(entry["updates"], found)
+    if not updates:
+        raise PatchingError(
+            f"host {host}",
+            f"all that the plan has for it is blocked, {found[0].told()}",
+            "an update that is not",
+            "leave it out by plan.yml -e plan_from=… -e plan_drop=…, or withdraw the block and stage again",
+        )
+    return {"updates": updates, "blocked": [hit.as_dict() for hit in found]}
+
+
+def _told(left_out: Sequence[Mapping[str, Any]]) -> str:
+    """Say what the host did not get because it was blocked, as the end of a sentence."""
+    named = "; ".join(f"{one['name']} {one['to'] or '(removal)'} ({one['item']}: {one['reason']})" for one in left_out)
+    return f"; left out because it is blocked: {named}" if named else ""
+
+
+def _data_rules(variables: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return which packages own data and which downgrades are safe, by the inventory as it is now.
+
+    Whoever is responsible for the data may say so after the night. What cannot be
+    read allows nothing, and a pattern that cannot be read is every package.
+    """
+    rules: dict[str, list[Any]] = {}
+    for name, setting, closed in (("owners", "patching_data_owners", ["*"]), ("safe", "patching_downgrade_safe", [])):
+        value, problem = gate_live.variable(variables, setting)
+        try:
+            read = types.texts if name == "owners" else types.version_pairs
+            rules[name] = closed if problem else list(read(value or []))
+        except ValueError:
+            rules[name] = list(closed)
+    return rules

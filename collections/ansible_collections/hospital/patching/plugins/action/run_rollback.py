@@ -3,16 +3,25 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, plan, rollback
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    controllers,
+    opening,
+    plan,
+    rollback,
+    taking_back,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.plugins.plugin_utils.taking_back import Found, Way
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -23,61 +32,132 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "state": {"type": "str", "required": True, "choices": ["opened", "refused", "closed"]},
         "hosts": {"type": "list", "elements": "str", "default": []},
         "updates": {"type": "list", "elements": "str", "default": []},
+        "advisories": {"type": "list", "elements": "str", "default": []},
+        "runs": {"type": "list", "elements": "str", "default": []},
         "reason": {"type": "str", "default": ""},
     }
     clock = Clock()
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        run = Run(arguments["evidence_dir"], arguments["run_id"])
         if arguments["state"] == "opened":
-            return self._open(run, arguments, task_vars)
+            return self._open(arguments, task_vars)
         if arguments["state"] == "refused":
+            run = Run(arguments["evidence_dir"], arguments["run_id"])
             if not self._task.check_mode:
                 run.record(task_vars["inventory_hostname"], *rollback.REFUSED, reason=arguments["reason"])
             return {"changed": False}
-        return self._close(run)
+        return self._close(arguments)
 
-    def _open(self, run: Run, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        approved = run.plan()
-        opening.require_whole_run(approved, task_vars.get("ansible_limit"))
-        plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=set(task_vars["groups"]))
+    def _open(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if not arguments["reason"].strip():
             raise PatchingError(
-                f"rollback of run {run.run_id}", "no reason", "why it is taken back", "give -e \"rollback_reason='…'\""
+                f"rollback of run {arguments['run_id']}",
+                "no reason",
+                "why it is taken back",
+                "give -e \"rollback_reason='…'\"",
             )
-        transactions = {host: stage["transaction"] for host, stage in run.stages().items()}
-        asked = {key: arguments[key] for key in ("updates", "reason")}
-        circumstances = opening.circumstances(approved, approved["digest"])
-        with nullcontext() if self._task.check_mode else controllers.opening(run):
-            records = run.ledger.read()
-            self._require_closed(run, records)
-            asked["hosts"] = rollback.choose(
-                plan.order(approved), records, transactions, arguments["hosts"], arguments["updates"]
-            )
+        found = self._find(arguments, task_vars)
+        opened = found.runs()
+        with ExitStack() as stack:
+            runs = {name: Run(arguments["evidence_dir"], name) for name in opened}
+            for name in [] if self._task.check_mode else sorted(opened):
+                stack.enter_context(controllers.opening(runs[name]))
+            for run in runs.values():
+                self._require_ready(run, task_vars)
             if not self._task.check_mode:
-                run.record(None, "gate", "begin", **{**circumstances, "approval": "a person's request"}, rollback=asked)
+                self._record(runs, found, arguments)
+        hosts = [way.host for way in found.ways]
         facts = {
-            "run_id": run.run_id,
+            "run_id": arguments["run_id"],
             "evidence_dir": arguments["evidence_dir"],
-            "controller": circumstances["controller"],
-            "by": circumstances["started_by"],
-            "updates_of": {host: rollback.own(transactions[host], asked["updates"]) for host in asked["hosts"]},
-            **asked,
+            **{key: arguments[key] for key in ("updates", "advisories", "reason")},
+            "controller": controllers.this_process()["controller"],
+            "by": opening.user(),
+            "hosts": hosts,
+            "opened": opened,
+            "runs": {way.host: way.run_id for way in found.ways},
+            "updates_of": {way.host: list(way.names) for way in found.ways},
         }
-        return {"changed": False, "hosts": asked["hosts"], "ansible_facts": {"patching_run": facts}}
+        left = [f"{host} is left as it is: {why}" for host, why in found.left.items()]
+        return {
+            "changed": False,
+            "hosts": hosts,
+            "text": [*left, *found.notes],
+            "ansible_facts": {"patching_run": facts},
+        }
 
-    def _require_closed(self, run: Run, records: list[dict[str, Any]]) -> None:
+    def _find(self, arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Found:
+        """Return the ways back; of one run's whole transactions, or its packages by name, as its ledger tells."""
+        store = Evidence(arguments["evidence_dir"])
+        by_name = not arguments["advisories"] and not any("=" in one for one in arguments["updates"])
+        if arguments["run_id"] != taking_back.ALL and by_name:
+            return self._of_run(Run(arguments["evidence_dir"], arguments["run_id"]), arguments, task_vars)
+        if arguments["run_id"] != taking_back.ALL:
+            self._require_ready(Run(arguments["evidence_dir"], arguments["run_id"]), task_vars)
+        since = "" if arguments["run_id"] == taking_back.ALL else arguments["run_id"]
+        items = [*arguments["updates"], *arguments["advisories"]]
+        return taking_back.find(taking_back.read(store, since), arguments["hosts"], items, arguments["run_id"])
+
+    def _of_run(self, run: Run, arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Found:
+        self._require_ready(run, task_vars)
+        transactions = {host: stage["transaction"] for host, stage in run.stages().items()}
+        hosts = rollback.choose(
+            plan.order(run.plan()), run.ledger.read(), transactions, arguments["hosts"], arguments["updates"]
+        )
+        newer = taking_back.newer(run.evidence, run.run_id)
+        for host in hosts:
+            names = rollback.own(transactions[host], arguments["updates"]) or rollback.own(transactions[host])
+            built = taking_back.built_upon(host, run.run_id, names, taking_back.later_than(newer, run.run_id, host))
+            if built is not None:
+                raise built
+        return Found(
+            [Way(run.run_id, host, tuple(rollback.own(transactions[host], arguments["updates"]))) for host in hosts]
+        )
+
+    def _require_ready(self, run: Run, task_vars: Mapping[str, Any]) -> None:
         """A run that goes on, or was killed, has hosts in flight that nobody else may touch."""
+        approved, records = run.plan(), run.ledger.read()
+        opening.require_whole_run(approved, task_vars.get("ansible_limit"))
+        plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=set(task_vars["groups"]))
         controllers.require_alone(run, records, self.clock)
         if controllers.driver(records) is not None:
             raise PatchingError(
                 f"run {run.run_id}", "it was killed and has not been closed", "a closed run", "start recover.yml first"
             )
 
-    def _close(self, run: Run) -> dict[str, Any]:
+    def _record(self, runs: Mapping[str, Run], found: Found, arguments: Mapping[str, Any]) -> None:
+        """Tell each run's ledger what is taken back of it, and what goes before that."""
+        before: list[str] = []
+        for name, run in runs.items():
+            ways = [way for way in found.ways if way.run_id == name]
+            approved = run.plan()
+            circumstances = opening.circumstances(approved, approved["digest"])
+            asked: dict[str, Any] = {
+                "hosts": [way.host for way in ways],
+                "updates": sorted({item for way in ways for item in way.names}) if _is_part(arguments) else [],
+                "reason": arguments["reason"],
+            }
+            if arguments["advisories"]:
+                asked["advisories"] = list(arguments["advisories"])
+            if before:
+                asked["after_runs"] = list(before)
+            if found.left and not before:
+                asked["left"] = dict(found.left)
+            run.record(None, "gate", "begin", **{**circumstances, "approval": "a person's request"}, rollback=asked)
+            before.append(name)
+
+    def _close(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         if self._task.check_mode:
             return {"changed": False, "bad": ""}
-        missing = rollback.not_taken_back(run.ledger.read())
-        run.record(None, "record", "done", not_taken_back=missing)
+        missing: dict[str, str] = {}
+        for name in arguments["runs"] or [arguments["run_id"]]:
+            run = Run(arguments["evidence_dir"], name)
+            found = rollback.not_taken_back(run.ledger.read())
+            run.record(None, "record", "done", not_taken_back=found)
+            missing.update(found)
         bad = "; ".join(f"{host} was not taken back: {why}" for host, why in missing.items())
         return {"changed": False, "bad": bad}
+
+
+def _is_part(arguments: Mapping[str, Any]) -> bool:
+    return bool(arguments["updates"] or arguments["advisories"])

@@ -15,11 +15,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     approvals,
+    blocked_fleet,
     candidates,
     dropping,
     emergency,
     evidence,
     history,
+    irreversible,
     lost,
     names,
     one_cve,
@@ -151,6 +153,8 @@ def _planned(
         fleet = urgent.applied(fleet)
     past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
     fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
+    fleet, blocked = blocked_fleet.applied(fleet, store.root)
+    fleet, one_way = irreversible.applied(fleet)
     fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
     # Last, so that no freeze is broken that only hosts with nothing to do have.
     urgent = urgent.breaking(fleet, store.root, now) if urgent is not None else None
@@ -166,4 +170,5 @@ def _planned(
         urgent=urgent,
         given=given,
     )
-    return planned, [*cves.problems, *past.problems, *plan_notes.waiting(fleet)]
+    left_out = [*blocked_fleet.notes(blocked), *irreversible.notes(one_way)]
+    return planned, [*cves.problems, *past.problems, *left_out, *plan_notes.waiting(fleet), *plan_notes.held_to(fleet)]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packages that own data: many upgrade their schema at the first start, so an older version may not read it.
 
-They are never downgraded automatically unless the transaction's entry says
-``downgrade_safe`` for this pair of versions (DESIGN.md, "Never automatic").
-Add a line to extend it: shell patterns of package names.
+They are never downgraded automatically unless the site says ``downgrade_safe`` for
+this very pair of versions (DESIGN.md, "Never automatic"). Add a line to extend it:
+shell patterns of package names. A site adds its own by ``patching_data_owners``.
 """
 
 import fnmatch
+from typing import Any, Dict, List, NamedTuple, Sequence
 
 PATTERNS = (
     "postgresql-[0-9]*",
@@ -30,8 +31,23 @@ PATTERNS = (
 EXCEPT = ("postgresql-client-*", "*-doc", "*-dev")
 
 
-def owns_data(name: str) -> bool:
-    """Return whether the package ``name`` owns data."""
+#: What a site adds: patterns of more owners, and {name, from, to} of downgrades that it has found safe.
+DataRules = NamedTuple("DataRules", [("owners", List[str]), ("downgrade_safe", List[Dict[str, str]])])
+BUILT_IN = DataRules([], [])
+
+
+def owns_data(name: str, more: Sequence[str] = ()) -> bool:
+    """Return whether the package ``name`` owns data; whatever a pattern in ``more`` names does."""
+    if any(fnmatch.fnmatchcase(name, pattern) for pattern in more):
+        return True
     if any(fnmatch.fnmatchcase(name, pattern) for pattern in EXCEPT):
         return False
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
+
+
+def may_go_back(entry: Dict[str, Any], rules: DataRules) -> bool:
+    """Return whether a turned entry, ``from`` the newer version ``to`` the older one, may be done to its data."""
+    if not entry["from"] or not owns_data(entry["name"], rules.owners):
+        return True
+    pair = {key: entry[key] for key in ("name", "from", "to")}
+    return any({key: safe.get(key) for key in pair} == pair for safe in rules.downgrade_safe)

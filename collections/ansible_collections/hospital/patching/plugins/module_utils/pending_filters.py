@@ -74,12 +74,15 @@ def unmatched(wanted: PendingRequest, installed: Iterable[str], *listed: Iterabl
     """Return a problem for each item of ``deny``, ``allow`` and ``include`` that is about nothing, as one misspelled.
 
     ``installed`` are names, ``listed`` updates or items of ``held``. An item with a
-    version is about its package, also when another version is pending.
+    version is about its package, also when another version is pending. A denial that
+    stands for the whole ``fleet`` need not be about anything on one host.
     """
     items = [item for several in listed for item in several]
     names = set(installed).union(item["name"] for item in items)
     known = names.union(*(item.get("advisories") or () for item in items))
-    given = [("deny", denial["item"]) for denial in wanted.deny] + [("allow", item) for item in wanted.allow]
+    given = [("deny", denial["item"]) for denial in wanted.deny if not denial.get("fleet")] + [
+        ("allow", item) for item in wanted.allow
+    ]
     wrong = [(option, item) for option, item in given if item.partition("=")[0] not in known]
     wrong += [("include", pattern) for pattern in wanted.include if not fnmatch.filter(names, pattern)]
     return ["{} {} matches no installed or pending package".format(*each) for each in wrong]

@@ -81,6 +81,10 @@ options:
         description: Why; shown under RV(held).
         type: str
         default: ''
+      fleet:
+        description: It stands for the whole fleet, so that it is no problem when it matches nothing on this host.
+        type: bool
+        default: false
   first_seen:
     description:
       - When earlier assessments saw each version first, as C(name:arch=version) with a time in UTC.
@@ -319,7 +323,11 @@ FILTERS = dict(
         type="list",
         elements="dict",
         default=[],
-        options=dict(item=dict(type="str", required=True), reason=dict(type="str", default="")),
+        options=dict(
+            item=dict(type="str", required=True),
+            reason=dict(type="str", default=""),
+            fleet=dict(type="bool", default=False),
+        ),
     ),
     first_seen=dict(type="dict"),
 )

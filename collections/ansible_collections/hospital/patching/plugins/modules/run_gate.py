@@ -20,6 +20,9 @@ description:
   - The freeze file (C(patching_freeze_file), by default C(freeze) in the evidence directory) stops every host while it
     is there; the file C(stop) in the run's directory stops the run's hosts that have not begun. The first line of
     either is the reason. A file that cannot be read, or whose folder is missing, counts as there.
+  - An update of the host that is blocked (C(patching_blocks_file), by default C(blocks.yml) in the evidence directory)
+    stops it, as does a file of blocks that cannot be read. It is read again right before the host installs. A host
+    whose packages the run has begun to change is finished or put back.
   - An inhibit (C(patching_inhibits)) that does not say go lets the host wait; one that gives no answer does not say go.
     Before a reboot and for a rollback inhibits do not count.
   - A host of tier 1, by the plan or by the inventory, waits while no watcher on a second machine has looked within ten
@@ -37,9 +40,14 @@ options:
       - What would begin. Before a reboot the host is out of service already, so only a freeze, hands-off and the time
         for the reboot, the settling and the way back count, and the answer is never wait.
       - A stop before a reboot fails the host, which has to be put back.
+      - Before it installs only blocks count, which may be younger than its gate. A go is not recorded again.
     type: str
-    choices: [host, reboot]
+    choices: [host, install, reboot]
     default: host
+  transaction:
+    description: With O(before=install), what is about to be installed.
+    type: dict
+    default: {}
   way_back:
     description: Ask for a rollback, which needs no approval, soak or faultless run and may use any window of the host.
     type: bool

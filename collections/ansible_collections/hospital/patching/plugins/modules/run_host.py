@@ -8,6 +8,8 @@ short_description: Read what the approved plan says of a host
 version_added: 0.1.0
 description:
   - The plan binds the run; the inventory may have changed since it was made.
+  - Updates that were blocked since (C(patching_blocks_file)) are left out when the host is staged, which needs no new
+    approval. Refused when nothing is left, or when the blocks cannot be read.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -40,9 +42,29 @@ manifest:
   description: The manifest that binds the host.
   type: dict
   returned: when O(part=manifest)
+updates:
+  description: The plan's updates of the host without those that are blocked by now.
+  type: list
+  elements: dict
+  returned: when O(part=manifest)
+blocked:
+  description: What was left out, each with C(name), C(arch), C(to), and the block's C(item) and C(reason).
+  type: list
+  elements: dict
+  returned: when O(part=manifest)
 transaction:
   description: The transaction that stage resolved.
   type: dict
+  returned: when O(part=transaction)
+data_rules:
+  description:
+    - By the inventory as it is now, C(owners), patterns of packages that own data, and C(safe), downgrades of such that
+      somebody answers for. Where the inventory cannot be read, every package owns data.
+  type: dict
+  returned: when O(part=transaction)
+left_out:
+  description: What the transaction leaves out because it was blocked, as the end of a sentence; empty for nothing.
+  type: str
   returned: when O(part=transaction)
 health_before:
   description: The probes' readings just before the run touched the host; empty when it has not.

@@ -10,6 +10,9 @@ description:
   - V(opened) refuses hosts and packages that the run does not know, C(--limit), and a request without a reason,
     a run that another controller drives or that was killed; records who asked for what, and sets the fact
     C(patching_run).
+  - With O(run_id=all), O(updates) or O(advisories) are taken back on every host on which any run of the evidence
+    directory has installed them, the newest run first, each host by its own transaction.
+  - What a later run has built upon is refused, because what would come back is not what was there before.
   - V(refused) leaves a host as it was, and says why.
   - V(closed) says which of the hosts were not taken back and proven.
 author: The hospital.patching engineers (@hospital-patching)
@@ -29,7 +32,18 @@ options:
     elements: str
     default: []
   updates:
-    description: Take back only these packages; empty means all that the run has installed on each host.
+    description:
+      - Take back only these, by C(NAME) or C(NAME=VERSION); empty means all that the run has installed on each host.
+    type: list
+    elements: str
+    default: []
+  advisories:
+    description: Take back only what these advisories or CVEs are about.
+    type: list
+    elements: str
+    default: []
+  runs:
+    description: With O(state=closed), the runs that were opened; empty means O(run_id) alone.
     type: list
     elements: str
     default: []
@@ -56,9 +70,17 @@ hosts:
   returned: when O(state=opened)
   sample: [portal2, portal1]
 ansible_facts:
-  description: The fact C(patching_run) with run_id, evidence_dir, controller, hosts, updates and reason.
+  description:
+    - The fact C(patching_run) with run_id, evidence_dir, controller, by, hosts, updates, advisories and reason; the
+      runs that were opened; and by host its run and the packages that are taken back.
   type: dict
   returned: when O(state=opened)
+text:
+  description: Hosts that are left as they are and why, and what else is to be known.
+  type: list
+  elements: str
+  returned: when O(state=opened)
+  sample: []
 bad:
   description: What was not taken back and why; empty when all was.
   type: str

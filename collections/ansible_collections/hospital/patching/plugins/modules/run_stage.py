@@ -8,6 +8,7 @@ short_description: Keep what stage learned of a host in the run's directory
 version_added: 0.1.0
 description:
   - The transaction kept here is what the host is held to in the window.
+  - A transaction into which another update has brought a blocked one is refused.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -18,6 +19,11 @@ options:
     description: Result of M(hospital.patching.update_stage).
     type: dict
     required: true
+  blocked:
+    description: What was left out because it is blocked, as M(hospital.patching.run_host) returned it.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""

@@ -13,7 +13,8 @@ description:
   - A configuration file that the package manager cannot put back, since the newer version had a directory in its
     place, comes from the archive of C(/etc).
   - Checks the dependencies before anything is touched.
-  - A package that owns data (a database, a directory, a PACS) is refused unless its entry says C(downgrade_safe).
+  - A package that owns data (a database, a directory, a PACS) is refused unless O(downgrade_safe) names this pair
+    of versions.
   - Also works on a host on which the installation failed half way.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -32,7 +33,19 @@ attributes:
       - RV(installed) has every from and to.
   idempotent:
     support: full
-options: {}
+options:
+  data_owners:
+    description: Shell patterns of more packages that own data, beside those that are known.
+    type: list
+    elements: str
+    default: []
+  downgrade_safe:
+    description:
+      - Downgrades of packages that own data which somebody answers for, each with C(name), C(from), the newer version,
+        and C(to), the older one.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -119,6 +132,7 @@ seconds_ms:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import DataRules
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
@@ -134,12 +148,21 @@ def main():
             arguments.TRANSACTION,
             arguments.NAMES,
             arguments.LIMITS,
+            dict(
+                data_owners=dict(type="list", elements="str", default=[]),
+                downgrade_safe=dict(type="list", elements="dict", default=[]),
+            ),
         ),
         supports_check_mode=True,
     )
     given = module.params
     request = InstallRequest(
-        given["run_id"], given["transaction"], given["lock_timeout_s"], given["timeout_s"], module.check_mode
+        given["run_id"],
+        given["transaction"],
+        given["lock_timeout_s"],
+        given["timeout_s"],
+        module.check_mode,
+        DataRules(given["data_owners"], given["downgrade_safe"]),
     )
     try:
         result = select(given["manager"], this_host(given["state_dir"])).rollback(request, given["names"])

@@ -7,7 +7,8 @@ module: update_stage
 short_description: Download a host's updates and keep the way back
 version_added: 0.1.0
 description:
-  - Resolves the host's own transaction within O(manifest). Anything the manifest does not allow is refused by name.
+  - Resolves the host's own transaction within O(manifest). Anything the manifest does not allow is refused by name, and
+    so is a manifest of another release or architecture.
   - Checks the free space, downloads every package through the package manager, compares each file's SHA-256, writes
     an index of its own, and rehearses the transaction from that index alone.
   - Keeps the installed versions of everything the transaction replaces or removes, from the repository, from the
@@ -108,7 +109,7 @@ download_bytes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, manifest_group
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
@@ -130,8 +131,10 @@ def main():
     )
     given = module.params
     request = StageRequest(given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode)
+    host = this_host(given["state_dir"])
     try:
-        result = select(given["manager"], this_host(given["state_dir"])).stage(request)
+        manifest_group.check(given["manifest"], given["host"], host.root)
+        result = select(given["manager"], host).stage(request)
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(**result)

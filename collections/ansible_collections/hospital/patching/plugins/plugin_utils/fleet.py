@@ -40,6 +40,8 @@ class Candidate:
     estimated_steps_s: Mapping[str, int] = field(default_factory=dict)
     #: How many of its updates wait until they have proven themselves on earlier rings.
     waiting: int = 0
+    #: Updates of which it gets the version that earlier rings have proven, not the repository's newest.
+    held_to: tuple[str, ...] = ()
     #: That it was assessed for an emergency, without patching_min_age_days.
     is_young: bool = False
     #: That an emergency begins with it.

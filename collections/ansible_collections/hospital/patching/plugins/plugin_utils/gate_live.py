@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     allowed_signers,
     approvals,
     awx_site,
+    blocks,
     inhibits,
     watchers,
 )
@@ -37,6 +38,7 @@ INVENTORYS_OWN = (
     "inventory_dir",
     "inventory_file",
     "patching_allowed_signers",
+    blocks.SETTING,
     "patching_break_glass_signers",
     *awx_site.SETTINGS,
     "patching_tier",
@@ -93,15 +95,28 @@ def tier_of(variables: Mapping[str, Any]) -> int:
     return found
 
 
+def blocks_of(variables: Mapping[str, Any], root: Path) -> tuple[blocks.Block, ...]:
+    """Return what is blocked by now, by the file that a host's variables name or the evidence directory's own.
+
+    Raises:
+        PatchingError: that cannot be known, which closes.
+    """
+    given, problem = variable(variables, blocks.SETTING)
+    if problem:
+        raise PatchingError("the blocks", problem, blocks.CLOSED, "correct it in the inventory")
+    return blocks.read(blocks.place_of(given, root), named=bool(given))
+
+
 class Live:
     """One host's. What cannot be read of its variables closes: a lookup may fail in the night."""
 
     def __init__(self, run: Run, host: str, variables: Mapping[str, Any], sources: Sequence[str], clock: Clock) -> None:
         self.run, self.variables, self.sources, self.clock = run, variables, sources, clock
-        self.loaded = run.loaded()
+        self.loaded, self.host = run.loaded(), host
         self.entry: Mapping[str, Any] = self.loaded.plan["hosts"].get(host, {})
         self._approvals = Kept(clock, KEPT_S, self._approved)
         self._no_go = Kept(clock, inhibits.KEPT_S, self._ask)
+        self._blocks = Kept(clock, blocks.KEPT_S, self._read_blocks)
         self._watch = Kept(clock, WATCH_KEPT_S, self._watcher)
 
     def refusal(self, given: Mapping[str, Any]) -> str | None:
@@ -144,6 +159,19 @@ class Live:
     def watch(self) -> watchers.Watch | str | None:
         """Return the watcher that counts, or what was seen instead, as far as the host needs one."""
         return self._watch.get() if self.tier == 1 else None
+
+    def blocked(self, entries: Sequence[Mapping[str, Any]] | None = None) -> str | None:
+        """Return why an update must not be installed, or None; what cannot be read blocks.
+
+        Args:
+            entries: of the transaction that is about to be installed; otherwise what the host was staged with.
+        """
+        updates = self._staged() if entries is None else entries
+        try:
+            found = blocks.hits(self._blocks.get(), self.host, updates, blocks.advisories_of(self.loaded.plan))
+        except PatchingError as error:
+            return str(error)
+        return blocks.refusal(found) if found else None
 
     @property
     def has_inhibits(self) -> bool:
@@ -202,6 +230,15 @@ class Live:
         except (PatchingError, ValueError) as error:
             return f"patching_inhibits cannot be read: {error}", planned
         return problem, [*planned, *(one for one in more if one not in planned)]
+
+    def _read_blocks(self) -> tuple[blocks.Block, ...]:
+        return blocks_of(self.variables, self.run.evidence.root)
+
+    def _staged(self) -> list[Mapping[str, Any]]:
+        """Return what the host would install; before it is staged, what the plan names."""
+        if self.run.evidence.stage_path(self.run.run_id, self.host).exists():
+            return list(self.run.stage(self.host)["transaction"]["entries"])
+        return list(self.entry.get("updates", []))
 
     def _watcher(self) -> watchers.Watch | str:
         here = watchers.Machine.here()

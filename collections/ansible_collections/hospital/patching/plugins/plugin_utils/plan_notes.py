@@ -47,3 +47,16 @@ def waiting(fleet: Mapping[str, Candidate]) -> list[str]:
         return []
     told = ", ".join(f"{host} {count}" for host, count in hosts.items())
     return [f"Updates that wait until they have run well on earlier rings: {told}"]
+
+
+def held_to(fleet: Mapping[str, Candidate]) -> list[str]:
+    """Say which updates are held to the version that earlier rings have proven."""
+    hosts: dict[str, list[str]] = {}
+    for host, one in fleet.items():
+        for told in one.held_to:
+            hosts.setdefault(told, []).append(host)
+    if not hosts:
+        return []
+    named = "; ".join(f"{told} on {', '.join(names)}" for told, names in hosts.items())
+    lost = "a repository that has lost one refuses the host at stage; plan_from with plan_drop_updates leaves it out"
+    return [f"As earlier rings have proven it: {named} ({lost})"]

@@ -3,6 +3,11 @@
 
 Read from the plans and ledgers of past runs. Each update is promoted by itself,
 so that one that is new every day does not hold back all others.
+
+What was proven is what later rings get: the canary's version, by the same
+SHA-256. Where the repository has a newer one by then, which no canary has tried,
+the plan asks for the proven one; stage says so where the repository has lost it.
+One version with another SHA-256 than the canary's is never planned.
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ class Trial:
     ring: int
     went_well: bool
     time: datetime
+    #: What the host was to get, as its plan has it.
+    update: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,15 +52,48 @@ class Trials:
         for target, trial in list(_tried(plan, records)):
             self.of.setdefault(target, {})[trial.host] = trial
 
+    def proven(
+        self, update: Mapping[str, Any], settings: Settings, ring: int, now: datetime
+    ) -> Mapping[str, Any] | None:
+        """Return what earlier rings have proven in the place of ``update``, from the same version on; the newest."""
+        found: list[tuple[datetime, Mapping[str, Any]]] = []
+        for (name, arch, to), trials in self.of.items():
+            if (name, arch) != (update["name"], update["arch"]) or to is None or to == update["to"]:
+                continue
+            tried = [one for one in trials.values() if one.went_well and one.update["from"] == update["from"]]
+            if tried and len(_sums(trials.values())) == 1 and not _lacking(trials.values(), settings, ring, now):
+                found.append((max(one.time for one in tried), tried[-1].update))
+        return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _sums(trials: Iterable[Trial]) -> set[str]:
+    return {str(one.update["sha256"]) for one in trials if one.update.get("sha256")}
+
 
 def _tried(plan: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Target, Trial]]:
-    for host, state in host_states(records).items():
+    known = list(records)
+    installed = _installed(known)
+    for host, state in host_states(known).items():
         entry = plan["hosts"].get(host)
         if entry is None or state.outcome not in FAILURES | {"patched"}:
             continue
-        trial = Trial(host, RINGS.index(entry["ring"]), state.outcome == "patched", state.time)
         for update in entry["updates"]:
-            yield _target(update), trial
+            # What was blocked after the plan was made was not tried.
+            if host not in installed or _target(update) in installed[host] or state.outcome != "patched":
+                trial = Trial(host, RINGS.index(entry["ring"]), state.outcome == "patched", state.time, update)
+                yield _target(update), trial
+
+
+def _installed(records: Iterable[Mapping[str, Any]]) -> dict[str, set[Target]]:
+    """Return what the ledger says that each host got last, where it says so."""
+    found: dict[str, set[Target]] = {}
+    for record in records:
+        detail = record["detail"]
+        if (record["step"], record["event"]) == ("install", "done") and "installed" in detail:
+            done = {(one["name"], one["arch"], one["to"]) for one in detail["installed"]}
+            already = {(one["name"], one["arch"], one["version"]) for one in detail.get("already") or ()}
+            found[str(record["host"])] = done | already
+    return found
 
 
 def _target(update: Mapping[str, Any]) -> Target:
@@ -67,26 +107,50 @@ def promoted(candidates: Mapping[str, Candidate], trials: Trials, now: datetime)
 
 def _promoted(candidate: Candidate, trials: Trials, now: datetime) -> Candidate:
     settings = candidate.settings
-    asked_for = settings.promotion
     # A host whose ring is not stated may be the one that its service begins with.
     ring = RINGS.index(settings.ring or "canary")
-    if asked_for is None or ring == 0 or candidate.assessment is None or candidate.why_not is not None:
+    if settings.promotion is None or ring == 0 or candidate.assessment is None or candidate.why_not is not None:
         return candidate
-    lacking = {
-        number: lack
-        for number, update in enumerate(candidate.assessment["updates"])
-        if (lack := _lacking(trials.of.get(_target(update), {}).values(), settings, ring, now))
-    }
-    if not lacking:
+    updates: list[Mapping[str, Any]] = []
+    waits: list[tuple[Mapping[str, Any], str]] = []
+    held: list[str] = []
+    for update in candidate.assessment["updates"]:
+        lack = _problem(update, trials, settings, ring, now)
+        proven = trials.proven(update, settings, ring, now) if lack and update["kind"] == "upgrade" else None
+        if proven is not None:
+            updates.append(_in_place_of(update, proven))
+            held.append(f"{update['name']} {proven['to']} instead of {update['to']}")
+        elif lack:
+            waits.append((update, lack))
+        else:
+            updates.append(update)
+    if not waits and not held:
         return candidate
-    updates = [one for number, one in enumerate(candidate.assessment["updates"]) if number not in lacking]
-    kept = replace(candidate, assessment={**candidate.assessment, "updates": updates}, waiting=len(lacking))
+    kept = replace(
+        candidate, assessment={**candidate.assessment, "updates": updates}, waiting=len(waits), held_to=tuple(held)
+    )
     if updates:
         return kept
-    first = candidate.assessment["updates"][min(lacking)]
-    what = f"{first['name']} {first['to'] or '(removed)'}"
-    reason = f"{what} is not promoted to ring {RINGS[ring]}: {lacking[min(lacking)]}"
-    return replace(candidate, why_not=Exclusion("excluded", reason), waiting=len(lacking))
+    first, lack = waits[0]
+    reason = f"{first['name']} {first['to'] or '(removed)'} is not promoted to ring {RINGS[ring]}: {lack}"
+    return replace(candidate, why_not=Exclusion("excluded", reason), waiting=len(waits))
+
+
+def _in_place_of(update: Mapping[str, Any], proven: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the canary's update, with the host's own mark."""
+    return {**update, **proven, "from": update["from"], "automatic": update["automatic"]}
+
+
+def _problem(update: Mapping[str, Any], trials: Trials, settings: Settings, ring: int, now: datetime) -> str:
+    """Return why an update waits, or empty text."""
+    tried = trials.of.get(_target(update), {}).values()
+    others = _sums(tried) - {str(update["sha256"])}
+    if update["sha256"] and others:
+        return (
+            f"earlier rings ran the same version with the SHA-256 {min(others)[:12]}…, and the repository has "
+            f"{update['sha256'][:12]}… now; find out who rebuilt it under the same number"
+        )
+    return _lacking(tried, settings, ring, now)
 
 
 def _lacking(trials: Iterable[Trial], settings: Settings, ring: int, now: datetime) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,13 @@ def _with_updates(wanted: Sequence[str], transactions: Transactions, updates: Se
     return [host for host in wanted if names[host] & set(updates)]
 
 
-def own(transaction: Mapping[str, Any], updates: Sequence[str]) -> list[str]:
-    """Return those of the asked-for packages that a host has; hosts of one run need not have the same."""
-    names = {entry["name"] for entry in transaction["entries"]}
-    return [name for name in updates if name in names]
+def own(transaction: Mapping[str, Any], updates: Sequence[str] | None = None) -> list[str]:
+    """Return those of the asked-for packages that a host has; hosts of one run need not have the same.
+
+    Without ``updates`` all of them.
+    """
+    names = dict.fromkeys(entry["name"] for entry in transaction["entries"])
+    return [name for name in (names if updates is None else updates) if name in names]
 
 
 def last_asked(records: Records) -> tuple[dict[str, Any], Records]:
@@ -111,7 +114,7 @@ def last_asked(records: Records) -> tuple[dict[str, Any], Records]:
 def not_taken_back(records: Records) -> dict[str, str]:
     """Return why each host of the last rollback is not taken back, in its order; empty when all are."""
     asked, since = last_asked(records)
-    missing = dict.fromkeys(asked["hosts"], "its turn did not come")
+    missing = {**dict.fromkeys(asked["hosts"], "its turn did not come"), **asked.get("left", {})}
     for record in since:
         host, detail = record["host"], record["detail"]
         if host not in asked["hosts"]:
@@ -130,6 +133,25 @@ def stopped_by(records: Records, host: str) -> str | None:
     asked, _since = last_asked(records)
     missing = not_taken_back(records)
     earlier = asked["hosts"][: asked["hosts"].index(host)] if host in asked["hosts"] else []
+    return _stopped(earlier, missing)
+
+
+def stopped_by_runs(records: Records, ledger_of: Callable[[str], Records]) -> str | None:
+    """Return why this run is not taken back: a newer one that the same request names was not; else None.
+
+    Args:
+        ledger_of: returns the records of a run.
+    """
+    asked, _since = last_asked(records)
+    for run_id in asked.get("after_runs", []):
+        newer = ledger_of(run_id)
+        reason = _stopped(last_asked(newer)[0]["hosts"], not_taken_back(newer))
+        if reason is not None:
+            return reason
+    return None
+
+
+def _stopped(earlier: Sequence[str], missing: Mapping[str, str]) -> str | None:
     for other in earlier:
         if other in missing:
             return f"{other} was not taken back ({missing[other]}); the rollback goes no further"

@@ -59,6 +59,37 @@ def mappings(*required: str) -> Callable[[object], tuple[dict[str, Any], ...]]:
     return read
 
 
+def file_or_url(value: object) -> str:
+    """Read an absolute path on the controller, or a URL."""
+    return text(value) if isinstance(value, str) and "://" in value else absolute_path(value)
+
+
+def version_pairs(value: object) -> tuple[dict[str, str], ...]:
+    """Read pairs of versions of packages by exact names: a pattern would promise for what nobody has tried."""
+    return _exact(value, ("name", "from", "to"), (), "a list of {name, from, to}, each exact and in quotes")
+
+
+def irreversible(value: object) -> tuple[dict[str, str], ...]:
+    """Read updates that cannot go back; without ``to`` every new version of the package."""
+    return _exact(value, ("name", "reason"), ("to",), "a list of {name, reason, [to]}, a version in quotes", "name")
+
+
+def _exact(
+    value: object, required: Sequence[str], optional: Sequence[str], expected: str, pattern: str = ""
+) -> tuple[dict[str, str], ...]:
+    given: Any = plain(value)
+    if not isinstance(given, (list, tuple)):
+        raise ValueError(expected)
+    for one in given:
+        if not isinstance(one, Mapping) or not set(required) <= set(one) <= {*required, *optional}:
+            raise ValueError(expected)
+        if not all(isinstance(text, str) and text.strip() == text != "" for text in one.values()):
+            raise ValueError(expected)
+        if any(sign in one[key] for key in ("name", "from", "to") if key in one and key != pattern for sign in "*?["):
+            raise ValueError(f"{expected}; no pattern")
+    return tuple(dict(one) for one in given)
+
+
 def rows(check: Callable[[Sequence[Any]], object]) -> Callable[[object], tuple[dict[str, Any], ...]]:
     """Return a reader of a list of mappings; ``check`` is what uses them, and raises what it refuses of one."""
 

@@ -222,6 +222,36 @@ SETTINGS = (
         types.mappings("item", "reason"),
     ),
     Setting(
+        "patching_blocks_file",
+        "absolute path or URL",
+        None,
+        "the updates that are blocked at any time, also in the middle of a run; see docs/blocks.md",
+        types.file_or_url,
+        "blocks.yml in the evidence directory",
+        is_place=True,
+    ),
+    Setting(
+        "patching_data_owners",
+        "list of patterns",
+        (),
+        "more packages that own data, which are never downgraded without patching_downgrade_safe",
+        types.texts,
+    ),
+    Setting(
+        "patching_downgrade_safe",
+        "list of {name, from, to}",
+        (),
+        "packages that own data and may be taken back all the same, from this newer version to this older one",
+        types.version_pairs,
+    ),
+    Setting(
+        "patching_irreversible",
+        "list of {name, reason, [to]}",
+        (),
+        "updates that cannot be taken back (reversible: no): NAME is a pattern, to the new version; never installed",
+        types.irreversible,
+    ),
+    Setting(
         "patching_min_age_days",
         "days",
         0,
@@ -402,6 +432,10 @@ class Settings:
     update_exclude: tuple[str, ...]
     update_allow: tuple[str, ...]
     update_deny: tuple[dict[str, Any], ...]
+    blocks_file: str | None
+    data_owners: tuple[str, ...]
+    downgrade_safe: tuple[dict[str, Any], ...]
+    irreversible: tuple[dict[str, Any], ...]
     min_age_days: int
     debian_tracker: str | None
     scan_jars: bool

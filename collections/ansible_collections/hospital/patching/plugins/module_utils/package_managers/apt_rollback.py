@@ -29,7 +29,7 @@ def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str,
     if not request.check:
         transaction_work.enter_work(host, request)
     installed = DpkgDatabase(host.root).present()
-    entries = reversed_entries(request.transaction, names, repository, finder(installed))
+    entries = reversed_entries(request.transaction, names, repository, finder(installed), request.data_rules)
     todo, _done = transaction_work.split(entries, finder(installed))
     if todo and not DpkgDatabase(host.root).interrupted(installed):
         _rehearse(host, repository, todo)

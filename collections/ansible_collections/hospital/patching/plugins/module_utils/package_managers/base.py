@@ -4,6 +4,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import BUILT_IN, DataRules
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 
@@ -46,8 +47,11 @@ InstallRequest = NamedTuple(
         ("lock_timeout_s", int),
         ("timeout_s", int),
         ("check", bool),
+        # Which packages own data, and which of them may be downgraded all the same; only the way back asks.
+        ("data_rules", DataRules),
     ],
 )
+InstallRequest.__new__.__defaults__ = (BUILT_IN,)  # Python 3.6 has no other way
 
 
 class PackageManager(ABC):

@@ -5,7 +5,7 @@ import os
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
-from ansible_collections.hospital.patching.plugins.module_utils.data_owners import owns_data
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import BUILT_IN, DataRules, may_go_back
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
     PackageFolder,
@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 
 
 def reversed_entries(
-    wanted: Dict[str, Any], names: List[str], preserved: PackageFolder, find: Find
+    wanted: Dict[str, Any], names: List[str], preserved: PackageFolder, find: Find, rules: DataRules = BUILT_IN
 ) -> List[Dict[str, Any]]:
     """Return the entries that undo the transaction, or the part of it that ``names`` selects.
 
@@ -37,12 +37,13 @@ def reversed_entries(
     todo, _done = split([dict(entry) for entry in back], find)
     for entry in todo:
         subject = "{}:{}".format(entry["name"], entry["arch"])
-        if entry["from"] and owns_data(entry["name"]) and not entry.get("downgrade_safe"):
+        if not may_go_back(entry, rules):
             raise PatchingError(
                 subject,
                 "it owns data, and {} may have changed its format".format(entry["from"]),
-                "an entry marked downgrade_safe for {} to {}".format(entry["from"], entry["to"]),
-                "hold this host out of service and call whoever is responsible for its data; nothing was changed",
+                "downgrade_safe for {} to {}".format(entry["from"], entry["to"] or "its removal"),
+                "hold this host out of service and call whoever is responsible for its data; if he says that"
+                " it is safe, set patching_downgrade_safe for this pair and start rollback.yml; nothing was changed",
             )
         if entry["to"] is None:
             continue

@@ -3,7 +3,7 @@
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils.data_owners import owns_data
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import DataRules, may_go_back, owns_data
 
 
 @pytest.mark.parametrize("name", ["postgresql-15", "orthanc", "slapd", "mariadb-server", "mysql-server-8.0"])
@@ -14,3 +14,22 @@ def test_these_do(name):
 @pytest.mark.parametrize("name", ["postgresql-client-15", "libpq5", "nginx", "postgresql-15-doc", "postgresql-common"])
 def test_these_do_not(name):
     assert not owns_data(name)
+
+
+SAFE = [{"name": "pacsd", "from": "2.1", "to": "2.0"}]
+
+
+@pytest.mark.parametrize(
+    ("entry", "allowed"),
+    [
+        ({"name": "pacsd", "from": "2.1", "to": "2.0"}, True),
+        ({"name": "pacsd", "from": "2.1", "to": "1.9"}, False),
+        ({"name": "pacsd", "from": "2.0", "to": "2.1"}, False),
+        ({"name": "pacsd", "from": "2.1", "to": None}, False),
+        ({"name": "pacsd", "from": None, "to": "2.0"}, True),
+        ({"name": "curl", "from": "2", "to": "1"}, True),
+        ({"name": "slapd", "from": "2", "to": "1"}, False),
+    ],
+)
+def test_a_data_owner_goes_back_only_for_the_very_pair_that_somebody_answers_for(entry, allowed):
+    assert may_go_back(entry, DataRules(["pacs*"], SAFE)) is allowed

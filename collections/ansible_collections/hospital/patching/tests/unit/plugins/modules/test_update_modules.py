@@ -105,7 +105,7 @@ def test_filters_reach_the_package_manager(call, manager):
                 exclude=[],
                 allow=[],
                 min_age_days=14,
-                deny=[denied, {"item": "a", "reason": ""}],
+                deny=[{**denied, "fleet": False}, {"item": "a", "reason": "", "fleet": False}],
                 first_seen={"a:b=1": "x"},
             ),
         )
@@ -162,3 +162,17 @@ def test_a_restart_without_a_transaction_is_refused(call):
 def test_software_facts_are_facts(call, monkeypatch):
     monkeypatch.setattr(software_facts, "collect", lambda _host: {"errors": {}})
     assert call(software_facts)["ansible_facts"] == {"patching_software": {"errors": {}}}
+
+
+def test_a_manifest_of_another_architecture_is_refused_before_anything_is_resolved(manager, call):
+    result = call(update_stage, **RUN, host="h1", updates=[], manifest={"group": "debian-12-sparc", "entries": []})
+    assert result["failed"]
+    assert "and the manifest is for debian-12-sparc" in result["msg"]
+    assert manager.asked == []
+
+
+def test_who_owns_data_reaches_the_way_back(call, manager):
+    pair = {"name": "pacsd", "from": "2.1", "to": "2.0"}
+    call(update_rollback, **RUN, transaction={}, data_owners=["pacs*"], downgrade_safe=[pair])
+    call(update_install, **RUN, transaction={})
+    assert [arguments[0].data_rules for arguments in manager.asked] == [(["pacs*"], [pair]), ([], [])]

@@ -4,14 +4,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.past_runs import Past
-from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import promoted
+from ansible_collections.hospital.patching.plugins.plugin_utils.promotion import Trial, Trials, promoted
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import effective
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS, effective
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     NOW,
     hosts_of,
@@ -90,9 +92,48 @@ def test_each_update_is_promoted_by_itself(night):
     assert [one["name"] for one in found["a1"].assessment["updates"]] == ["openssl", "curl"]
 
 
-def test_another_version_has_proven_nothing(night):
-    found = after(night({"a1": "patched", "a2": "patched"}), update("openssl", after="3.0.18-1"))
-    assert found["a4"].why_not is not None
+def test_a_newer_version_waits_and_later_rings_get_the_one_that_canaries_have_proven(night):
+    """By the canary's SHA-256, so that neither a newer nor a rebuilt package slips in."""
+    newer = update("openssl", after="3.0.18-1", sha256="b" * 64)
+    found = after(night({"a1": "patched", "a2": "patched"}), newer)
+    (kept,) = planned(found).plan["hosts"]["a4"]["updates"]
+    assert (kept["from"], kept["to"], kept["sha256"]) == ("3.0.15-1", "3.0.17-1", "a" * 64)
+    assert found["a4"].held_to == ("openssl 3.0.17-1 instead of 3.0.18-1",)
+    assert [one["to"] for one in found["a1"].assessment["updates"]] == ["3.0.18-1"], "canaries try what is new"
+
+
+def test_a_version_that_was_proven_from_another_one_on_is_not_taken_instead(night):
+    newer = update("openssl", before="3.0.17-1", after="3.0.18-1")
+    assert after(night({"a1": "patched", "a2": "patched"}), newer)["a4"].why_not is not None
+
+
+def test_a_newer_version_that_canaries_have_proven_too_goes_on(night):
+    newer = update("openssl", after="3.0.18-1")
+    store = night({"a1": "patched", "a2": "patched"}, number=0)
+    plan = planned(fleet(newer, promotion=None)).plan
+    run = Run(str(store.root), "20261121T080000Z-ab12cd34")
+    run.evidence.start_run(run.run_id, _Loaded(plan))
+    run.ledger.clock = Then(timedelta(hours=5))
+    for host in ("a1", "a2"):
+        run.record(host, "record", "outcome", outcome="patched", reason="")
+    assert [one["to"] for one in after(store, newer)["a4"].assessment["updates"]] == ["3.0.18-1"]
+
+
+def test_a_version_that_was_rebuilt_under_its_number_is_not_the_one_that_was_proven(night):
+    rebuilt = update("openssl", sha256="b" * 64)
+    found = after(night({"a1": "patched", "a2": "patched"}), rebuilt)["a4"]
+    assert (
+        "the same version with the SHA-256 aaaaaaaaaaaa…, and the repository has bbbbbbbbbbbb" in found.why_not.reason
+    )
+
+
+def test_what_was_blocked_after_the_plan_was_made_was_not_tried(night):
+    store = night({"a1": "patched", "a2": "patched"})
+    run = Run(str(store.root), "20261120T080000Z-ab12cd34")
+    for host in ("a1", "a2"):
+        run.record(host, "install", "done", installed=[], already=[])
+        run.record(host, "record", "outcome", outcome="patched", reason="")
+    assert after(store, OPENSSL)["a4"].why_not is not None
 
 
 @pytest.mark.parametrize("outcome", ["rolled_back", "unverified", "stuck", "unreachable"])
@@ -135,3 +176,28 @@ def test_hosts_that_state_no_ring_or_no_promotion_wait_for_nothing(tmp_path):
 def test_other_values_are_refused(value):
     with pytest.raises(PatchingError, match="patching_promotion of a1"):
         effective("a1", {"patching_promotion": value})
+
+
+SUMS = {"one": "a" * 64, "other": "b" * 64}
+VERSIONS = st.sampled_from(["3.0.16-1", "3.0.17-1", "3.0.18-1"])
+TRIALS = st.tuples(VERSIONS, st.sampled_from(["a1", "a2", "a3", "a4"]), st.booleans(), st.sampled_from([*SUMS]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(TRIALS, max_size=8), VERSIONS, st.sampled_from([*SUMS]), st.sampled_from(["3.0.15-1", "3.0.16-1"]))
+def test_whatever_was_tried_a_later_ring_only_gets_what_earlier_rings_have_proven_to_the_byte(
+    tried, to, sum_, installed
+):
+    trials = Trials()
+    for version, host, well, one in tried:
+        seen = update("openssl", "3.0.15-1", version, sha256=SUMS[one])
+        trial = Trial(host, RINGS.index("canary"), well, NOW - timedelta(days=1), seen)
+        trials.of.setdefault(("openssl", "amd64", version), {})[host] = trial
+    wanted = update("openssl", installed, to, sha256=SUMS[sum_])
+    found = promoted(fleet(wanted), trials, NOW)["a4"]
+    for one in found.assessment["updates"] if found.why_not is None else ():
+        of = trials.of[("openssl", "amd64", one["to"])].values()
+        assert sum(trial.went_well for trial in of) >= TWO["count"]
+        assert {trial.update["sha256"] for trial in of} == {one["sha256"]}
+        assert one["from"] == installed
+        assert one["to"] == to or installed == "3.0.15-1", "an older version might have been installed"
