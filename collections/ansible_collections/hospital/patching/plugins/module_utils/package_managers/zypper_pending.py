@@ -121,11 +121,12 @@ class Known:
 
     def describe(self, changes: List[Change], automatic: Set[str]) -> List[Dict[str, Any]]:
         """Return changes in the shape that :func:`rpm_pending.update` takes; the preferred repository answers."""
-        self._learn({change.name for change in changes if change.to is not None} - self.names)
+        self.learn({change.name for change in changes if change.to is not None} - self.names)
         gone = {change.name for change in changes if change.to is None}
         return [self._described(self._paired(change), gone, automatic) for change in changes]
 
-    def _learn(self, names: Set[str]) -> None:
+    def learn(self, names: Set[str]) -> None:
+        """Read what the repositories say of these packages, in all their versions."""
         first = not self.names
         self.names |= names
         for repo in self.repositories if names else []:
