@@ -112,6 +112,9 @@ class ZypperTransaction(TransactionWork):
         files = [self.folder.path(entry["name"], entry["to"], entry["arch"]) for entry in failed]
         self._scripts_watched(["rpm", "--upgrade", "--replacepkgs", "--oldpackage"] + files, "rpm --replacepkgs")
 
+    def clear(self) -> None:
+        """Nothing of an earlier attempt is left: what zypper is asked for is compared anew."""
+
     def change(self, todo: List[Entry]) -> None:
         installed = self.look()
         self.folder.index()

@@ -76,14 +76,14 @@ class ZypperRepository(RpmFolder):
 
 
 def specs(todo: List[Dict[str, Any]], installed: RpmInstalled) -> List[str]:
-    """Return how zypper is asked for ``todo``: ``name.arch=version``, and ``-name.arch=version`` for what goes.
+    """Return how zypper is asked for ``todo``: ``name.arch=version``, and ``!name.arch=version`` for what goes.
 
     A target that is installed already beside the old version is reached by removing that one.
     """
     asked = []
     for entry in todo:
         if _goes(entry, installed):
-            asked.append("-{name}.{arch}={from}".format(**entry))
+            asked.append("!{name}.{arch}={from}".format(**entry))
         else:
             asked.append("{name}.{arch}={to}".format(**entry))
     return asked

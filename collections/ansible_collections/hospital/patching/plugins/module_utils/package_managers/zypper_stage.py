@@ -111,9 +111,8 @@ class ZypperStage(TransactionStage):
         keys = self.known.offered
         return sorted({key[2] for key in keys if key[:2] == (update["name"], update["arch"])}, key=rpm_version.key)
 
-    def folders(self, todo: Dict[str, Any]) -> Tuple[PackageFolder, PackageFolder]:
-        stage, preserved = self.directories(todo)
-        return ZypperRepository(self.host, stage), ZypperRepository(self.host, preserved)
+    def open_folders(self, stage: str, preserved: str) -> None:
+        self.stage, self.preserved = ZypperRepository(self.host, stage), ZypperRepository(self.host, preserved)
 
     def clear(self) -> None:
         self.repacker.clear(self.preserved.files)
