@@ -17,7 +17,11 @@ def call(_host: str, _module: str, _check: bool = False, **options: Any) -> dict
     """Return the module's result; a failed one has ``failed``."""
     command = [str(Path(sys.executable).with_name("ansible")), "-i", str(LAB_INVENTORY), _host]
     command += ["-m", f"hospital.patching.{_module}", "-a", json.dumps(options)] + ["--check"] * _check
-    settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+    settings = {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    }
     environment = {**os.environ, **settings}
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     start = printed.stdout.find("=> {")

@@ -2,6 +2,7 @@
 """Package scripts that failed: rpm goes on after most of them, and its database does not know of it.
 
 So they are read from what rpm said, and kept beside the transaction's record until the packages were installed again.
+While rpm runs, each of its packages stands there: a killed rpm may have recorded one before its scripts have run.
 """
 
 import json
@@ -23,6 +24,15 @@ def failures(text: str) -> List[Dict[str, str]]:
         if item not in found:
             found.append(item)
     return found
+
+
+def begun(entries: List[Dict[str, Any]]) -> List[Dict[str, str]]:
+    """Return what is kept of ``entries`` while rpm installs them."""
+    return [
+        {"script": "a script", "package": _nevra(entry), "how": "cut off, or it has not run"}
+        for entry in entries
+        if entry["to"]
+    ]
 
 
 def told(items: List[Dict[str, str]]) -> str:

@@ -79,7 +79,7 @@ class ZypperTransaction(TransactionWork):
         return zypper_marks.marks(self.host.root, installed)
 
     def interrupted(self, installed: RpmInstalled) -> List[str]:
-        """Return the packages whose scripts failed in an earlier attempt; rpm itself has no half-done ones."""
+        """Return the packages at their target whose scripts an earlier attempt owes."""
         return [
             entry["name"] for entry in self._failed() if entry["to"] in installed.versions(entry["name"], entry["arch"])
         ]
@@ -110,7 +110,8 @@ class ZypperTransaction(TransactionWork):
         failed = self._failed()
         self.folder.check(failed)
         files = [self.folder.path(entry["name"], entry["to"], entry["arch"]) for entry in failed]
-        self._scripts_watched(["rpm", "--upgrade", "--replacepkgs", "--oldpackage"] + files, "rpm --replacepkgs")
+        command = ["rpm", "--upgrade", "--replacepkgs", "--oldpackage", "--nosignature"] + files
+        self._scripts_watched(command, "rpm --upgrade --replacepkgs", failed)
 
     def clear(self) -> None:
         """Nothing of an earlier attempt is left: what zypper is asked for is compared anew."""
@@ -125,17 +126,22 @@ class ZypperTransaction(TransactionWork):
         self.mark_time()
         command = ["zypper", "--non-interactive", "--non-interactive-include-reboot-patches"] + self.folder.options()
         asked = command + INSTALL + zypper_repository.specs(todo, installed)
-        self._scripts_watched(["sh", "-c", _DONE, "zypper"] + asked, "zypper install")
+        self._scripts_watched(["sh", "-c", _DONE, "zypper"] + asked, "zypper install", todo)
         self._refuse_more(installed, todo)
         if self.undoes is not None:
             names = [entry["name"] for entry in todo if entry["to"]]
             rpm_config.put_back(self.host, transaction_record.read(self.undoes), names)
 
-    def _scripts_watched(self, command: List[str], name: str) -> None:
-        """Run a command; a script that failed is an error, although rpm goes on and the new version is there."""
+    def _scripts_watched(self, command: List[str], name: str, entries: List[Entry]) -> None:
+        """Run a command that installs ``entries``.
+
+        Raises:
+            PatchingError: it fails, or a script does, although rpm goes on then and the new version is there.
+        """
         log = os.path.join(self.record_dir, self.step + ".log")
         start = os.path.getsize(log) if os.path.exists(log) else 0
         refused: Optional[PatchingError] = None
+        rpm_scripts.keep(self.record_dir, rpm_scripts.begun(entries))
         try:
             self.logged(command, name)
         except PatchingError as error:
@@ -143,7 +149,8 @@ class ZypperTransaction(TransactionWork):
         with open(log, "rb") as handle:
             handle.seek(start)
             failed = rpm_scripts.failures(handle.read().decode("utf-8", "replace"))
-        rpm_scripts.keep(self.record_dir, failed)
+        if failed or refused is None:
+            rpm_scripts.keep(self.record_dir, failed)
         if failed:
             raise PatchingError(
                 name,
