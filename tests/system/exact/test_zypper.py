@@ -146,7 +146,7 @@ def test_there_and_back_without_a_repository(notes):
 
     installed = ok(call(HOST, "update_install", transaction=transaction, **RUN))
     assert {entry["name"] for entry in installed["installed"]} == {entry["name"] for entry in transaction["entries"]}
-    assert installed["marks_equal"] and installed["holds_equal"]
+    assert (installed["marks_equal"], installed["holds_equal"]) == (True, True)
     assert installed["conffile_proposals"] == ["/etc/hospital-notes/kept.rpmnew", "/etc/hospital-notes/moved.rpmsave"]
     assert verdict(transaction, "to") == ("ok", [])
     after = picture()

@@ -12,14 +12,21 @@ from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import transaction_record
 
-#: rpm's lib/rpmscript.c: "%post(name-version-release.arch) scriptlet failed, exit status 1".
-_FAILED = re.compile(r"(%\w+)\((\S+)\) scriptlet failed, (\w[\w ]*)")
+#: rpm's lib/rpmscript.c: "%post(name-version-release.arch) scriptlet failed, exit status 1"; of scripts in Lua
+#: rpmio/rpmlua.c: "lua script failed: [string "%post(name-version-release.arch)"]:1: its own words".
+_FAILED = re.compile(
+    r"(%\w+)\((\S+)\) scriptlet failed, (\w[\w ]*)|lua script failed: \[string \"(%\w+)\((\S+)\)\"\]:\d+: (.*)"
+)
 
 
 def failures(text: str) -> List[Dict[str, str]]:
-    """Return ``{script, package, how}`` of every script that failed; ``package`` is name-version-release.arch."""
+    """Return ``{script, package, how}`` of every script that failed; ``package`` is name-version-release.arch.
+
+    The epoch stands before the version, if there is one.
+    """
     found = []
-    for script, package, how in _FAILED.findall(text):
+    for groups in _FAILED.findall(text):
+        script, package, how = groups[:3] if groups[0] else groups[3:]
         item = {"script": script, "package": package, "how": how.strip()}
         if item not in found:
             found.append(item)
@@ -64,8 +71,7 @@ def of_entries(items: List[Dict[str, str]], entries: List[Dict[str, Any]]) -> Li
 
 
 def _nevra(entry: Dict[str, Any]) -> str:
-    # rpm leaves the epoch out.
-    return "{}-{}.{}".format(entry["name"], entry["to"].rpartition(":")[2], entry["arch"])
+    return "{name}-{to}.{arch}".format(**entry)
 
 
 def _path(directory: str) -> str:

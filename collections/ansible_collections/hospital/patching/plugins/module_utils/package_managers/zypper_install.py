@@ -5,16 +5,16 @@ zypper has no place where its actions could be compared just before they are don
 from the same files and with the same words, and afterwards rpm's whole database is compared.
 """
 
-import contextlib
 import os
-from typing import Any, ContextManager, Dict, Iterator, List, Optional
+from typing import Any, ContextManager, Dict, List, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils import systemd_units, transaction
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     rpm_config,
     rpm_installed,
+    rpm_quiet,
     rpm_scripts,
     transaction_record,
     transaction_work,
@@ -39,7 +39,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 #: zypper(8), EXIT CODES: done, and a reboot or another start of zypper is needed (update_restart finds out which).
 DONE = (102, 103)
 #: Runs a command whose exit says no more than that; the first argument is not used.
-_DONE = 'rc=0; "$@" || rc=$?; case $rc in {}) exit 0;; esac; exit $rc'.format("|".join(str(code) for code in DONE))
+COUNTED_AS_DONE = 'rc=0; "$@" || rc=$?; case $rc in {}) exit 0;; esac; exit $rc'.format(
+    "|".join(str(code) for code in DONE)
+)
 INSTALL = ["install", "--details", "--no-recommends", "--oldpackage"]
 
 
@@ -55,14 +57,11 @@ class ZypperTransaction(TransactionWork):
         self.entries: List[Entry] = []
         self.ENVIRONMENT = dict(
             folder.environment(),
-            # systemctl then enables and disables units, and starts, stops and restarts none; SUSE's older macros
-            # have words of their own for that (/etc/sysconfig/services).
-            SYSTEMD_OFFLINE="1",
+            # SUSE's older macros have words of their own for what SYSTEMD_OFFLINE says (/etc/sysconfig/services).
             DISABLE_RESTART_ON_UPDATE="yes",
             DISABLE_STOP_ON_REMOVAL="yes",
             ZYPP_LOCK_TIMEOUT=str(request.lock_timeout_s),
-            # A become method may hand over a path without sbin.
-            PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            **rpm_quiet.ENVIRONMENT,
         )
 
     def run(self, entries: List[Entry]) -> Dict[str, Any]:
@@ -88,19 +87,10 @@ class ZypperTransaction(TransactionWork):
         return rpm_scripts.of_entries(rpm_scripts.kept(self.record_dir), self.entries)
 
     def wait_until_free(self) -> None:
-        zypper_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
+        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock, zypper_lock.holders)
 
     def quiet(self) -> ContextManager[Any]:
-        return self._quiet()
-
-    @contextlib.contextmanager
-    def _quiet(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            # Under SYSTEMD_OFFLINE the scripts' own daemon-reload did nothing.
-            if systemd_units.booted(self.host.root):
-                self.host.runner.run(["systemctl", "daemon-reload"], timeout_s=120, check=False)
+        return rpm_quiet.quiet(self.host)
 
     def quiet_owner(self) -> Optional[str]:
         return None
@@ -111,7 +101,7 @@ class ZypperTransaction(TransactionWork):
         self.folder.check(failed)
         files = [self.folder.path(entry["name"], entry["to"], entry["arch"]) for entry in failed]
         command = ["rpm", "--upgrade", "--replacepkgs", "--oldpackage", "--nosignature"] + files
-        self._scripts_watched(command, "rpm --upgrade --replacepkgs", failed)
+        self.watched(command, "rpm --upgrade --replacepkgs", failed)
 
     def clear(self) -> None:
         """Nothing of an earlier attempt is left: what zypper is asked for is compared anew."""
@@ -126,13 +116,13 @@ class ZypperTransaction(TransactionWork):
         self.mark_time()
         command = ["zypper", "--non-interactive", "--non-interactive-include-reboot-patches"] + self.folder.options()
         asked = command + INSTALL + zypper_repository.specs(todo, installed)
-        self._scripts_watched(["sh", "-c", _DONE, "zypper"] + asked, "zypper install", todo)
-        self._refuse_more(installed, todo)
+        self.watched(["sh", "-c", COUNTED_AS_DONE, "zypper"] + asked, "zypper install", todo)
+        self.refuse_more(installed, todo)
         if self.undoes is not None:
             names = [entry["name"] for entry in todo if entry["to"]]
             rpm_config.put_back(self.host, transaction_record.read(self.undoes), names)
 
-    def _scripts_watched(self, command: List[str], name: str, entries: List[Entry]) -> None:
+    def watched(self, command: List[str], name: str, entries: List[Entry]) -> None:
         """Run a command that installs ``entries``.
 
         Raises:
@@ -161,7 +151,7 @@ class ZypperTransaction(TransactionWork):
         if refused is not None:
             raise refused
 
-    def _refuse_more(self, before: RpmInstalled, todo: List[Entry]) -> None:
+    def refuse_more(self, before: RpmInstalled, todo: List[Entry]) -> None:
         """Refuse to call it done if anything beside the transaction has changed."""
         ours = {entry["name"] for entry in todo}
         changed = before.everything() ^ self.look().everything()

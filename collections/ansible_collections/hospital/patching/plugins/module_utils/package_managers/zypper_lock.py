@@ -2,51 +2,18 @@
 """Who holds the package database of a zypper host: libzypp writes its process id down, rpm locks a file."""
 
 import os
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import package_lock, rpm_database
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock
 
 #: libzypp's zypp_detail::GlobalLock; the file stays behind, empty or with the number of a process that has ended.
 ZYPP = "run/zypp.pid"
-_POLL_S = 1.0
 
 
-def holder(root: str) -> Optional[Tuple[str, int]]:
-    """Return the file and the process id that hold the package database, or None."""
+def holders(root: str) -> List[Tuple[str, int]]:
+    """Return (lock, process) for each lock of zypper and rpm that is held."""
     pid = _alive(os.path.join(root, ZYPP))
-    if pid is not None:
-        return "/" + ZYPP, pid
-    database = rpm_database.directory(root)
-    if database is not None:
-        path = os.path.join(database, ".rpm.lock")
-        locked = package_lock.holder(path)
-        if locked is not None:
-            return path, locked
-    return None
-
-
-def wait_until_free(root: str, timeout_s: int, clock: Clock) -> None:
-    """Return when nobody holds the package database.
-
-    Raises:
-        PatchingError: it is still held after ``timeout_s``; names the holder.
-    """
-    deadline = clock.monotonic() + timeout_s
-    while True:
-        held = holder(root)
-        if held is None:
-            return
-        if clock.monotonic() >= deadline:
-            path, pid = held
-            raise PatchingError(
-                path,
-                "held by process {} ({}) for longer than {} s".format(pid, package_lock.command_of(pid), timeout_s),
-                "a free package database",
-                "wait for that process or find out why it hangs; never remove the lock file",
-            )
-        clock.sleep(_POLL_S)
+    return ([] if pid is None else [(ZYPP, pid)]) + package_lock.rpm_holders(root)
 
 
 def _alive(path: str) -> Optional[int]:

@@ -10,7 +10,10 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from ansible_collections.hospital.patching.plugins.module_utils import disk_space, rpm_database, rpm_version
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import zypper_repository
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_rehearsal,
+    zypper_repository,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
     PackageFolder,
@@ -153,6 +156,8 @@ class ZypperStage(TransactionStage):
         self._rehearse(todo)
         self.preserved.create()
         kept, lost, more = self._preserve(todo)
+        if not lost:
+            rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
         advised = {entry["name"]: self.described[(entry["name"], entry["arch"])]["cves"] for entry in todo["entries"]}
         return dict(
             plan,

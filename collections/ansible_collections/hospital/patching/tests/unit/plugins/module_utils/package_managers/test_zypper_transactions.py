@@ -6,21 +6,27 @@ import subprocess
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils import zypp_history
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock, zypp_history
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_scripts,
+    zypper_install,
     zypper_lock,
     zypper_marks,
     zypper_repository,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import RpmInstalled
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_install import (
+    ZypperTransaction,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_repository import (
     ZypperRepository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage
-from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Result, Runner
 
 
 def package(name, version):
@@ -158,17 +164,17 @@ def test_another_zypper_is_waited_for_and_named(root):
     try:
         (root / "run/zypp.pid").write_text("{}\n".format(other.pid))
         with pytest.raises(PatchingError, match=r"^/run/zypp.pid: held by process {} \(zypper 60\)".format(other.pid)):
-            zypper_lock.wait_until_free(str(root), 3, Impatient())
+            package_lock.wait_until_free(str(root), 3, Impatient(), zypper_lock.holders)
     finally:
         other.kill()
         other.wait()
-    zypper_lock.wait_until_free(str(root), 3, Impatient())
+    package_lock.wait_until_free(str(root), 3, Impatient(), zypper_lock.holders)
 
 
 @pytest.mark.parametrize("text", ["", "no number", "0", str(os.getpid()), "1"])
 def test_a_number_that_is_nobodys_holds_nothing(root, text):
     (root / "run/zypp.pid").write_text(text)
-    assert zypper_lock.holder(str(root)) is None
+    assert zypper_lock.holders(str(root)) == []
 
 
 def test_rpm_itself_is_waited_for(root):
@@ -180,7 +186,52 @@ def test_rpm_itself_is_waited_for(root):
     other = subprocess.Popen(["python3", "-c", script, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert other.stdout.readline() == b"held\n"
-        assert zypper_lock.holder(str(root)) == (str(lock), other.pid)
+        assert zypper_lock.holders(str(root)) == [("var/lib/rpm/.rpm.lock", other.pid)]
     finally:
         other.communicate(b"\n")
-    assert zypper_lock.holder(str(root)) is None
+    assert zypper_lock.holders(str(root)) == []
+
+
+@pytest.fixture
+def work(tmp_path):
+    host = Host(Runner(), Clock(), str(tmp_path), str(tmp_path / "state"))
+    request = InstallRequest("20261126T010000Z-ab12cd34", {"digest": "sha256:" + "0" * 64}, 600, 60, False)
+    folder = ZypperRepository(host, str(tmp_path / "stage"))
+    folder.create()
+    return ZypperTransaction(host, request, folder, str(tmp_path))
+
+
+@pytest.mark.parametrize(("code", "seen"), [(0, None), (102, None), (103, None), (4, "exit 4"), (107, "exit 107")])
+def test_what_a_reboot_is_owed_for_is_done(work, code, seen):
+    asked = ["sh", "-c", zypper_install.COUNTED_AS_DONE, "zypper", "sh", "-c", "exit {}".format(code)]
+    if seen is None:
+        work.logged(asked, "zypper install")
+        return
+    with pytest.raises(PatchingError, match=r"^zypper install: " + seen):
+        work.logged(asked, "zypper install")
+
+
+def test_a_package_that_rpm_was_at_when_it_was_killed_is_installed_again(work):
+    new = entry("hospital-forms", "2.0-1", "3.0-1")
+    other = entry("hospital-fonts", None, "1.0-1")
+    work.entries = [new, other]
+    rpm_scripts.keep(work.record_dir, rpm_scripts.begun(work.entries))
+    # What did not arrive has no scripts to make up for.
+    assert work.interrupted(INSTALLED) == ["hospital-forms"]
+
+
+def test_a_script_that_failed_is_kept_until_it_ends_well(work):
+    new = entry("hospital-forms", "2.0-1", "3.0-1")
+    work.entries = [new]
+    said = "echo 'warning: %post(hospital-forms-3.0-1.noarch) scriptlet failed, exit status 3'"
+    with pytest.raises(PatchingError, match=r"%post of hospital-forms-3.0-1.noarch failed \(exit status 3\)"):
+        work.watched(["sh", "-c", said], "zypper install", [new])
+    assert work.interrupted(INSTALLED) == ["hospital-forms"]
+    work.watched(["true"], "rpm --upgrade --replacepkgs", [new])
+    assert work.interrupted(INSTALLED) == []
+
+
+def test_a_package_that_changed_beside_the_transaction_is_told(work):
+    work.look = lambda: RpmInstalled([package("hospital-forms", "3.1"), package("kernel-default", "2")])
+    with pytest.raises(PatchingError, match=r"kernel-default:noarch 1-1 was changed as well"):
+        work.refuse_more(INSTALLED, [entry("hospital-forms", "3.0-1", "3.1-1")])
