@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -159,15 +160,20 @@ def root(tmp_path):
 
 
 def test_another_zypper_is_waited_for_and_named(root):
-    # A sleep that calls itself zypper.
-    other = subprocess.Popen(["zypper", "60"], executable="/bin/sleep")
+    # A program that calls itself zypper, and says when it has been started as a whole.
+    other = subprocess.Popen(
+        ["zypper", "-c", "print('here', flush=True); input()"],
+        executable=sys.executable,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
+        assert other.stdout.readline() == b"here\n"
         (root / "run/zypp.pid").write_text("{}\n".format(other.pid))
-        with pytest.raises(PatchingError, match=r"^/run/zypp.pid: held by process {} \(zypper 60\)".format(other.pid)):
+        with pytest.raises(PatchingError, match=r"^/run/zypp.pid: held by process {} \(zypper -c".format(other.pid)):
             package_lock.wait_until_free(str(root), 3, Impatient(), zypper_lock.holders)
     finally:
-        other.kill()
-        other.wait()
+        other.communicate(b"\n")
     package_lock.wait_until_free(str(root), 3, Impatient(), zypper_lock.holders)
 
 
@@ -183,7 +189,7 @@ def test_rpm_itself_is_waited_for(root):
     script = (
         "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); input()"
     )
-    other = subprocess.Popen(["python3", "-c", script, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other = subprocess.Popen([sys.executable, "-c", script, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert other.stdout.readline() == b"held\n"
         assert zypper_lock.holders(str(root)) == [("var/lib/rpm/.rpm.lock", other.pid)]
