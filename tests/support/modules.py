@@ -26,4 +26,4 @@ def call(_host: str, _module: str, _check: bool = False, **options: Any) -> dict
     printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     start = printed.stdout.find("=> {")
     assert start >= 0, printed.stdout + printed.stderr
-    return json.loads(printed.stdout[start + 3 :])
+    return dict(json.loads(printed.stdout[start + 3 :]))

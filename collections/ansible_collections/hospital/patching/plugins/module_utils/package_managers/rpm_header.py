@@ -30,7 +30,7 @@ def size_of(start: bytes) -> int:
     entries, data = struct.unpack(">II", start)
     if not 0 < entries <= 0xFFFFF or not 0 < data <= 0xFFFFFFF:
         raise ValueError("a header of {} entries and {} bytes".format(entries, data))
-    return entries * _ENTRY.size + data
+    return int(entries * _ENTRY.size + data)
 
 
 def parse(blob: bytes) -> Tuple[List[Entry], List[Entry]]:

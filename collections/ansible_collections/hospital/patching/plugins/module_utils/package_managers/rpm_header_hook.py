@@ -5,13 +5,9 @@ Arguments: the file, the database's folder (empty for rpm's own), the package's 
 It ends with 3 where this Python has no bindings. Imports nothing of this project, because it travels alone.
 """
 
+import importlib
 import sys
 from typing import Any
-
-try:
-    import rpm
-except ImportError:
-    rpm = None
 
 WITHOUT_BINDINGS = 3
 #: Digests and signatures of the database's own headers are not asked for: what is packed is compared with its files.
@@ -20,7 +16,9 @@ UNCHECKED = -1
 
 def main() -> int:
     """Write the header, or nothing where the database does not have it; return the exit status."""
-    if rpm is None:
+    try:
+        rpm: Any = importlib.import_module("rpm")
+    except ImportError:
         return WITHOUT_BINDINGS
     path, database, name, evr, arch = sys.argv[1:6]
     if database:

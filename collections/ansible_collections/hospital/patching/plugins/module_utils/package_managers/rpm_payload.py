@@ -5,7 +5,7 @@ rpm's own is for packages with files of 4 GiB and more, whose sizes the header a
 lib/cpio.c; rpmlib feature LargeFiles).
 """
 
-from typing import IO, Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 #: One member. ``number`` is the file's place in the header; ``source`` is where its bytes are, if it has any.
 Member = NamedTuple(
@@ -27,9 +27,9 @@ _CHUNK = 1024 * 1024
 
 
 class Archive:
-    """Writes members to ``out``; counts the bytes."""
+    """Writes members to ``out``, which has ``write``; counts the bytes."""
 
-    def __init__(self, out: IO[Any], by_number: bool) -> None:
+    def __init__(self, out: Any, by_number: bool) -> None:
         self.out = out
         self.by_number = by_number
         self.size = 0
