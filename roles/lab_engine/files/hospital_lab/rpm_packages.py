@@ -24,6 +24,13 @@ class RpmPackage(NamedTuple):
     epoch: int = 0
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
+    obsoletes: tuple[str, ...] = ()
+    #: Configuration files (%config(noreplace)) by path, with their text.
+    configuration: tuple[tuple[str, str], ...] = ()
+    #: What its service runs, in a unit of its own name; empty for a package without one.
+    service: str = ""
+    #: The body of %post, for /bin/sh.
+    post: str = ""
 
     @property
     def file_name(self) -> str:
@@ -74,6 +81,17 @@ ADVISORIES = (
         (NEW_DRIVER,),
     ),
 )
+
+
+UNIT = """[Unit]
+Description={name}, of the demonstration hospital
+
+[Service]
+ExecStart={command}
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def build(packages: Iterable[RpmPackage], target: Path) -> list[Path]:
@@ -149,14 +167,26 @@ def _write_spec(folder: Path, package: RpmPackage) -> Path:
         "AutoReqProv: no",
         *(f"Requires: {name}" for name in package.requires),
         *(f"Provides: {name}" for name in package.provides),
+        *(f"Obsoletes: {name}" for name in package.obsoletes),
         "%description",
         f"{package.summary}, of the demonstration hospital.",
         "%install",
         f"mkdir -p %{{buildroot}}%{{_datadir}}/{package.name}",
         f"echo '{package.name} {package.version}' > %{{buildroot}}{document}",
-        "%files",
-        document,
     ]
+    files = [document]
+    texts = [(path, f"%config(noreplace) {path}", text) for path, text in package.configuration]
+    if package.service:
+        unit = f"/usr/lib/systemd/system/{package.name}.service"
+        texts.append((unit, unit, UNIT.format(name=package.name, command=package.service)))
+    for number, (path, listed, text) in enumerate(texts):
+        source = folder / f"{package.file_name}.{number}"
+        source.write_text(text)
+        lines.append(f"install -D -m 0644 {source} %{{buildroot}}{path}")
+        files.append(listed)
+    if package.post:
+        lines += ["%post", package.post]
+    lines += ["%files", *files]
     spec = folder / f"{package.file_name}.spec"
     spec.write_text("\n".join(lines) + "\n")
     return spec

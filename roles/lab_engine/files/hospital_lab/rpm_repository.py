@@ -42,6 +42,18 @@ def publish(places: Places) -> bool:
     return True
 
 
+def offer(places: Places, name: str, packages: Sequence[rpm_packages.RpmPackage]) -> Path:
+    """Offer exactly these packages, signed, in a further repository beside the hospital's; return its folder."""
+    folder = places.rpm / name
+    with tempfile.TemporaryDirectory(dir=places.rpm) as work:
+        made = Path(work, "made")
+        keys.sign_rpms(places, rpm_packages.build(packages, made))
+        _index(places, made, [])
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+    return folder
+
+
 def _made_from(places: Places) -> str:
     parts = (Path(rpm_packages.__file__), Path(__file__), places.signing_certificate)
     return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]

@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who holds the package database: the same fcntl locks that apt and dpkg take."""
+"""Who holds the package database: the same locks that apt and dpkg, or rpm and dnf take."""
 
 import fcntl
 import os
 import struct
-from typing import Optional
+from typing import Callable, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
 LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
+#: rpm's own, by fcntl, wherever a distribution has its database (rpm's lib/rpmlock.c).
+RPM_LOCKS = (
+    "var/lib/rpm/.rpm.lock",
+    "usr/lib/sysimage/rpm/.rpm.lock",
+    "usr/share/rpm/.rpm.lock",
+    "run/lock/rpm/transaction",
+)
+#: dnf's, which holds the process's number for as long as it works.
+PID_FILES = ("var/lib/dnf/rpmdb_lock.pid",)
+Holders = Callable[[str], List[Tuple[str, int]]]
 #: struct flock: type, whence, start, length, pid.
 _FLOCK = "hhqqi"
 _POLL_S = 1.0
@@ -38,7 +48,33 @@ def command_of(pid: int) -> str:
         return "unknown"
 
 
-def wait_until_free(root: str, timeout_s: int, clock: Clock) -> None:
+def dpkg_holders(root: str) -> List[Tuple[str, int]]:
+    """Return (lock, process) for each lock of apt and dpkg that is held."""
+    return _held(root, LOCKS)
+
+
+def rpm_holders(root: str) -> List[Tuple[str, int]]:
+    """Return (lock, process) for each lock of rpm and dnf that is held."""
+    found = _held(root, RPM_LOCKS)
+    for name in PID_FILES:
+        try:
+            with open(os.path.join(root, name), "rb") as handle:
+                pid = int(handle.read(32).strip() or b"0")
+            if pid > 0:
+                os.kill(pid, 0)
+        except (OSError, ValueError):
+            continue  # no lock, or one that a process which is gone has left
+        if pid > 0 and pid != os.getpid():
+            found.append((name, pid))
+    return found
+
+
+def _held(root: str, locks: Tuple[str, ...]) -> List[Tuple[str, int]]:
+    found = [(name, holder(os.path.join(root, name))) for name in locks]
+    return [(name, pid) for name, pid in found if pid is not None]
+
+
+def wait_until_free(root: str, timeout_s: int, clock: Clock, holders: Holders = dpkg_holders) -> None:
     """Return when nobody holds the package database.
 
     Raises:
@@ -46,9 +82,7 @@ def wait_until_free(root: str, timeout_s: int, clock: Clock) -> None:
     """
     deadline = clock.monotonic() + timeout_s
     while True:
-        held = [
-            (path, pid) for path, pid in ((name, holder(os.path.join(root, name))) for name in LOCKS) if pid is not None
-        ]
+        held = holders(root)
         if not held:
             return
         if clock.monotonic() >= deadline:

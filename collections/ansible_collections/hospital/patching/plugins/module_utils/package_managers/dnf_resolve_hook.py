@@ -92,6 +92,20 @@ def visible(base: Any) -> Dict[Key, Set[str]]:
     return found
 
 
+def load_host(dnf: Any, base: Any) -> Dict[Key, Set[str]]:
+    """Read the host's packages, with its exclusions and locks; return :func:`visible` without the locks."""
+    try:
+        base.fill_sack()
+        by_settings = visible(base)
+        base.init_plugins(["*"], PLUGINS)
+        base.pre_configure_plugins()
+        base.configure_plugins()
+        base.fill_sack()
+    except dnf.exceptions.Error as error:
+        raise Failure("database", str(error))
+    return by_settings
+
+
 def resolve(dnf: Any, base: Any, security: bool) -> List[Dict[str, Any]]:
     """Return the transaction of ``dnf upgrade`` (``--security``)."""
     base.reset(goal=True)
@@ -188,11 +202,7 @@ def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) ->
     """Return one item of the answer's ``updates``; ``new`` or ``old`` may be None."""
     package = old if new is None else new
     advisories = [] if new is None else advisories_of(base, new, old)
-    kind, digest = (None, b"") if new is None else (new.chksum or (None, b""))
     hawkey = dnf.sack.hawkey
-    sha256 = None
-    if kind is not None and hawkey.chksum_name(kind) == "sha256":
-        sha256 = binascii.hexlify(digest).decode("ascii")
     return {
         "name": package.name,
         "arch": package.arch,
@@ -217,9 +227,17 @@ def item_of(dnf: Any, base: Any, new: Any, old: Any, reasons: Dict[str, int]) ->
         ),
         "download_bytes": 0 if new is None else new.downloadsize,
         "installed_bytes": None if new is None else new.installsize,
-        "sha256": sha256,
+        "sha256": None if new is None else sha256_of(dnf, new),
         "automatic": is_automatic(reasons.get(str(package))),
     }
+
+
+def sha256_of(dnf: Any, package: Any) -> Optional[str]:
+    """Return the SHA-256 that the repository's metadata gives of a package, None if it gives another checksum."""
+    kind, digest = package.chksum or (None, b"")
+    if kind is None or dnf.sack.hawkey.chksum_name(kind) != "sha256":
+        return None
+    return binascii.hexlify(digest).decode("ascii")
 
 
 def issued(base: Any, advisories: List[Any], new: Any) -> Optional[int]:
@@ -344,15 +362,7 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
         raise Failure("settings", str(error))
     targets, without = asked.get("targets"), asked.get("without")
     load_repositories(dnf, base, targets is None and without is None)
-    try:
-        base.fill_sack()
-        by_settings = visible(base)
-        base.init_plugins(["*"], PLUGINS)
-        base.pre_configure_plugins()
-        base.configure_plugins()
-        base.fill_sack()
-    except dnf.exceptions.Error as error:
-        raise Failure("database", str(error))
+    by_settings = load_host(dnf, base)
     if targets is not None:
         return {"updates": resolve_targets(dnf, base, targets)}
     if without is not None:

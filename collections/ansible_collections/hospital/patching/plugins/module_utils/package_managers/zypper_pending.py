@@ -10,7 +10,12 @@ as one patch wants a locked package.
 import os
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import pending_filters, rpm_database, rpm_version
+from ansible_collections.hospital.patching.plugins.module_utils import (
+    pending_filters,
+    rpm_database,
+    rpm_version,
+    zypp_history,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_pending, zypper_xml
@@ -30,8 +35,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.rpm_database imp
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
 PREFIX = "hospital-patching-zypper-"
-#: Names of packages that came as a dependency, one a line (libzypp).
-AUTOMATIC = "var/lib/zypp/AutoInstalled"
 #: Of a package that obsoletes an installed one: ``zypper update NAMES`` takes names of installed packages only.
 WHOLE_ONLY = pending_filters.Reason("needs_held", "replaces another package, which zypper does in a whole update only")
 
@@ -41,12 +44,12 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     now = host.clock.now()
     # rpm is asked first, because zypper blames a repository for a database that it cannot read.
     installed, problems = rpm_database.query(host.runner, host.root)
-    vendor, automatic = _os_vendor(host), _automatic(host.root)
+    vendor, automatic = _os_vendor(host), automatic_names(host.root)
     with room(host.root), PrivateDirectory(host.root, PREFIX) as private:
         zypper = Zypper(host, private)
         repositories = zypper.repositories()
         zypper.refresh(repositories)
-        known = _Known(zypper, repositories, installed)
+        known = Known(zypper, repositories, installed)
 
         def described(changes: List[Change]) -> List[Dict[str, Any]]:
             updates = [rpm_pending.update(change, vendor) for change in known.describe(changes, automatic)]
@@ -102,7 +105,7 @@ def _not_reached(seen: str) -> PatchingError:
     )
 
 
-class _Known:
+class Known:
     """What the repositories' files and rpm's database say of packages; read when it is asked for, once a name."""
 
     def __init__(self, zypper: Zypper, repositories: List[Repository], installed: List[RpmPackage]) -> None:
@@ -118,11 +121,12 @@ class _Known:
 
     def describe(self, changes: List[Change], automatic: Set[str]) -> List[Dict[str, Any]]:
         """Return changes in the shape that :func:`rpm_pending.update` takes; the preferred repository answers."""
-        self._learn({change.name for change in changes if change.to is not None} - self.names)
+        self.learn({change.name for change in changes if change.to is not None} - self.names)
         gone = {change.name for change in changes if change.to is None}
         return [self._described(self._paired(change), gone, automatic) for change in changes]
 
-    def _learn(self, names: Set[str]) -> None:
+    def learn(self, names: Set[str]) -> None:
+        """Read what the repositories say of these packages, in all their versions."""
         first = not self.names
         self.names |= names
         for repo in self.repositories if names else []:
@@ -187,13 +191,9 @@ def _fixed(change: Change, advice: Advised) -> bool:
     return after and rpm_version.compare(advice.evr, change.to) <= 0
 
 
-def _automatic(root: str) -> Set[str]:
-    try:
-        with open(os.path.join(root, AUTOMATIC), "rb") as handle:
-            lines = handle.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return set()
-    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+def automatic_names(root: str) -> Set[str]:
+    """Return the names of packages that came as a dependency; none where libzypp keeps no such list."""
+    return zypp_history.automatic(root) or set()
 
 
 def _os_vendor(host: Host) -> Optional[str]:

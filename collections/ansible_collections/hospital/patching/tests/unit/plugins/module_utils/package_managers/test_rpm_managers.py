@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""dnf and zypper as package managers: which hosts are theirs, what they refuse, and whose updates are the system's."""
+"""dnf and zypper as package managers: which hosts are theirs, and whose updates are the system's."""
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_origins, rpm_pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
@@ -39,15 +38,6 @@ def test_a_host_is_known_by_its_files(tmp_path, database, tools, kind):
 def test_a_tool_without_a_database_runs_nothing(tmp_path, kind):
     make(tmp_path, "usr/bin/dnf", "usr/bin/zypper", "etc/zypp/repos.d/oss.repo")
     assert not kind.present(str(tmp_path))
-
-
-@pytest.mark.parametrize("kind", [Dnf, Zypper])
-@pytest.mark.parametrize("call", ["stage", "install", "verify", "rollback"])
-def test_what_would_patch_is_refused(tmp_path, kind, call):
-    manager = kind(this_host(str(tmp_path)))
-    arguments = {"stage": [None], "install": [None], "verify": [{}, "to", []], "rollback": [None, []]}[call]
-    with pytest.raises(PatchingError, match=r"does not patch them yet.*patching_policy to observed"):
-        getattr(manager, call)(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install exactly the transaction: one rpm transaction from the staged files, by dnf's library and in its history."""
+
+import contextlib
+import json
+import os
+from typing import Any, ContextManager, Dict, List, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils import dnf_history, package_lock, transaction
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    dnf_hook,
+    dnf_perform,
+    dnf_transaction_hook,
+    rpm_config,
+    rpm_installed,
+    rpm_quiet,
+    rpm_scripts,
+    rpm_unfinished,
+    transaction_record,
+    transaction_work,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import (
+    RpmInstalled,
+    RpmMarks,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_record import Marks
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import (
+    Find,
+    TransactionWork,
+)
+
+Entry = Dict[str, Any]
+NAME = "dnf transaction"
+
+
+def finder(host: Host, installed: RpmInstalled) -> Find:
+    """Return what finds an entry's package; one that rpm has not finished is broken."""
+    return rpm_unfinished.finder(host.state_dir, installed.find)
+
+
+def marks(host: Host, installed: RpmInstalled) -> Marks:
+    """Return dnf's reasons and the versionlocks of now."""
+    history = dnf_history.read(host.root).automatic if dnf_history.present(host.root) else {}
+    return RpmMarks(host.root, installed, [name for (name, _arch), marked in history.items() if marked])
+
+
+class DnfTransaction(TransactionWork):
+    """One installation on a dnf host, from a folder of rpm files."""
+
+    TOOL = "rpm"
+    #: rpm's own words of a script that failed stand just behind the script's.
+    ERRORS = ("warning: %", "error", "Error")
+    ENVIRONMENT = rpm_quiet.ENVIRONMENT
+    folder: RpmFolder
+
+    def look(self) -> RpmInstalled:
+        return rpm_installed.read(self.host)
+
+    def find(self, installed: RpmInstalled) -> Find:
+        return finder(self.host, installed)
+
+    def marks(self, installed: RpmInstalled) -> Marks:
+        return marks(self.host, installed)
+
+    def interrupted(self, installed: RpmInstalled) -> List[str]:
+        entries = self.request.transaction["entries"]
+        twice = [entry for entry in entries if self._is_twice(installed, entry)]
+        return rpm_unfinished.of_entries(self.host.state_dir, entries) + [entry["name"] for entry in twice]
+
+    @staticmethod
+    def _is_twice(installed: RpmInstalled, entry: Entry) -> bool:
+        versions = installed.versions(entry["name"], entry["arch"])
+        return not rpm_installed.is_beside(entry["name"]) and {entry["from"], entry["to"]} <= set(versions)
+
+    def wait_until_free(self) -> None:
+        package_lock.wait_until_free(
+            self.host.root, self.request.lock_timeout_s, self.host.clock, package_lock.rpm_holders
+        )
+
+    def quiet(self) -> ContextManager[Any]:
+        return rpm_quiet.quiet(self.host)
+
+    def quiet_owner(self) -> Optional[str]:
+        return None  # policy-rc.d is Debian's
+
+    def repair(self) -> None:
+        """Nothing to do by itself: what is half done is installed again with the rest, old versions removed."""
+
+    def clear(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self._answer())
+
+    def _answer(self) -> str:
+        return os.path.join(self.record_dir, "answer.json")
+
+    def _told(self) -> Dict[str, Any]:
+        try:
+            with open(self._answer(), encoding="utf-8") as handle:
+                return dict(json.load(handle))
+        except (OSError, ValueError):
+            return {}
+
+    def differences(self) -> List[str]:
+        return list(self._told().get("differences", []))
+
+    def change(self, todo: List[Entry]) -> None:
+        self.mark_time()
+        log = os.path.join(self.record_dir, self.step + ".log")
+        start = os.path.getsize(log) if os.path.exists(log) else 0
+        try:
+            self._perform(todo)
+        except PatchingError:
+            self._keep_failed()
+            self._refuse_failed_scripts(log, start)
+            raise
+        self._refuse_failed_scripts(log, start)
+        rest = rpm_unfinished.read(self.host.state_dir) - {(entry["name"], entry["arch"]) for entry in todo}
+        rpm_unfinished.keep(self.host.state_dir, rest)
+        if self.undoes is not None:
+            before = transaction_record.read(self.undoes)
+            rpm_config.put_back(self.host, before, [entry["name"] for entry in todo if entry["to"]])
+
+    def _perform(self, todo: List[Entry]) -> None:
+        asked = dict(dnf_perform.question(todo, self.folder, self.look()), test=False)
+        self._run(dict(asked, begun=rpm_unfinished.path_of(self.host.state_dir)))
+
+    def _run(self, asked: Dict[str, Any]) -> None:
+        """Run the hook with the host's own history; its output is in the step's log.
+
+        Raises:
+            PatchingError: it ended otherwise than well.
+        """
+        cache = os.path.join(self.record_dir, "cache")
+        os.makedirs(cache, mode=0o700, exist_ok=True)
+        asked = dict(asked, cachedir=cache, persistdir=os.path.join(self.host.root, "var/lib/dnf"))
+        commands = dnf_hook.commands(self.host, self.record_dir, asked, dnf_transaction_hook)
+        for command, _answer in commands:
+            try:
+                self.logged(command, NAME)
+                return
+            except PatchingError:
+                error = self._told().get("error")
+                if error is None:
+                    raise
+                if error["step"] != "bindings":
+                    raise dnf_hook.refused(error)
+        raise PatchingError(NAME, "no Python with dnf's bindings", "python3-dnf", "install it; nothing was changed")
+
+    def _keep_failed(self) -> None:
+        """When only scripts failed, only their packages are not finished."""
+        told = self._told()
+        if told.get("failed"):
+            rpm_unfinished.keep(self.host.state_dir, [(name, arch) for name, arch in told["failed"]])
+
+    def _refuse_failed_scripts(self, log: str, start: int) -> None:
+        with open(log, "rb") as handle:
+            handle.seek(start)
+            failures = rpm_scripts.failures(handle.read().decode("utf-8", "replace"))
+        if failures:
+            raise PatchingError(
+                NAME,
+                "{}: {}".format(rpm_scripts.told(failures), self._tail(log, start)),
+                "package scripts that end well; rpm itself goes on after them",
+                "read {} on the host; run again to install these packages anew, or roll this host back".format(log),
+            )
+
+    def set_marks(self, automatic: List[str], manual: List[str]) -> None:
+        installed = self.look()
+
+        def packages(names: List[str]) -> List[List[str]]:
+            return [[one.name, one.arch or ""] for name in names for one in installed.by_name.get(name, [])]
+
+        self._run({"work": "mark", "automatic": packages(automatic), "manual": packages(manual)})
+
+
+def install(host: Host, request: InstallRequest) -> Dict[str, Any]:
+    """Install the transaction from its stage."""
+    transaction.validate(request.transaction)
+    directory = transaction_work.stage_dir(host, request.transaction)
+    transaction_work.require_stage(directory, request.transaction)
+    return DnfTransaction(host, request, RpmFolder(directory), directory).run(request.transaction["entries"])

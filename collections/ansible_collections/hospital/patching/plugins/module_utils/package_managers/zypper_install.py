@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install exactly the transaction: one zypper run that sees the stage and nothing else.
+
+zypper has no place where its actions could be compared just before they are done. So it is asked for them first,
+from the same files and with the same words, and afterwards rpm's whole database is compared.
+"""
+
+import os
+from typing import Any, ContextManager, Dict, List, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock, transaction
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_config,
+    rpm_installed,
+    rpm_quiet,
+    rpm_scripts,
+    transaction_record,
+    transaction_work,
+    zypper_lock,
+    zypper_marks,
+    zypper_repository,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import (
+    RpmInstalled,
+    RpmMarks,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import (
+    Entry,
+    Find,
+    TransactionWork,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_repository import (
+    ZypperRepository,
+)
+
+#: zypper(8), EXIT CODES: done, and a reboot or another start of zypper is needed (update_restart finds out which).
+DONE = (102, 103)
+#: Runs a command whose exit says no more than that; the first argument is not used.
+COUNTED_AS_DONE = 'rc=0; "$@" || rc=$?; case $rc in {}) exit 0;; esac; exit $rc'.format(
+    "|".join(str(code) for code in DONE)
+)
+INSTALL = ["install", "--details", "--no-recommends", "--oldpackage"]
+
+
+class ZypperTransaction(TransactionWork):
+    """One installation on a zypper host, from a folder whose files were checked."""
+
+    TOOL = "rpm"
+    ERRORS = ("error", "Problem", "Installation of", "Subprocess failed", "warning: %")
+    folder: ZypperRepository
+
+    def __init__(self, host: Host, request: InstallRequest, folder: ZypperRepository, record_dir: str) -> None:
+        super().__init__(host, request, folder, record_dir)
+        self.entries: List[Entry] = []
+        self.ENVIRONMENT = dict(
+            folder.environment(),
+            # SUSE's older macros have words of their own for what SYSTEMD_OFFLINE says (/etc/sysconfig/services).
+            DISABLE_RESTART_ON_UPDATE="yes",
+            DISABLE_STOP_ON_REMOVAL="yes",
+            ZYPP_LOCK_TIMEOUT=str(request.lock_timeout_s),
+            **rpm_quiet.ENVIRONMENT,
+        )
+
+    def run(self, entries: List[Entry]) -> Dict[str, Any]:
+        self.entries = entries
+        return super().run(entries)
+
+    def look(self) -> RpmInstalled:
+        return rpm_installed.read(self.host)
+
+    def find(self, installed: RpmInstalled) -> Find:
+        return installed.find
+
+    def marks(self, installed: RpmInstalled) -> RpmMarks:
+        return zypper_marks.marks(self.host.root, installed)
+
+    def interrupted(self, installed: RpmInstalled) -> List[str]:
+        """Return the packages at their target whose scripts an earlier attempt owes."""
+        return [
+            entry["name"] for entry in self._failed() if entry["to"] in installed.versions(entry["name"], entry["arch"])
+        ]
+
+    def _failed(self) -> List[Entry]:
+        return rpm_scripts.of_entries(rpm_scripts.kept(self.record_dir), self.entries)
+
+    def wait_until_free(self) -> None:
+        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock, zypper_lock.holders)
+
+    def quiet(self) -> ContextManager[Any]:
+        return rpm_quiet.quiet(self.host)
+
+    def quiet_owner(self) -> Optional[str]:
+        return None
+
+    def repair(self) -> None:
+        """Install the packages again whose scripts failed."""
+        failed = self._failed()
+        self.folder.check(failed)
+        files = [self.folder.path(entry["name"], entry["to"], entry["arch"]) for entry in failed]
+        command = ["rpm", "--upgrade", "--replacepkgs", "--oldpackage", "--nosignature"] + files
+        self.watched(command, "rpm --upgrade --replacepkgs", failed)
+
+    def clear(self) -> None:
+        """Nothing of an earlier attempt is left: what zypper is asked for is compared anew."""
+
+    def change(self, todo: List[Entry]) -> None:
+        installed = self.look()
+        self.folder.index()
+        found = self.folder.would_do(todo, installed)
+        different = zypper_repository.differences(todo, found, installed)
+        if different:
+            raise self.not_exactly("zypper install", different)
+        self.mark_time()
+        command = ["zypper", "--non-interactive", "--non-interactive-include-reboot-patches"] + self.folder.options()
+        asked = command + INSTALL + zypper_repository.specs(todo, installed)
+        self.watched(["sh", "-c", COUNTED_AS_DONE, "zypper"] + asked, "zypper install", todo)
+        self.refuse_more(installed, todo)
+        if self.undoes is not None:
+            names = [entry["name"] for entry in todo if entry["to"]]
+            rpm_config.put_back(self.host, transaction_record.read(self.undoes), names)
+
+    def watched(self, command: List[str], name: str, entries: List[Entry]) -> None:
+        """Run a command that installs ``entries``.
+
+        Raises:
+            PatchingError: it fails, or a script does, although rpm goes on then and the new version is there.
+        """
+        log = os.path.join(self.record_dir, self.step + ".log")
+        start = os.path.getsize(log) if os.path.exists(log) else 0
+        refused: Optional[PatchingError] = None
+        rpm_scripts.keep(self.record_dir, rpm_scripts.begun(entries))
+        try:
+            self.logged(command, name)
+        except PatchingError as error:
+            refused = error
+        with open(log, "rb") as handle:
+            handle.seek(start)
+            failed = rpm_scripts.failures(handle.read().decode("utf-8", "replace"))
+        if failed or refused is None:
+            rpm_scripts.keep(self.record_dir, failed)
+        if failed:
+            raise PatchingError(
+                name,
+                "{}; the log says: {}".format(rpm_scripts.told(failed), self._tail(log, start)),
+                "package scripts that end well",
+                "roll this host back, or correct the cause and run again: the packages are installed again then",
+            )
+        if refused is not None:
+            raise refused
+
+    def refuse_more(self, before: RpmInstalled, todo: List[Entry]) -> None:
+        """Refuse to call it done if anything beside the transaction has changed."""
+        ours = {entry["name"] for entry in todo}
+        changed = before.everything() ^ self.look().everything()
+        for name, arch, version in sorted(changed):
+            if name not in ours:
+                raise PatchingError(
+                    "zypper install",
+                    "{}:{} {} was changed as well".format(name, arch, version),
+                    "exactly the transaction {}".format(self.digest),
+                    "roll this host back, then find out which package script or zypper plugin did it",
+                )
+
+    def set_marks(self, automatic: List[str], manual: List[str]) -> None:
+        zypper_marks.change(self.host.root, automatic, manual)
+
+
+def install(host: Host, request: InstallRequest) -> Dict[str, Any]:
+    """Install the transaction from its stage."""
+    transaction.validate(request.transaction)
+    directory = transaction_work.stage_dir(host, request.transaction)
+    transaction_work.require_stage(directory, request.transaction)
+    repository = ZypperRepository(host, directory)
+    return ZypperTransaction(host, request, repository, directory).run(request.transaction["entries"])
