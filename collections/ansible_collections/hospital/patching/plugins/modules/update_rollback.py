@@ -10,6 +10,7 @@ description:
   - Installs the preserved versions again, with the same rules as M(hospital.patching.update_install); new packages of
     the transaction are removed and removed ones come back.
   - Undoes what the installation did to marks and holds. What was marked or held since stays so.
+  - Declared software goes back to its kept version, after the packages and in reverse order.
   - Checks the dependencies before anything is touched.
   - A package that owns data (a database, a directory, a PACS) is refused unless its entry says C(downgrade_safe).
   - Also works on a host on which the installation failed half way.
@@ -116,7 +117,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
 
 
 def main():
