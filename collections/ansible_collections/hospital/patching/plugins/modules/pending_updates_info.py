@@ -347,7 +347,9 @@ SOFTWARE = dict(software=dict(type="list", elements="dict", default=[]))
 
 
 def main():
-    module = AnsibleModule(argument_spec=arguments.merged(arguments.MANAGER, FILTERS, SOFTWARE), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=arguments.merged(arguments.MANAGER, FILTERS, SOFTWARE), supports_check_mode=True
+    )
     wanted = PendingRequest(**{name: module.params[name] for name in FILTERS})
     try:
         pending_filters.check(wanted)

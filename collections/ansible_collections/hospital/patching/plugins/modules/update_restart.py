@@ -7,8 +7,8 @@ module: update_restart
 short_description: Restart the units that run replaced files
 version_added: 0.1.0
 description:
-  - Finds units whose processes run files that were replaced or a version of declared software that was left, and running units of changed packages, and restarts each
-    of them once. PID 1 is executed anew in place.
+  - Finds units whose processes run files that were replaced, or a version of declared software that is no longer in
+    use, and running units of changed packages, and restarts each of them once. PID 1 is executed anew in place.
   - Never restarts what would take users' work, the network, containers, virtual machines, a cluster or disks with it.
     These are returned under RV(owed).
   - Says whether a reboot is required. Then nothing is restarted, because the reboot restarts everything.
@@ -93,11 +93,11 @@ from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
-from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders, select
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders, select
 
 
 def main():

@@ -86,7 +86,7 @@ class Archive(Installer):
         os.mkdir(part, 0o755)
         try:
             unpack(path, part, self.spec.get("strip", 0))
-            os.chmod(part, 0o755)
+            os.chmod(part, 0o755)  # noqa: S103 - whatever the umask is, everybody may use it
             os.rename(part, self.folder(version))
         finally:
             shutil.rmtree(part, ignore_errors=True)

@@ -21,13 +21,16 @@ Spec = Dict[str, Any]
 def proxies(root: str = "/") -> Dict[str, str]:
     """Return the host's proxies: of the environment, else of /etc/environment, which a become method may drop."""
     found = request.getproxies_environment()
-    with contextlib.suppress(OSError):
+    try:
         with open(os.path.join(root, "etc/environment"), encoding="utf-8", errors="replace") as handle:
-            for line in handle:
-                name, equals, value = line.strip().partition("=")
-                name = name.replace("export ", "").strip().lower()
-                if equals and name.endswith("_proxy"):
-                    found.setdefault(name[: -len("_proxy")], value.strip("\"'"))
+            lines = handle.read().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, equals, value = line.strip().partition("=")
+        name = name.replace("export ", "").strip().lower()
+        if equals and name.endswith("_proxy"):
+            found.setdefault(name[: -len("_proxy")], value.strip("\"'"))
     return found
 
 

@@ -79,7 +79,7 @@ class Joined:
             nothing_to_do=False,
             transaction=both,
             download_bytes=found["download_bytes"] + more["download_bytes"],
-            **lists
+            **lists,
         )
 
     def _staged(self, request: StageRequest, both: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:
@@ -100,11 +100,11 @@ class Joined:
 
     def install(self, request: InstallRequest) -> Dict[str, Any]:
         """Install exactly the transaction: packages, then software."""
-        if not parts.software(request.transaction["entries"]):
+        if not parts.declared(request.transaction):
             return self.packages.install(request)
         transaction.validate(request.transaction)
         packages, _names = parts.of_packages(request.transaction, [])
-        work = self._begin(request, "install", parts.software(request.transaction["entries"]))
+        work = self._begin(request, "install", parts.declared(request.transaction))
         found = _NOTHING
         if packages["entries"]:
             found = self.packages.install(request._replace(transaction=packages))
@@ -112,7 +112,7 @@ class Joined:
 
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         """Put back what the transaction replaced; empty ``names`` means all."""
-        entries = parts.software(request.transaction["entries"])
+        entries = parts.declared(request.transaction)
         if not entries:
             return self.packages.rollback(request, names)
         packages, own = parts.of_packages(request.transaction, names)
@@ -141,7 +141,7 @@ class Joined:
 
     def verify(self, wanted: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
         """Compare the host with its transaction; reads only."""
-        entries = parts.software(wanted["entries"])
+        entries = parts.declared(wanted)
         if not entries:
             return self.packages.verify(wanted, expect, names)
         packages, own = parts.of_packages(wanted, names)
@@ -168,7 +168,7 @@ def replaced_folders(host: Host, wanted: Dict[str, Any], names: List[str], expec
     left = "from" if expect == "to" else "to"
     return [
         folder
-        for entry in parts.software(wanted["entries"])
+        for entry in parts.declared(wanted)
         if entry[left] is not None and (not names or entry["name"] in names)
         for folder in registry.build(host, entry["software"]).folders(entry[left])
     ]

@@ -13,6 +13,12 @@ def software(entries: List[Entry]) -> List[Entry]:
     return sorted((entry for entry in entries if entry.get("installer")), key=lambda entry: entry["order"])
 
 
+def declared(wanted: Dict[str, Any]) -> List[Entry]:
+    """Return the declared software of a transaction; one that is damaged is its package manager's to refuse."""
+    entries = wanted.get("entries")
+    return software(entries) if isinstance(entries, list) else []
+
+
 def packages(entries: List[Entry]) -> List[Entry]:
     """Return the entries of packages."""
     return [entry for entry in entries if not entry.get("installer")]
@@ -24,7 +30,7 @@ def of_packages(wanted: Dict[str, Any], names: List[str]) -> Tuple[Dict[str, Any
     One without declared software is returned as it is, so that its digest and
     folders stay. Where ``names`` are of software only, the part is empty.
     """
-    if not software(wanted["entries"]):
+    if not declared(wanted):
         return wanted, names
     transaction.validate(wanted)
     transaction.part(wanted, names)

@@ -14,9 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party.rpm 
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.snap import Snap
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.vendor_installer import VendorInstaller
 
-INSTALLERS = {
-    one.NAME: one for one in (Archive, DebFile, RpmFile, PipEnvironment, Flatpak, Snap, VendorInstaller)
-}  # type: Dict[str, Any]
+INSTALLERS = {one.NAME: one for one in (Archive, DebFile, RpmFile, PipEnvironment, Flatpak, Snap, VendorInstaller)}  # type: Dict[str, Any]
 
 
 def build(host: Host, spec: Dict[str, Any]) -> Installer:

@@ -14,7 +14,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from typing import IO, Any, Iterator, NamedTuple, Optional
+from typing import Any, Iterator, NamedTuple, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -98,11 +98,7 @@ def _link(path: str, name: str, to: str) -> str:
 
 
 def _write(archive: Any, member: Member, place: str) -> None:
-    content: Optional[IO[bytes]]
-    if isinstance(archive, zipfile.ZipFile):
-        content = archive.open(member.of)
-    else:
-        content = archive.extractfile(member.of)
+    content = archive.open(member.of) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(member.of)
     mode = 0o755 if member.mode & 0o111 else 0o644
     handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), mode)
     with os.fdopen(handle, "wb") as file:

@@ -116,7 +116,10 @@ class SoftwareWork:
         except OSError as error:
             self._journal("failed", reason=str(error))
             raise PatchingError(
-                "software", str(error), "a disk that can be written", "correct it, then run again or roll this host back"
+                "software",
+                str(error),
+                "a disk that can be written",
+                "correct it, then run again or roll this host back",
             )
         self._journal("done", installed=told)
 
@@ -140,9 +143,7 @@ class SoftwareWork:
             {"name": job.entry["name"], "arch": job.entry["arch"], "from": job.current, "to": job.to}
             for job in self.todo
         ]
-        already = [
-            {"name": job.entry["name"], "arch": job.entry["arch"], "version": job.to} for job in self.done
-        ]
+        already = [{"name": job.entry["name"], "arch": job.entry["arch"], "version": job.to} for job in self.done]
         return dict(
             found,
             changed=found["changed"] or bool(self.todo),
