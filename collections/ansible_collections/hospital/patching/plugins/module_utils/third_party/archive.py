@@ -64,6 +64,9 @@ class Archive(Installer):
         folder = self.folder(version)
         if os.path.isdir(folder) and self._recorded(version) == switch.tree_digest(folder):
             return
+        unfinished = os.path.join(self.store, version, "unfinished")
+        if os.path.isdir(folder) and os.path.exists(unfinished) and self.installed() != version:
+            shutil.rmtree(folder)  # an earlier stage was cut off
         if os.path.lexists(folder):
             raise PatchingError(
                 "software {}".format(self.name),
@@ -71,13 +74,17 @@ class Archive(Installer):
                 "no such folder, or the one that an earlier stage made",
                 "move it away, then stage the host again",
             )
+        os.makedirs(os.path.dirname(unfinished), mode=0o700, exist_ok=True)
+        with open(unfinished, "w", encoding="utf-8"):
+            pass
         self.make(version, path)
         self._check_inside(version, folder)
         switch.relabel(self.host.runner, folder)
-        switch.sync_files(folder)
+        # What a crash keeps from the disk is found before the switch: then the folder has another digest.
         with open(self._record(version) + ".part", "w", encoding="utf-8") as handle:
             handle.write(switch.tree_digest(folder))
         os.rename(self._record(version) + ".part", self._record(version))
+        os.unlink(unfinished)
 
     def make(self, version: str, path: str) -> None:
         """Make the version's folder; one that is not finished never has its name."""

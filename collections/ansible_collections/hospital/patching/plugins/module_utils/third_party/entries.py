@@ -174,7 +174,7 @@ def _check_probe(name: str, spec: Spec) -> None:
         spec["probe"] = {key: value for key, value in found.items() if value is not None}
         if not spec["probe"]["command"]:
             raise _bad(name, "a probe with an empty command", "the command's words")
-        _check_pattern(name, "probe.pattern", spec["probe"].get("pattern", ""), 0)
+        _check_pattern(name, "probe.pattern", spec["probe"].get("pattern", "").replace("{version}", "1"), 0)
         return
     probe = dict(spec["probe"], name=spec["probe"].get("name", name))
     check_probe(probe)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 from typing import Any, Dict, Optional
+from urllib import error as errors
 from urllib import request
 from urllib.parse import urlsplit
 
@@ -74,6 +75,8 @@ def _get(name: str, source: str, path: str, login: Optional[str], root: str) -> 
             os.fsync(handle.fileno())
             got = handle.tell()
     except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
+        if isinstance(error, errors.HTTPError):
+            error.close()
         raise _unreachable(name, source, str(getattr(error, "reason", error)))
     if length and got != length:
         raise _unreachable(name, source, "{} of {} bytes".format(got, length))

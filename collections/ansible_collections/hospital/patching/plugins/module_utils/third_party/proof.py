@@ -12,10 +12,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.registry 
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.base import Installer
 
 TIMEOUT_S = 60
+#: Stands for the version in a probe's pattern.
+VERSION = "{version}"
 
 
-def not_working(installer: Installer, home: Optional[str] = None) -> Optional[str]:
-    """Return why the software does not prove that it works, or None; ``home`` is that of a version not in use yet."""
+def not_working(installer: Installer, version: str, home: Optional[str] = None) -> Optional[str]:
+    """Return why ``version`` does not prove that it works, or None; ``home`` is that of one not in use yet."""
     probe = installer.spec.get("probe")
     if probe is None:
         return None
@@ -32,9 +34,18 @@ def not_working(installer: Installer, home: Optional[str] = None) -> Optional[st
     text = said.stdout + said.stderr
     if said.rc != 0:
         return "{} ended with {}: {}".format(" ".join(words), said.rc, text.strip()[-200:])
-    if re.search(probe.get("pattern", ""), text) is None:
-        return "{} said {!r}, without {}".format(" ".join(words), text.strip()[:200], probe["pattern"])
+    pattern = _pattern(installer, version)
+    if re.search(pattern, text) is None:
+        return "{} said {!r}, without {}".format(" ".join(words), text.strip()[:200], pattern)
     return None
+
+
+def _pattern(installer: Installer, version: str) -> str:
+    """Return what the probe's answer has to match; one without ``{version}`` is about the entry's own version only."""
+    pattern = str(installer.spec["probe"].get("pattern", ""))
+    if VERSION in pattern:
+        return pattern.replace(VERSION, re.escape(version))
+    return pattern if version == installer.spec.get("version") else ""
 
 
 def refuse_unready(installer: Installer, version: str) -> None:
@@ -46,7 +57,7 @@ def refuse_unready(installer: Installer, version: str) -> None:
     home, command = installer.staged_home(version), (installer.spec.get("probe") or {}).get("command")
     if not home or not command or os.path.isabs(command[0]) or "/" not in command[0]:
         return
-    why = not_working(installer, home)
+    why = not_working(installer, version, home)
     if why:
         raise PatchingError(
             "software {} {}".format(installer.name, version),
@@ -69,5 +80,5 @@ def problems(installer: Installer, version: Optional[str]) -> List[Dict[str, str
         return [problem(installer.name, error.seen, error.expected)]
     if found != version:
         return [problem(installer.name, "{} is installed".format(found or "nothing"), version or "nothing")]
-    why = not_working(installer) if version is not None else None
+    why = not_working(installer, version) if version is not None else None
     return [problem(installer.name, why, "its probe ok with {}".format(version))] if why else []

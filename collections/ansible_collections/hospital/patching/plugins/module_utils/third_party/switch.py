@@ -61,12 +61,6 @@ def sync(folder: str) -> None:
         os.close(handle)
 
 
-def sync_files(folder: str) -> None:
-    """Have all of a file system on the disk before something points to it."""
-    os.sync()
-    sync(folder)
-
-
 def tree_digest(folder: str) -> str:
     """Return a SHA-256 over the names, modes, links and contents under ``folder``; ignores compiled Python."""
     total = hashlib.sha256()
