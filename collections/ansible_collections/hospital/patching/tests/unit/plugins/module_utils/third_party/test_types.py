@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -142,3 +145,55 @@ def test_a_deb_file_that_would_change_other_packages_is_refused(host, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(PatchingError, match="it would also change pacs-client"):
         one.rehearse("2", str(tmp_path / "file"))
+
+
+@pytest.fixture
+def wheelhouse(make_archive, tmp_path):
+    """Return the archive of one wheel whose program prints its version, made by hand as PEP 427 says."""
+
+    def make(version):
+        wheel = tmp_path / f"tool-{version}-py3-none-any.whl"
+        info = f"tool-{version}.dist-info"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("tool.py", f"def main():\n    print('{version}')\n")
+            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tool\nVersion: {version}\n")
+            archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\ntool = tool:main\n")
+            archive.writestr(f"{info}/RECORD", "")
+        path = tmp_path / f"wheels-{version}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(wheel, wheel.name)
+        return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
+
+    return make
+
+
+@pytest.mark.slow
+def test_a_python_environment_is_made_beside_and_switched_to(night, wheelhouse, tmp_path):
+    def tool(version):
+        source, sha256 = wheelhouse(version)
+        return {
+            "name": "tool",
+            "type": "pip",
+            "version": version,
+            "source": source,
+            "sha256": sha256,
+            "root": str(tmp_path / "tool"),
+            "link": str(tmp_path / "tool/current"),
+            "python": sys.executable,
+            "probe": {"command": ["bin/tool"], "pattern": "^{version}$"},
+        }
+
+    def says():
+        return subprocess.run([tmp_path / "tool/current/bin/tool"], capture_output=True, text=True, check=True).stdout
+
+    night.to(tool("1.0"))
+    todo = night.stage(tool("2.0"))["transaction"]
+    assert says() == "1.0\n"
+    night.install(todo)
+    assert says() == "2.0\n"
+    night.rollback(todo)
+    assert says() == "1.0\n"
+    with pytest.raises(PatchingError, match="No matching distribution"):
+        night.stage(dict(tool("2.0"), version="3.0"))
+    assert not (tmp_path / "tool/3.0").exists()
