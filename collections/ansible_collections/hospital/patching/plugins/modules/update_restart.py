@@ -115,9 +115,9 @@ def main():
     given = module.params
     host = this_host(given["state_dir"])
     try:
+        packages, names = parts.of_packages(given["transaction"], given["names"])
         left = replaced_folders(host, given["transaction"], given["names"], given["expect"])
         restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(left=left))
-        packages, names = parts.of_packages(given["transaction"], given["names"])
         result = restarts.run(given["run_id"], packages, names, given["reload"], module.check_mode)
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):

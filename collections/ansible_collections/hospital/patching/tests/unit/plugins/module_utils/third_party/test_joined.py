@@ -224,6 +224,25 @@ def test_a_host_without_declared_software_gets_its_transaction_untouched(night):
     assert night.packages.asked == [("install", todo["digest"])]
 
 
+def test_software_that_does_not_work_or_has_another_version_is_not_verified(night, java, tmp_path):
+    night.to(java("17.0.1"))
+    todo = night.to(java("17.0.2"))
+    (tmp_path / "java/17.0.2/bin/java").write_text("#!/bin/sh\necho no such library >&2; exit 1\n")
+    found = night.joined().verify(todo, "to", [])
+    assert (found["verdict"], found["at_target"], found["versions_checked"]) == ("failed", True, 1)
+    assert "ended with 1: no such library" in found["problems"][0]["seen"]
+    found = night.joined().verify(todo, "from", [])
+    (problem,) = found["problems"]
+    assert (problem["seen"], problem["expected"]) == ("17.0.2 is installed", "17.0.1")
+
+
+def test_a_probe_of_the_host_itself_is_asked_where_nothing_answers(night, java):
+    todo = night.to(java("17.0.1", probe={"type": "tcp", "host": "127.0.0.1", "port": 9}))
+    found = night.joined().verify(todo, "to", [])
+    assert found["verdict"] == "failed"
+    assert "refused the connection" in found["problems"][0]["seen"]
+
+
 def test_what_runs_from_the_version_that_was_left_is_to_be_restarted(host, night, java, tmp_path):
     night.to(java("17.0.1"))
     todo = night.to(java("17.0.2"))
