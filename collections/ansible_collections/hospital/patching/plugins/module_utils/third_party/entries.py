@@ -36,19 +36,23 @@ COMMON_OPTIONS: Dict[str, Dict[str, Any]] = {
     "security": {"type": "bool", "default": True},
     "cves": {"type": "list", "elements": "str"},
 }
-_DETECT = {"command": {"type": "list", "elements": "str"}, "file": {"type": "path"}, "pattern": {"type": "str"}}
-_SIGNATURE = {
+_DETECT: Dict[str, Dict[str, Any]] = {
+    "command": {"type": "list", "elements": "str"},
+    "file": {"type": "path"},
+    "pattern": {"type": "str"},
+}
+_SIGNATURE: Dict[str, Dict[str, Any]] = {
     "source": {"type": "str", "required": True},
     "keyring": {"type": "path"},
     "allowed_signers": {"type": "path"},
     "signer": {"type": "str"},
 }
-_PREVIOUS = {
+_PREVIOUS: Dict[str, Dict[str, Any]] = {
     "version": {"type": "str", "required": True},
     "source": {"type": "str", "required": True},
     "sha256": {"type": "str", "required": True},
 }
-_PROBE = {
+_PROBE: Dict[str, Dict[str, Any]] = {
     "command": {"type": "list", "elements": "str", "required": True},
     "pattern": {"type": "str"},
     "timeout_s": {"type": "int"},

@@ -91,7 +91,7 @@ def _opened(source: str, login: Optional[str], root: str) -> Any:
         token = base64.b64encode(login.encode("utf-8")).decode("ascii")
         # Not repeated where the server redirects to.
         wanted.add_unredirected_header("Authorization", "Basic " + token)
-    if request.proxy_bypass_environment(urlsplit(source).netloc, known):
+    if request.proxy_bypass_environment(urlsplit(source).netloc, known):  # type: ignore[attr-defined]
         known = {}
     return request.build_opener(request.ProxyHandler(known)).open(wanted, timeout=TIMEOUT_S)
 

@@ -51,7 +51,13 @@ def as_entry(update: Entry) -> Entry:
 
 def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str, Any]:
     """Make every entry ready; return ``preserved``, ``not_preserved``, ``space``, ``download_bytes``, ``changed``."""
-    result = {"preserved": [], "not_preserved": [], "space": [], "download_bytes": 0, "changed": False}
+    result = {
+        "preserved": [],
+        "not_preserved": [],
+        "space": [],
+        "download_bytes": 0,
+        "changed": False,
+    }  # type: Dict[str, Any]
     for entry in entries:
         installer = registry.build(host, entry["software"])
         if entry["to"] is not None and not_ready(installer, entry["to"]) is not None:
@@ -87,7 +93,8 @@ def _mark(installer: Installer, version: str) -> str:
 def _make_ready(host: Host, installer: Installer, version: str, login: Any) -> Tuple[int, List[Dict[str, Any]]]:
     folder = os.path.join(installer.store, version)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    path, fetched, space = os.path.join(folder, "file"), 0, []  # type: ignore[var-annotated]
+    path, fetched = os.path.join(folder, "file"), 0
+    space = []  # type: List[Dict[str, Any]]
     if installer.FETCHES:
         fetched = fetch(installer.spec, path, host.runner, login, host.root)
         space = disk_space.survey(installer.room_bytes(path))
