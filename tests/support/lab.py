@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/lab_engine/files"))
 
-from hospital_lab import hosts, repository  # noqa: E402
+from hospital_lab import hosts, java_archives, repository  # noqa: E402
 from hospital_lab.engine import Engine  # noqa: E402
 from hospital_lab.errors import LabError  # noqa: E402
 from hospital_lab.packages import PortalVersion  # noqa: E402
@@ -35,6 +35,7 @@ __all__ = [
     "folder",
     "in_mount_namespace",
     "in_service",
+    "java_runtimes",
     "kept",
     "publish",
     "pump_connections",
@@ -226,6 +227,19 @@ def publish(
         truncated=truncated,
     )
     hosts.refresh_hospital_packages(Engine(places), list(refresh))
+
+
+def java_runtimes() -> list[dict[str, str]]:
+    """Return two versions of a Java runtime, the older first: version, sha256 and source; made when first asked for."""
+    places = from_environment()
+    engine = Engine(places)
+
+    def copy(path: str, target: Path) -> None:
+        engine.podman("cp", f"{container('ws1')}:{path}", target)
+        target.chmod(0o644)
+
+    found = java_archives.made(places) or java_archives.make(places, lambda script: exec("ws1", script), copy)
+    return [{**one, "source": url("mirror1", f"/software/java-{one['version']}.tar.gz")} for one in found]
 
 
 def _engine() -> Engine:

@@ -3,7 +3,7 @@
 
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
 
 Process = NamedTuple(
     "Process",
@@ -62,8 +62,10 @@ def parse_cgroup(text: str) -> Optional[str]:
 class ProcessTable:
     """The processes under ``proc``."""
 
-    def __init__(self, proc: str = "/proc") -> None:
+    def __init__(self, proc: str = "/proc", left: Sequence[str] = ()) -> None:
         self.proc = proc
+        #: Folders of versions that are no longer in use: what runs from there counts as replaced.
+        self.left = tuple(folder.rstrip("/") + "/" for folder in left)
 
     def started_s(self, pid: int) -> int:
         """Return when a process started, in whole seconds since the epoch; 0 when it is gone."""
@@ -120,6 +122,10 @@ class ProcessTable:
             program = os.readlink(os.path.join(self.proc, name, "exe"))
         except OSError:
             program = ""
+        if self.left:
+            lines = [line.split(None, 5) for line in self._read(name + "/maps").split("\n")]
+            paths = [line[5] for line in lines if len(line) == 6] + [program]
+            files.update(path for path in paths if path.startswith(self.left))
         if program.endswith(_DELETED) and not program.startswith(_NOT_INSTALLED):
             files.add(program[: -len(_DELETED)])
         return sorted(files)

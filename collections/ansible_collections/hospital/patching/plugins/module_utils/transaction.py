@@ -118,6 +118,10 @@ def check_within(entries: List[Dict[str, Any]], manifest: Optional[Dict[str, Any
             raise PatchingError(subject, seen, "nothing: the manifest does not name it", again)
         if (item["kind"] == "removal") != (entry["to"] is None):
             raise PatchingError(subject, seen, "manifest allows {} only".format(item["kind"]), again)
+        if item.get("software") != entry.get("software"):
+            raise PatchingError(
+                subject, "its entry is another than the manifest's", "the entry that was approved", again
+            )
         if entry["to"] is not None and item["version"] != entry["to"]:
             raise PatchingError(subject, seen, "manifest allows {}".format(item["version"]), again)
         if entry["to"] is not None and item.get("sha256") and entry["sha256"] != item["sha256"]:

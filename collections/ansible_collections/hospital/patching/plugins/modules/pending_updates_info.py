@@ -92,6 +92,13 @@ options:
         one that is not in it counts as seen now; then security fixes wait as well.
       - To keep track, hand in RV(updates[].published) and RV(held[].published) of the call before.
     type: dict
+  software:
+    description:
+      - Software beside the package manager that the site declares, each entry as docs/software.md says.
+      - What differs from its entry is among RV(updates), after the packages and in the order in which it is installed.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -216,6 +223,18 @@ updates:
       description: Whether it is, or would be, marked as automatically installed.
       type: bool
       sample: true
+    installer:
+      description: The type of the entry in O(software); only there for such.
+      type: str
+      sample: archive
+    software:
+      description: The whole entry, completed; only there for an entry of O(software).
+      type: dict
+      sample: {name: java, type: archive, version: 17.0.17, root: /opt/java, link: /opt/java/current}
+    order:
+      description: Its place in the order of installation; only there for an entry of O(software).
+      type: int
+      sample: 1
 held:
   description: Packages that stay as they are although something newer exists, or because they are on hold.
   type: list
@@ -246,6 +265,7 @@ held:
           dnf's C(excludepkgs) or C(includepkgs)).
         - By an option V(denied), V(not_allowed), V(excluded), V(class), V(deferred), V(not_included), V(not_security),
           or V(needs_held) (what it needs is held by one of the limits).
+        - Of an entry of O(software) also V(newer), when a newer version is installed than it declares.
       type: str
       sample: hold
     reason:
@@ -310,7 +330,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
 
 FILTERS = dict(
     security_only=dict(type="bool", default=False),
@@ -331,14 +351,17 @@ FILTERS = dict(
     ),
     first_seen=dict(type="dict"),
 )
+SOFTWARE = dict(software=dict(type="list", elements="dict", default=[]))
 
 
 def main():
-    module = AnsibleModule(argument_spec=arguments.merged(arguments.MANAGER, FILTERS), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=arguments.merged(arguments.MANAGER, FILTERS, SOFTWARE), supports_check_mode=True
+    )
     wanted = PendingRequest(**{name: module.params[name] for name in FILTERS})
     try:
         pending_filters.check(wanted)
-        result = select(module.params["manager"], this_host()).pending(wanted)
+        result = select(module.params["manager"], this_host(), module.params["software"]).pending(wanted)
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=False, **result)

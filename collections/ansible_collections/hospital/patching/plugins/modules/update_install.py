@@ -11,6 +11,8 @@ description:
     is about to do is compared with the transaction before the first package is unpacked, and any difference stops it.
   - Refuses when a package is neither at its from nor at its target, when a staged file was changed, when another run
     holds the host, or when the package database stays locked.
+  - Declared software follows, by its own installer; what of it cannot be done is refused before the first package is
+    touched, as is one whose C(not_running) processes run.
   - No question is asked, no service is stopped or started, and changed configuration files are kept. Marks and holds
     are what they were before. C(/etc) is archived on the host before.
   - Alternatives give what they gave before. A choice that a package script has dropped or taken over is made again;
@@ -127,7 +129,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
 
 
 def main():

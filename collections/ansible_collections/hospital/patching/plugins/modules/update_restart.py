@@ -7,8 +7,8 @@ module: update_restart
 short_description: Restart the units that run replaced files
 version_added: 0.1.0
 description:
-  - Finds units whose processes run files that were replaced, and running units of changed packages, and restarts each
-    of them once. PID 1 is executed anew in place.
+  - Finds units whose processes run files that were replaced, or a version of declared software that is no longer in
+    use, and running units of changed packages, and restarts each of them once. PID 1 is executed anew in place.
   - Never restarts what would take users' work, the network, containers, virtual machines, a cluster or disks with it.
     These are returned under RV(owed).
   - Says whether a reboot is required. Then nothing is restarted, because the reboot restarts everything.
@@ -93,10 +93,11 @@ from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders, select
 
 
 def main():
@@ -112,10 +113,13 @@ def main():
         supports_check_mode=True,
     )
     given = module.params
+    host = this_host(given["state_dir"])
     try:
-        manager = select(given["manager"], this_host(given["state_dir"]))
-        restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(), manager.files)
-        result = restarts.run(given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode)
+        manager = select(given["manager"], host)
+        packages, names = parts.of_packages(given["transaction"], given["names"])
+        left = replaced_folders(host, given["transaction"], given["names"], given["expect"])
+        restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(left=left), manager.files)
+        result = restarts.run(given["run_id"], packages, names, given["reload"], module.check_mode)
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):
             result["verified"] = manager.verify(given["transaction"], given["expect"], given["names"])

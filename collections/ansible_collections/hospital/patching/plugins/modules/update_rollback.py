@@ -12,6 +12,7 @@ description:
   - Undoes what the installation did to marks, holds and alternatives. What was marked, held or chosen since stays so.
   - A configuration file that the package manager cannot put back, since the newer version had a directory in its
     place, comes from the archive of C(/etc).
+  - Declared software goes back to its kept version, after the packages and in reverse order.
   - Checks the dependencies before anything is touched.
   - A package that owns data (a database, a directory, a PACS) is refused unless O(downgrade_safe) names this pair
     of versions.
@@ -137,7 +138,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
 
 
 def main():

@@ -14,6 +14,8 @@ description:
   - Keeps the installed versions of everything the transaction replaces or removes, from the repository, from the
     package manager's cache, or, where both have lost them, packed again from the installed files; changed
     configuration files stay the host's own.
+  - Declared software among O(updates) is downloaded from its source, held against its SHA-256 and signature, unpacked
+    beside the version in use where its type allows that, and tried there.
   - Nothing is installed and no service is touched. What is staged already is not downloaded again.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -44,6 +46,10 @@ options:
       - The manifest of the host's group.
       - Without it, exactly O(updates) are allowed.
     type: dict
+  software_logins:
+    description: For declared software whose source asks for a login, C(user:password) by its name.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -77,7 +83,8 @@ preserved_dir:
   returned: success
   sample: /var/lib/hospital-patching/preserved/0818093dbb92
 preserved:
-  description: The versions kept for the way back, with C(name), C(arch), C(version) and C(sha256).
+  description: The versions kept for the way back, with C(name), C(arch), C(version) and C(sha256), which is null where
+    not one file is kept.
   type: list
   elements: dict
   returned: success
@@ -113,7 +120,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
 
 
 def main():
@@ -125,6 +132,7 @@ def main():
                 host=dict(type="str", required=True),
                 updates=dict(type="list", elements="dict", required=True),
                 manifest=dict(type="dict"),
+                software_logins=dict(type="dict", no_log=True, default={}),
             ),
         ),
         supports_check_mode=True,
@@ -134,7 +142,7 @@ def main():
     host = this_host(given["state_dir"])
     try:
         manifest_group.check(given["manifest"], given["host"], host.root)
-        result = select(given["manager"], host).stage(request)
+        result = select(given["manager"], host, logins=given["software_logins"]).stage(request)
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(**result)

@@ -9,6 +9,7 @@ version_added: 0.1.0
 description:
   - Compares every version, the automatic and manual marks, the holds and the alternatives with what they must be, asks
     the package database for its own findings, and looks for units that have failed since the installation began.
+  - Compares declared software with its version and asks its probe whether it works.
   - Reads only.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -74,7 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
 
 
 def main():

@@ -15,6 +15,9 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.times import sta
 
 SCHEMA = 1
 
+#: What an update of declared software has beside those of packages.
+SOFTWARE = ("installer", "software")
+
 Update = Mapping[str, Any]
 Entry = dict[str, Any]
 Target = tuple[str, str]
@@ -98,11 +101,17 @@ def _entry(update: Update) -> Entry:
         "sha256": update["sha256"],
         "origin": update["origin"],
         "kind": update["kind"],
+        # How declared software is installed is approved with it; its place in a host's order is the host's own.
+        **{key: update[key] for key in SOFTWARE if key in update},
     }
 
 
 def _agree(draft: Mapping[Target, Entry], wanted: Mapping[Target, Entry]) -> bool:
-    return all(draft[target]["version"] == wanted[target]["version"] for target in draft.keys() & wanted.keys())
+    return all(
+        draft[target].get(key) == wanted[target].get(key)
+        for target in draft.keys() & wanted.keys()
+        for key in ("version", *SOFTWARE)
+    )
 
 
 def _merged(draft: dict[Target, Entry], wanted: dict[Target, Entry]) -> dict[Target, Entry]:
@@ -160,5 +169,6 @@ def allows(manifest: Mapping[str, Any], update: Update) -> bool:
         if (entry["name"], entry["arch"]) == (update["name"], update["arch"]):
             same_kind = update["kind"] == entry["kind"] or (entry["kind"], update["kind"]) == ("new_install", "upgrade")
             same_sum = entry["sha256"] is None or entry["sha256"] == update["sha256"]
-            return bool(same_kind and same_sum and entry["version"] == update["to"])
+            same_entry = all(entry.get(key) == update.get(key) for key in SOFTWARE)
+            return bool(same_kind and same_sum and same_entry and entry["version"] == update["to"])
     return False

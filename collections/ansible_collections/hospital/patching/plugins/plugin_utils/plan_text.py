@@ -45,6 +45,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
         lines += ["", "Not planned", *_not_planned(plan["not_planned"])]
     if plan["hosts"]:
         lines += ["", "Updates", *_updates(plan["hosts"])]
+    if software_removals(plan["hosts"]):
+        lines += ["", "Software that is removed, by the approval of this plan", *_removals(plan["hosts"])]
     return "\n".join(lines) + "\n"
 
 
@@ -127,6 +129,23 @@ def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for (name, arch, before, after), names, _cves in changes_of(hosts):
         told = f"all {len(hosts)} hosts" if len(names) == len(hosts) > 3 else ", ".join(names)
         lines += _wrapped(f"{name} ({arch}) {before} -> {after}: {told}", "  ", "      ")
+    return lines
+
+
+def software_removals(hosts: Mapping[str, Mapping[str, Any]]) -> dict[tuple[str, str], list[str]]:
+    """Return name and version of each declared software that the plan removes, with the hosts that lose it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        for update in hosts[host]["updates"]:
+            if update.get("installer") and update["to"] is None:
+                found.setdefault((update["name"], update["from"]), []).append(host)
+    return dict(sorted(found.items()))
+
+
+def _removals(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    for (name, version), names in software_removals(hosts).items():
+        lines += _wrapped(f"{name} {version}: {', '.join(names)}", "  ", "      ")
     return lines
 
 

@@ -218,6 +218,15 @@ def secrets(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in given)
 
 
+def logins(value: object) -> dict[str, str]:
+    """Read logins by name; the message never repeats them."""
+    if not isinstance(value, Mapping) or not all(
+        isinstance(item, str) and re.fullmatch(r"[^:\s]+:\S.*", item) for item in value.values()
+    ):
+        raise ValueError("a mapping of names to user:password")
+    return {name(key): str(item) for key, item in value.items()}
+
+
 def urls(value: object) -> tuple[str, ...]:
     """Read one URL or a list of them."""
     given = list(value) if isinstance(value, (list, tuple)) else [value]

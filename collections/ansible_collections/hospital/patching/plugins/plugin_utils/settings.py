@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     application_catalogue,
     vulnerable_libraries,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.third_party import entries as third_party
 from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
@@ -207,6 +208,21 @@ SETTINGS = (
         (),
         "live reasons not to start, asked on the controller; see docs/windows.md",
         inhibits.read,
+    ),
+    Setting(
+        "patching_third_party",
+        "list of {name, type, …}",
+        (),
+        "software beside the package manager, kept at the declared versions; see docs/software.md",
+        types.rows(third_party.check),
+    ),
+    Setting(
+        "patching_third_party_logins",
+        "{NAME: USER:PASSWORD}",
+        None,
+        "logins for sources of that software, by the entry's name; never shown",
+        types.logins,
+        secret=True,
     ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
@@ -425,6 +441,8 @@ class Settings:
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
     inhibits: tuple[dict[str, Any], ...]
+    third_party: tuple[dict[str, Any], ...]
+    third_party_logins: dict[str, str] | None
     security_only: bool
     package_manager: str
     update_classes: tuple[str, ...]

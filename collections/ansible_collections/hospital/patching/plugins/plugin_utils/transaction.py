@@ -28,6 +28,7 @@ def build_transaction(
             "size_bytes": update["download_bytes"],
             "origin": update["origin"],
             "automatic": update["automatic"],
+            **{key: update[key] for key in ("installer", "software", "order") if key in update},
         }
         for update in updates
     ]

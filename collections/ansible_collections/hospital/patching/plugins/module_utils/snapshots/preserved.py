@@ -11,10 +11,12 @@ from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
+from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR, Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import folder_of
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import way_back_lacks
 from ansible_collections.hospital.patching.plugins.module_utils.transaction import short_name, validate
 
 
@@ -32,7 +34,7 @@ class PreservedProvider(SnapshotProvider):
         validate(self.options["transaction"])
         #: As update_stage lays it out and update_rollback reads it.
         self.folder = self.options["preserved_dir"] or os.path.join(
-            STATE_DIR, "preserved", short_name(self.options["transaction"])
+            STATE_DIR, "preserved", short_name(parts.of_packages(self.options["transaction"], [])[0])
         )
 
     def available(self, host: str) -> Optional[str]:
@@ -66,8 +68,11 @@ class PreservedProvider(SnapshotProvider):
 
     def _missing(self) -> List[str]:
         kept = folder_of(self.options["transaction"]["manager"], self.folder)
+        host = Host(self.runner, self.clock, "/", STATE_DIR)
+        software = parts.software(self.options["transaction"].get("entries", []))
+        lacking = [(entry, way_back_lacks(host, entry)) for entry in software]
         return [
             "{} {}".format(entry["name"], entry["from"])
-            for entry in self._replaced()
+            for entry in parts.packages(self._replaced())
             if kept.kept_architecture(entry["name"], entry["from"], entry["arch"]) is None
-        ]
+        ] + ["{} {} ({})".format(entry["name"], entry["from"] or "taken away", why) for entry, why in lacking if why]

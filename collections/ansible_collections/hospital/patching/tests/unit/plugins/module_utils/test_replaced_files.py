@@ -123,3 +123,13 @@ def test_our_own_session_is_known():
     found = ProcessTable().ancestors()
     assert os.getpid() in found
     assert os.getppid() in found or os.getppid() == 1
+
+
+def test_what_runs_from_a_folder_that_was_left_counts_as_replaced():
+    """A running program below a folder that is no longer in use, though its file is still there."""
+    own = os.path.realpath("/proc/self/exe")
+    left = ProcessTable(left=[os.path.dirname(own)])
+    found = [process for process in left.stale() if process.pid == os.getpid()]
+    assert own in found[0].files
+    other = ProcessTable(left=[os.path.dirname(own) + "-other"])
+    assert not [process for process in other.stale() if own in process.files]

@@ -50,7 +50,7 @@ class Manager:
 def manager(monkeypatch):
     double = Manager()
     for module in (pending_updates_info, update_stage, update_install, update_rollback, update_verify):
-        monkeypatch.setattr(module, "select", lambda _name, _host: double)
+        monkeypatch.setattr(module, "select", lambda _name, _host, *_software, **_logins: double)
     return double
 
 

@@ -105,3 +105,27 @@ def test_an_edited_manifest_is_refused():
 def test_a_manifest_of_a_newer_schema_is_refused():
     with pytest.raises(PatchingError, match="at schema"):
         verify_manifest(build(a=[update()])["a"] | {"schema": 2})
+
+
+def software(version="17.0.2", **entry):
+    """Return an update of declared software, with the whole entry that it comes from."""
+    spec = {"name": "java", "type": "archive", "version": version, **entry}
+    more = {"installer": "archive", "software": spec, "order": 1}
+    return {**update("java", after=version), "arch": "any", "class": "third_party", **more}
+
+
+def test_how_declared_software_is_installed_is_approved_with_it():
+    (entry,) = build(a=[software(root="/opt/java")])["a"]["entries"]
+    assert (entry["installer"], entry["software"]["root"]) == ("archive", "/opt/java")
+    manifest = build(a=[software(root="/opt/java")])["a"]
+    verify_manifest(manifest)
+    assert allows(manifest, software(root="/opt/java"))
+    assert not allows(manifest, software(root="/opt/other"))
+    assert not allows(manifest, {**update("java", after="17.0.2"), "arch": "any"})
+
+
+def test_hosts_that_declare_another_entry_for_a_version_share_no_manifest():
+    found = build(
+        a=[software(root="/opt/java")], b=[software(root="/usr/java")], c=[{**software(root="/opt/java"), "order": 2}]
+    )
+    assert found["a"]["digest"] == found["c"]["digest"] != found["b"]["digest"]

@@ -65,3 +65,12 @@ def test_no_line_is_wider_than_the_terminal(host_length, version_length, size):
     fleet = {name: server(name, "s" * host_length, long, downtime_s=60) for name in names}
     fleet["x" * host_length] = candidate("x", {})
     assert max(len(line) for line in plan_table(planned(fleet).plan).splitlines()) <= WIDTH
+
+
+def test_software_that_is_removed_stands_under_a_heading_of_its_own():
+    gone = {**update("flash", before="32.0", after=None), "installer": "deb", "software": {"name": "flash"}, "order": 1}
+    hosts = {"a": server("a", "s", pending(update("openssl"), gone), downtime_s=60)}
+    text = plan_table(planned(hosts).plan)
+    assert "Software that is removed, by the approval of this plan\n  flash 32.0: a\n" in text
+    without = plan_table(planned({"a": server("a", "s", pending(update("openssl")), downtime_s=60)}).plan)
+    assert "Software that is removed" not in without

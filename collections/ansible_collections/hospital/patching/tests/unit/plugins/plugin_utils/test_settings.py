@@ -278,3 +278,19 @@ def test_a_host_may_belong_in_one_segment_or_in_several():
     assert settings(segment="10.20.0.0/16").segment == ("10.20.0.0/16",)
     assert settings(segment=["10.20.0.0/16", "fd00::/64"]).segment == ("10.20.0.0/16", "fd00::/64")
     assert settings().segment is None
+
+
+def test_declared_software_is_checked_where_it_is_set():
+    with pytest.raises(PatchingError, match=r"patching_third_party of portal1.*software java: type 'msi'|type 'msi'"):
+        settings(third_party=[{"name": "java", "type": "msi"}])
+    gone = {"name": "flash", "type": "deb", "absent": True}
+    assert settings(third_party=[gone]).third_party == (gone,)
+
+
+def test_a_login_of_declared_software_is_never_shown():
+    assert settings(third_party_logins={"java": "ada:hunter2"}).third_party_logins == {"java": "ada:hunter2"}
+    told = {row.name: row.value for row in explain("portal1", {"patching_third_party_logins": {"java": "ada:hunter2"}})}
+    assert told["patching_third_party_logins"] == "(set, not shown)"
+    with pytest.raises(PatchingError) as refusal:
+        settings(third_party_logins={"java": "hunter2"})
+    assert "hunter2" not in str(refusal.value)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every installer of third-party software can do; one file an implementation.
+
+An installer brings one piece of software to a version, or away, from material
+that stage put on the host. The way back is the same call with the old version.
+"""
+
+import os
+import re
+from abc import ABC, abstractmethod
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+
+Spec = Dict[str, Any]
+#: What was seen, and what was expected.
+Problem = Tuple[str, str]
+
+
+class Installer(ABC):
+    """One piece of software on one host, as its entry describes it."""
+
+    #: The value of the entry's ``type``.
+    NAME = ""
+    #: What an entry of this type has beside the common options.
+    OPTIONS: Dict[str, Dict[str, Any]] = {}
+    #: Whether the entry names a source, which is downloaded and held against its SHA-256.
+    FETCHES = True
+    #: Whether work that is cut off may leave any version behind, or none.
+    MAY_BREAK = False
+    #: Whether whoever uses the software sees the old or the new version, never a mixture.
+    IS_ATOMIC = False
+    #: Whether it has to wait for dpkg's lock.
+    USES_DPKG = False
+
+    def __init__(self, host: Host, spec: Spec, store: str) -> None:
+        self.host = host
+        self.spec = spec
+        self.name = str(spec["name"])
+        #: Where the files of this software's versions are kept on the host.
+        self.store = store
+
+    @staticmethod
+    def problem(spec: Spec) -> Optional[Problem]:
+        """Return what of an entry this type cannot work with."""
+        return None
+
+    @abstractmethod
+    def installed(self) -> Optional[str]:
+        """Return the installed version, None when there is none.
+
+        Raises:
+            PatchingError: it is there, and its version cannot be told.
+        """
+
+    @abstractmethod
+    def stage(self, version: str, path: str) -> None:
+        """Make ``version`` ready from the checked file at ``path``; disrupts nothing."""
+
+    @abstractmethod
+    def keep(self, version: str) -> Optional[str]:
+        """Keep the installed ``version`` for the way back; return why it cannot be, or None."""
+
+    @abstractmethod
+    def lacking(self, version: Optional[str]) -> Optional[str]:
+        """Return what is missing to become ``version`` (None: absent) offline, or None."""
+
+    @abstractmethod
+    def become(self, version: Optional[str]) -> None:
+        """Bring the software to ``version``, None removes it; safe to repeat after it was cut off."""
+
+    def room_bytes(self, path: str) -> Dict[str, int]:
+        """Return by path how many bytes making the file at ``path`` ready takes."""
+        return {}
+
+    def folders(self, version: str) -> List[str]:
+        """Return the folders whose programs are of ``version``; empty where files are replaced in place."""
+        return []
+
+    def staged_home(self, version: str) -> str:
+        """Return where the commands of a version that is not in use yet begin; empty where there is no such place."""
+        return ""
+
+    def home(self) -> str:
+        """Return what relative paths of the entry's commands begin at; empty: PATH."""
+        return ""
+
+    def kept_digest(self, version: str) -> Optional[str]:
+        """Return the SHA-256 of what is kept of ``version``, where there is one file."""
+        return None
+
+    def command(self, words: List[str], home: Optional[str] = None) -> List[str]:
+        """Return a command of the entry; a first word with a slash that is not absolute begins at ``home``."""
+        home = self.home() if home is None else home
+        if home and "/" in words[0] and not os.path.isabs(words[0]):
+            return [os.path.join(home, words[0])] + words[1:]
+        return list(words)
+
+    def detected(self, home: Optional[str] = None) -> Optional[str]:
+        """Return the version that the entry's ``detect`` finds; None when what it asks is not there."""
+        detect = self.spec["detect"]
+        if "file" in detect:
+            path = os.path.join(self.home() if home is None else home, detect["file"])
+            try:
+                with open(path, encoding="utf-8", errors="replace") as handle:
+                    text = handle.read(1024 * 1024)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            what = path
+        else:
+            words = self.command(detect["command"], home)
+            if os.path.isabs(words[0]) and not os.path.exists(words[0]):
+                return None
+            result = self.host.runner.run(words, timeout_s=60, check=False)
+            text, what = result.stdout + result.stderr, " ".join(words)
+        found = re.search(detect.get("pattern", r"(\S+)"), text)
+        if found is None:
+            raise PatchingError(
+                "software {}".format(self.name),
+                "{} says {!r}".format(what, text.strip()[:120]),
+                "a version by {}".format(detect.get("pattern", r"(\S+)")),
+                "correct the entry's detect, or repair what is installed",
+            )
+        return found.group(1)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An rpm package file that is in no repository."""
+
+from typing import Any, Dict, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import PREVIOUS, KeptFile
+
+_VERSION = "%{EPOCHNUM}:%{VERSION}-%{RELEASE}"
+
+
+class RpmFile(KeptFile):
+    """Installed by rpm; what it needs must be there already."""
+
+    NAME = "rpm"
+    MAY_BREAK = True
+    OPTIONS: Dict[str, Dict[str, Any]] = dict(PREVIOUS, package={"type": "str"})
+
+    @property
+    def package(self) -> str:
+        """The package's name."""
+        return str(self.spec.get("package", self.name))
+
+    def installed(self) -> Optional[str]:
+        found = self.host.runner.run(["rpm", "-q", "--qf", _VERSION + "\n", "--", self.package], check=False)
+        if found.rc:
+            return None
+        return _plain(found.stdout.splitlines()[-1])
+
+    def rehearse(self, version: str, path: str) -> None:
+        said = self.host.runner.run(["rpm", "-qp", "--qf", "%{NAME} " + _VERSION, path]).stdout.split()
+        if [said[0], _plain(said[-1])] != [self.package, version]:
+            raise PatchingError(
+                "software {}".format(self.name),
+                "the file has {}".format(" ".join(said)),
+                "{} {}".format(self.package, version),
+                "correct source, package or version of the entry",
+            )
+        self.host.runner.run(["rpm", "-U", "--test", "--oldpackage", "--replacepkgs", path], timeout_s=600)
+
+    def become(self, version: Optional[str]) -> None:
+        if version is None:
+            self.host.runner.run(["rpm", "-e", "--", self.package], timeout_s=1800)
+            return
+        words = ["-U", "--oldpackage", "--replacepkgs", self.file(version)]
+        self.host.runner.run(["rpm"] + words, timeout_s=1800)
+
+
+def _plain(version: str) -> str:
+    """Return epoch, version and release as people write them: without the epoch 0."""
+    return version[2:] if version.startswith("0:") else version

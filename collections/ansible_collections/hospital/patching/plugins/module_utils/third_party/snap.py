@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snap; its version is the revision, and Canonical's signed assertion covers the file."""
+
+import os
+from typing import Any, Dict, Optional
+
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.base import Installer, Problem, Spec
+
+
+class Snap(Installer):
+    """Downloaded at stage with its assertion, installed from there; ``snap revert`` is the way back."""
+
+    NAME = "snap"
+    FETCHES = False
+    OPTIONS: Dict[str, Dict[str, Any]] = {"snap": {"type": "str"}}
+
+    @staticmethod
+    def problem(spec: Spec) -> Optional[Problem]:
+        if not spec["absent"] and not spec["version"].isdigit():
+            return "version {}".format(spec["version"]), "the number of a revision"
+        return None
+
+    @property
+    def snap(self) -> str:
+        """The snap's name."""
+        return str(self.spec.get("snap", self.name))
+
+    def _run(self, *words: str) -> None:
+        self.host.runner.run(["snap"] + list(words), timeout_s=3600)
+
+    def _file(self, version: str, ending: str) -> str:
+        return os.path.join(self.store, version, "{}_{}.{}".format(self.snap, version, ending))
+
+    def installed(self) -> Optional[str]:
+        found = self.host.runner.run(["snap", "list", "--", self.snap], timeout_s=60, check=False)
+        lines = found.stdout.splitlines()
+        # Name, Version, Rev, Tracking, Publisher, Notes.
+        return lines[1].split()[2] if found.rc == 0 and len(lines) > 1 else None
+
+    def stage(self, version: str, path: str) -> None:
+        folder = os.path.join(self.store, version)
+        os.makedirs(folder, exist_ok=True)
+        self._run(
+            "download",
+            "--revision=" + version,
+            "--target-directory=" + folder,
+            "--basename={}_{}".format(self.snap, version),
+            self.snap,
+        )
+
+    def keep(self, version: str) -> Optional[str]:
+        return None  # snapd keeps the revision before
+
+    def lacking(self, version: Optional[str]) -> Optional[str]:
+        if version is None or version != self.spec.get("version") or os.path.exists(self._file(version, "snap")):
+            return None
+        return "{} is missing".format(self._file(version, "snap"))
+
+    def become(self, version: Optional[str]) -> None:
+        if version is None:
+            self._run("remove", self.snap)
+        elif os.path.exists(self._file(version, "snap")):
+            self._run("ack", self._file(version, "assert"))
+            self._run("install", self._file(version, "snap"))
+        else:
+            self._run("revert", "--revision=" + version, self.snap)

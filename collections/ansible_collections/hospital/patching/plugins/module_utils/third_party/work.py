@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In the window: the declared software of one host, to its target or back, journalled."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.running import running
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import drifted, not_ready
+
+Entry = Dict[str, Any]
+#: One piece of software and what it becomes.
+Job = NamedTuple("Job", [("entry", Entry), ("installer", Any), ("current", Optional[str]), ("to", Optional[str])])
+
+
+class SoftwareWork:
+    """One installation (``step`` install) or way back (``rollback``) of a transaction's declared software."""
+
+    def __init__(self, host: Host, request: InstallRequest, step: str, entries: List[Entry]) -> None:
+        self.host = host
+        self.request = request
+        self.step = step
+        self.back = step == "rollback"
+        self.journal = Journal(host.state_dir, host.clock)
+        self.digest = request.transaction["digest"]
+        self.todo, self.done = self._split(entries[::-1] if self.back else entries)
+
+    def _split(self, entries: List[Entry]) -> Tuple[List[Job], List[Job]]:
+        todo, done = [], []
+        for entry in entries:
+            installer = registry.build(self.host, entry["software"])
+            start, end = (entry["to"], entry["from"]) if self.back else (entry["from"], entry["to"])
+            current = installer.installed()
+            job = Job(entry, installer, current, end)
+            if current == end:
+                done.append(job)
+            elif current == start or (installer.MAY_BREAK and self._was_begun()):
+                todo.append(job)
+            else:
+                raise drifted(entry, current)
+        return todo, done
+
+    def _was_begun(self) -> bool:
+        """Return whether this transaction's software was begun with, so that what is half done may be made whole."""
+        return any(
+            record["event"] == "begin" and record["detail"].get("transaction") == self.digest
+            for record in self.journal.read()
+            if record["step"] in ("install", "rollback")
+        )
+
+    def _was_cut_off(self) -> bool:
+        """Return whether an earlier call began this very work and did not come to its end."""
+        events = [
+            record["event"]
+            for record in self.journal.read()
+            if record["step"] == self.step and record["detail"].get("transaction") == self.digest
+        ]
+        return bool(events) and events[-1] != "done"
+
+    def refuse(self) -> None:
+        """Refuse everything before anything begins when one entry could not be done.
+
+        Raises:
+            PatchingError: naming the first of them.
+        """
+        for job in self.todo:
+            if job.to is not None and not self.back:
+                lacking = not_ready(job.installer, job.to)
+            else:
+                lacking = job.installer.lacking(job.to)
+            if lacking:
+                raise PatchingError(
+                    "software {}".format(job.entry["name"]),
+                    lacking,
+                    "{} ready on this host".format(job.to or "its removal"),
+                    "use the snapshot" if self.back else "stage the host again; nothing was changed",
+                )
+            self._refuse_running(job)
+        if any(job.installer.USES_DPKG for job in self.todo):
+            package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
+
+    def _refuse_running(self, job: Job) -> None:
+        # A way back that is a switch takes nothing away from who uses the software, so it does not wait for them.
+        if self.back and job.installer.IS_ATOMIC:
+            return
+        found = running(job.installer.spec.get("not_running", []))
+        if found:
+            raise PatchingError(
+                "software {}".format(job.entry["name"]),
+                "running: {}".format(", ".join(found[:10])),
+                "none of {}".format(", ".join(job.installer.spec["not_running"])),
+                "have them closed, then run again; nothing was changed",
+            )
+
+    def run(self) -> None:
+        """Do it, one entry after the other; journalled, and safe to repeat after it was cut off."""
+        if not self.todo:
+            if self._was_cut_off():
+                self._journal("done", installed=[])
+            return
+        told = [
+            {"name": job.entry["name"], "arch": job.entry["arch"], "from": job.current, "to": job.to}
+            for job in self.todo
+        ]
+        self._journal("begin", software=told)
+        try:
+            for job in self.todo:
+                self._one(job)
+        except PatchingError as error:
+            self._journal("failed", reason=str(error))
+            raise
+        except OSError as error:
+            self._journal("failed", reason=str(error))
+            raise PatchingError(
+                "software",
+                str(error),
+                "a disk that can be written",
+                "correct it, then run again or roll this host back",
+            )
+        self._journal("done", installed=told)
+
+    def _one(self, job: Job) -> None:
+        job.installer.become(job.to)
+        found = job.installer.installed()
+        if found != job.to:
+            raise PatchingError(
+                "software {}".format(job.entry["name"]),
+                "{} is installed afterwards".format(found or "nothing"),
+                job.to or "nothing",
+                "roll this host back; then try the installer by hand on a test host",
+            )
+
+    def _journal(self, event: str, **detail: Any) -> None:
+        self.journal.append(self.request.run_id, self.step, event, transaction=self.digest, **detail)
+
+    def merged(self, found: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the package manager's result with what is done here."""
+        installed = [
+            {"name": job.entry["name"], "arch": job.entry["arch"], "from": job.current, "to": job.to}
+            for job in self.todo
+        ]
+        already = [{"name": job.entry["name"], "arch": job.entry["arch"], "version": job.to} for job in self.done]
+        return dict(
+            found,
+            changed=found["changed"] or bool(self.todo),
+            nothing_to_do=found["nothing_to_do"] and not self.todo,
+            transaction=self.digest,
+            installed=found["installed"] + installed,
+            already=found["already"] + already,
+        )
