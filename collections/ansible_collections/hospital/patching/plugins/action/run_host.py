@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import looking, resumption
+from ansible_collections.hospital.patching.plugins.plugin_utils import hooks, looking, resumption
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import mirror_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
@@ -26,6 +26,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         entry = run.host(host)
         state = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
+        state["hooks"] = hooks.by_step(entry)
         if arguments["part"] == "manifest":
             return {**state, "host": entry, "manifest": run.manifest(host)}
         stage, plan, records = run.stage(host), run.plan(), run.ledger.read()

@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     emergency,
     evidence,
     history,
+    hook_files,
     lost,
     names,
     one_cve,
@@ -151,7 +152,7 @@ def _planned(
         fleet = urgent.applied(fleet)
     past = Past.read(store, trials=any(one.settings.promotion for one in fleet.values()))
     fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
-    fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
+    fleet = hook_files.sealed(one_cve.only(fleet, one_cve.read(arguments["cve"])))
     # Last, so that no freeze is broken that only hosts with nothing to do have.
     urgent = urgent.breaking(fleet, store.root, now) if urgent is not None else None
     watch = watchers.proof(store.root, now, watchers.Machine.here())

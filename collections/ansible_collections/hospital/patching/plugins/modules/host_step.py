@@ -18,9 +18,8 @@ extends_documentation_fragment:
   - hospital.patching.controller
 options:
   step:
-    description: Name of the journey's step that this call is.
+    description: Name of the journey's step that this call is. Without it nothing is recorded, as for a hook of the site.
     type: str
-    required: true
   module:
     description: Full name of the module or action to run.
     type: str

@@ -275,6 +275,7 @@ def _host(
         "freeze_file": settings.freeze_file,
         "freezes": list(settings.freezes),
         "inhibits": [dict(one) for one in settings.inhibits],
+        **({"hooks": [dict(one) for one in settings.hooks]} if settings.hooks else {}),
         "soak_s": settings.soak_s,
         "estimate_s": settings.estimate_s,
         "way_back_s": settings.way_back_s,

@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     application_catalogue,
     vulnerable_libraries,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, inhibits, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, hooks, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 
@@ -208,6 +208,20 @@ SETTINGS = (
         "live reasons not to start, asked on the controller; see docs/windows.md",
         inhibits.read,
     ),
+    Setting(
+        "patching_hooks",
+        "list of {step, when, run | script | tasks | module, …}",
+        (),
+        "what the site does of its own before and after steps; see docs/hooks.md",
+        hooks.read,
+    ),
+    Setting(
+        "patching_host_hooks",
+        "as patching_hooks",
+        (),
+        "further hooks, of one host; they come after those of its service",
+        hooks.read,
+    ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
     Setting("patching_update_classes", "list of os, third_party", (), "only updates of these classes", types.classes),
@@ -395,6 +409,8 @@ class Settings:
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
     inhibits: tuple[dict[str, Any], ...]
+    hooks: tuple[dict[str, Any], ...]
+    host_hooks: tuple[dict[str, Any], ...]
     security_only: bool
     package_manager: str
     update_classes: tuple[str, ...]
