@@ -31,6 +31,7 @@ STEP_KEYS = frozenset(
     (
         "already",
         "changed",
+        "conffile_merge",
         "conffile_proposals",
         "cves",
         "download_bytes",

@@ -53,6 +53,7 @@ def planned_host(
         "marks_equal": _boolean(steps["install"].get("marks_equal")),
         "holds_equal": _boolean(steps["install"].get("holds_equal")),
         "conffile_proposals": [str(path) for path in steps["install"].get("conffile_proposals") or []],
+        "conffile_merge": _merges(steps["install"].get("conffile_merge")),
         **_restart(steps["restart"]),
         "health": health_section(parts),
         "drain": _drain(entry, steps["drain"], parts),
@@ -83,6 +84,7 @@ def other_host(name: str, entry: Mapping[str, Any]) -> Document:
         "marks_equal": None,
         "holds_equal": None,
         "conffile_proposals": [],
+        "conffile_merge": [],
         **_restart({}),
         "health": health_section([]),
         "drain": None,
@@ -202,6 +204,28 @@ def _named(entries: Any) -> list[Document]:
         if isinstance(one, Mapping)
         else {"name": str(one), "version": None, "reason": None}
         for one in entries or []
+    ]
+
+
+def _merges(entries: Any) -> list[Document]:
+    return [
+        {
+            "file": str(one.get("file")),
+            "proposal": str(one.get("proposal")),
+            "format": _text(one.get("format")),
+            "changes": [
+                {
+                    "key": _text(change.get("key")),
+                    "change": str(change.get("change")),
+                    "line": _integer(change.get("line")),
+                    "proposed_line": _integer(change.get("proposed_line")),
+                }
+                for change in _mappings(one.get("changes"))
+            ],
+            "more": _integer(one.get("more")) or 0,
+            "note": _text(one.get("note")),
+        }
+        for one in _mappings(entries)
     ]
 
 

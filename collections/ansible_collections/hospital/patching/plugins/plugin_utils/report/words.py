@@ -311,3 +311,19 @@ def gist(host: Mapping[str, Any]) -> str:
         parts.append(f"{count(len(host['restarted']), 'unit')} restarted")
     parts.append(f"health {health(host)}")
     return "; ".join(parts)
+
+
+def merge(change: Mapping[str, Any]) -> str:
+    """Return one change of a configuration file: its key, or that it has none, and where it stands."""
+    here, there = change["line"], change["proposed_line"]
+    where = {
+        "changed": f"line {here}, proposed {there}",
+        "added": f"proposed line {there}",
+        "removed": f"line {here}, not proposed",
+    }
+    return f"{change['key'] or 'lines'} {change['change']} ({where.get(change['change'], '')})"
+
+
+def merge_rest(file: Mapping[str, Any]) -> str:
+    """Return what is to be said of a file beside its changes; empty when nothing is."""
+    return file["note"] or (f"and {file['more']} more" if file["more"] else "")

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
     contacts,
@@ -39,7 +40,7 @@ def of_kind(kind, value, **more):
 def test_a_hook_says_where_it_belongs_what_is_done_and_for_how_long():
     assert one() == {**RUN, "timeout_s": 60}
     # YAML reads an unquoted on as true.
-    assert one(**{"timeout_s": "5", "name": "theatre", "means": "a list runs late"}) | {True: "lb1"} is not None
+    assert one(timeout_s="5", name="theatre", means="a list runs late") | {True: "lb1"} is not None
     assert hooks.read([{**RUN, True: "lb1"}])[0]["on"] == "lb1"
     assert of_kind("module", "ansible.builtin.uri", arguments={"url": "http://lb1/"})["arguments"] == {
         "url": "http://lb1/"
