@@ -152,7 +152,7 @@ def main():
         result = select(given["manager"], this_host(given["state_dir"])).install(request)
     except PatchingError as error:
         module.fail_json(msg=str(error), journalled=begun(given["state_dir"], given["run_id"]), **error.parts())
-    result["conffile_merge"] = conffile_merge.of_proposals(result["conffile_proposals"])
+    result["conffile_merge"] = conffile_merge.of_proposals(result.get("conffile_proposals") or [])
     module.exit_json(journalled=begun(given["state_dir"], given["run_id"]), **result)
 
 

@@ -271,6 +271,7 @@ def _host(
         "updates": [_planned(update) for update in plain(assessment["updates"])],
         "security_only": settings.security_only,
         "restart_by_reload": list(settings.restart_by_reload),
+        **_updaters(settings.competing_updaters),
         "limits": {name: getattr(settings, name) for name in LIMITS},
         "freeze_file": settings.freeze_file,
         "freezes": list(settings.freezes),
@@ -283,6 +284,11 @@ def _host(
         "downtime_s": settings.downtime_s,
         **({"estimated_steps_s": dict(candidate.estimated_steps_s)} if candidate.estimated_steps_s else {}),
     }
+
+
+def _updaters(policy: str) -> dict[str, str]:
+    """Return what is done about competing updaters, where it is not what every host does."""
+    return {} if policy == "suspend" else {"competing_updaters": policy}
 
 
 def _planned(update: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ STEP_KEYS = frozenset(
         "msg",
         "not_preserved",
         "nothing_to_do",
+        "observed",
         "owed",
         "probes",
         "problems",

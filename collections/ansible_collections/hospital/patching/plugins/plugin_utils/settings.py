@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.software import (
@@ -343,6 +344,14 @@ SETTINGS = (
         awx_site.read_approvers,
     ),
     Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
+    Setting(
+        "patching_competing_updaters",
+        " | ".join(competing_updaters.POLICIES),
+        "suspend",
+        "what is done about programs that update the host by themselves: stopped while a run holds it, a reason to"
+        " refuse it, or only told",
+        types.choice(*competing_updaters.POLICIES),
+    ),
     Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
     Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
     Setting("patching_settle_s", "seconds", 60, "how long health may take to come back", types.whole(0)),
@@ -440,6 +449,7 @@ class Settings:
     awx_workflow: int | None
     awx_approvers: dict[str, str] | None
     restart_by_reload: tuple[str, ...]
+    competing_updaters: str
     drain_wait_s: int
     lock_timeout_s: int
     settle_s: int

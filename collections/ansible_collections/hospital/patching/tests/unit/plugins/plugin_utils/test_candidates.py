@@ -97,3 +97,18 @@ def test_nobody_is_drained_through_a_lost_load_balancer():
     missing = Mark("stolen", "reported stolen by Ada", {})
     hosts["lb1"] = candidates.candidate("lb1", ALL_HOSTS, None, missing)
     assert planned(hosts).plan["hosts"] == {}
+
+
+def test_by_policy_a_host_that_others_may_update_is_refused_as_far_as_assess_knows_them():
+    updaters = [
+        {"name": "apt-daily-upgrade.timer", "kind": "unit", "active": True, "enabled": True, "running": False},
+        {"name": "apt-daily.timer", "kind": "unit", "active": False, "enabled": False, "running": False},
+    ]
+    document = {"status": "assessed", "pending": PENDING, "reason": "", "software": {"competing_updaters": updaters}}
+    assert candidates.candidate("portal1", VARIABLES, document).why_not is None
+    refusing = {**VARIABLES, "patching_competing_updaters": "refuse"}
+    found = candidates.candidate("portal1", refusing, document).why_not
+    assert found.outcome == "refused"
+    assert found.reason.startswith("host portal1: apt-daily-upgrade.timer: it may update this host by itself")
+    updaters[0]["active"] = False
+    assert candidates.candidate("portal1", refusing, document).why_not is None
