@@ -31,7 +31,7 @@ _SECTION = re.compile(r"\[\s*(?P<name>[^\]]*?)\s*\]\s*(?:[#;].*)?\Z")
 _PAIR = re.compile(r"(?P<indent>\s*)(?P<key>[^\s=:#;\[{][^=:{}]*?)\s*(?:=|:(?=\s|\Z)|(?<=\w):(?=[^/:]))(?P<value>.*)\Z")
 _YAML = re.compile(r"(?P<indent>\s*(?:- +)*)(?P<key>[^\s=:#{\[\-&*!|>'\"%@`][^:{}]*?)\s*:(?:\s+(?P<value>.*)|)\Z")
 _KEYWORD = re.compile(r"\s*(?P<key>[A-Z][A-Za-z0-9]*)[ \t]+(?P<value>\S.*)\Z")
-_TOKEN = re.compile(
+_PIECES = re.compile(
     r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|\n|[^\s;{}"'#][^\s;{}"']*|[ \t\r\f\v]+|.""", re.S
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,39}\Z")
@@ -200,25 +200,25 @@ def read_statements(text: str) -> Optional[List[Item]]:
     blocks: List[str] = []
     words: List[str] = []
     line, begun, ended = 1, 1, 0
-    for token in _TOKEN.findall(text):
-        if token in (";", "{", "}"):
-            if token == "{" and words:
+    for piece in _PIECES.findall(text):
+        if piece in (";", "{", "}"):
+            if piece == "{" and words:
                 items.append(Item(tuple(blocks) + (words[0],), begun, " ".join(words[1:])))
-            if token == ";" and words:
+            if piece == ";" and words:
                 items.append(Item(tuple(blocks) + (words[0],), begun, " ".join(words[1:])))
                 ended += 1
-            if token == "{":
+            if piece == "{":
                 blocks.append(words[0] if words else HIDDEN)
-            elif token == "}" and (words or not blocks):
+            elif piece == "}" and (words or not blocks):
                 return None
-            elif token == "}":
+            elif piece == "}":
                 blocks.pop()
             words = []
-        elif token.strip() and not token.startswith("#"):
+        elif piece.strip() and not piece.startswith("#"):
             if not words:
                 begun = line
-            words.append(token)
-        line += token.count("\n")
+            words.append(piece)
+        line += piece.count("\n")
     return items if ended and not blocks and not words else None
 
 

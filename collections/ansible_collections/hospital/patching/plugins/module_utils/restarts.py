@@ -3,10 +3,11 @@
 
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     reboot_required,
+    restart_order,
     systemd_units,
     transaction,
     transient_scope,
@@ -65,11 +66,18 @@ class Restarts:
         self.owed: List[Dict[str, Any]] = []
 
     def run(
-        self, run_id: str, wanted: Dict[str, Any], names: List[str], reload: List[str], check: bool
+        self,
+        run_id: str,
+        wanted: Dict[str, Any],
+        names: List[str],
+        reload: List[str],
+        check: bool,
+        order: Sequence[str] = (),
     ) -> Dict[str, Any]:
         """Return the shape of ``update_restart``'s RETURN; a unit that did not come back is under ``failed``.
 
         Only ``names`` of the transaction were changed (empty: all of it); what was recorded is found by all of it.
+        Units of ``order`` come first and in that order.
         """
         transaction.validate(wanted)
         entries = transaction.part(wanted, names)
@@ -89,7 +97,7 @@ class Restarts:
         todo = self._find(wanted, entries)
         if todo:
             self.journal.append(run_id, "restart", "begin", transaction=wanted["digest"], units=sorted(todo))
-            self._work(todo, reload)
+            self._work(todo, reload, order)
             event = "failed" if self.failed else "done"
             self.journal.append(
                 run_id, "restart", event, transaction=wanted["digest"], restarted=self.restarted, failed=self.failed
@@ -105,7 +113,7 @@ class Restarts:
         settled = began is not None and self.processes.started_s(1) > began
         reasons = [] if settled else reboot_required.of_transaction(entries, self.root)
         for reason in reboot_required.flag_reasons(self.root) + reboot_required.kernel_reasons(self.root):
-            reasons.append(reason + (" (owed before this run)" if reason in before else ""))
+            reasons.append(reason + (reboot_required.OWED_BEFORE if reason in before else ""))
         return {"required": bool(reasons), "reasons": reasons}
 
     def _record(self, kind: str, name: str, wanted: Dict[str, Any]) -> Dict[str, Any]:
@@ -173,16 +181,15 @@ class Restarts:
             return None
         return "its restart would end this run's own session"
 
-    def _work(self, todo: Dict[str, str], reload: List[str]) -> None:
+    def _work(self, todo: Dict[str, str], reload: List[str], order: Sequence[str]) -> None:
         # Unit files may have changed while dpkg ran; PID 1 must know them before anything is restarted.
         if INIT_SCOPE in todo:
             self._one(INIT_SCOPE, todo[INIT_SCOPE], "reexec", ["systemctl", "daemon-reexec"])
         else:
             self.runner.run(["systemctl", "daemon-reload"], timeout_s=60, check=False)
-        for unit in sorted(todo):
-            if unit != INIT_SCOPE:
-                how = "reload" if unit in reload else "restart"
-                self._one(unit, todo[unit], how, ["systemctl", how, "--", unit])
+        for unit in restart_order.in_order(self.runner, set(todo) - {INIT_SCOPE}, order):
+            how = "reload" if unit in reload else "restart"
+            self._one(unit, todo[unit], how, ["systemctl", how, "--", unit])
         self._check_active()
 
     def _one(self, unit: str, reason: str, how: str, command: List[str]) -> None:

@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - hospital.patching.controller
 options:
   step:
-    description: Name of the journey's step that this call is. Without it nothing is recorded, as for a hook of the site.
+    description: Name of the journey's step that this call is; without it nothing is recorded.
     type: str
   module:
     description: Full name of the module or action to run.

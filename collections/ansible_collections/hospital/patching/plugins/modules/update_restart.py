@@ -37,6 +37,13 @@ options:
     type: list
     elements: str
     default: []
+  order:
+    description:
+      - Units that are restarted first, in this order. The others follow by name, each after those of them that systemd
+        starts it after.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -72,7 +79,7 @@ owed:
       pid: null
       reason: dbus-daemon (88) runs the replaced /usr/bin/dbus-daemon; every service talks through it
 reboot_required:
-  description: C(required), and C(reasons).
+  description: C(required), and C(reasons). A reason that was there before the installation says so, and is warned of.
   type: dict
   returned: always
   sample: {required: true, reasons: [libc changed (libc6 2.36-9+deb12u13)]}
@@ -89,7 +96,7 @@ note:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, reboot_required
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
@@ -107,20 +114,28 @@ def main():
             arguments.TRANSACTION,
             arguments.NAMES,
             arguments.EXPECT,
-            dict(reload=dict(type="list", elements="str", default=[])),
+            dict(
+                reload=dict(type="list", elements="str", default=[]),
+                order=dict(type="list", elements="str", default=[]),
+            ),
         ),
         supports_check_mode=True,
     )
     given = module.params
     restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable())
     try:
-        result = restarts.run(given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode)
+        result = restarts.run(
+            given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode, given["order"]
+        )
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):
             manager = select(given["manager"], this_host(given["state_dir"]))
             result["verified"] = manager.verify(given["transaction"], given["expect"], given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
+    for reason in result["reboot_required"]["reasons"]:
+        if reason.endswith(reboot_required.OWED_BEFORE):
+            module.warn("this host owed a reboot before this run: {}".format(reason))
     if result["failed_units"]:
         error = PatchingError(
             ", ".join(item["unit"] for item in result["failed_units"]),

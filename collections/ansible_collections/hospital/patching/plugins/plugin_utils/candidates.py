@@ -63,7 +63,10 @@ def candidate(
     if document["status"] == "assessed":
         competing = _refusal_of_updaters(host, known.competing_updaters, document)
         pending = (cves or CveFeed()).named(document["pending"], known.debian_tracker)
-        return fleet.Candidate(known, address, pending, competing, is_young=bool(document.get("shortened")))
+        owed = tuple(((document.get("software") or {}).get("reboot_required") or {}).get("reasons") or ())
+        return fleet.Candidate(
+            known, address, pending, competing, is_young=bool(document.get("shortened")), reboot_owed=owed
+        )
     if document["status"] == "lost":
         found_since = "it was marked as missing when assess ran last: run assess.yml again"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", found_since))

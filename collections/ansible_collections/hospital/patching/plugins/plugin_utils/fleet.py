@@ -42,6 +42,8 @@ class Candidate:
     waiting: int = 0
     #: That it was assessed for an emergency, without patching_min_age_days.
     is_young: bool = False
+    #: Why it owed a reboot when it was assessed: a reboot of the night may not be the patch's doing alone.
+    reboot_owed: tuple[str, ...] = ()
     #: That an emergency begins with it.
     goes_first: bool = False
 

@@ -190,7 +190,7 @@ def longest_s(hooks: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
 
 
 def call(hook: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``module``, ``arguments`` and ``limit_s`` with which Ansible does a hook; a file of tasks has no module."""
+    """Return ``module``, ``arguments`` and ``limit_s`` for Ansible; a file of tasks has no module."""
     seconds, kind = hook["timeout_s"], kind_of(hook)
     ended = ["timeout", f"--kill-after={KILL_AFTER_S}", str(seconds)]
     if kind == "tasks":

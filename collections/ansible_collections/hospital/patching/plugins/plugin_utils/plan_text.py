@@ -43,9 +43,12 @@ def plan_table(plan: Mapping[str, Any]) -> str:
         lines += ["", "No host is planned: nothing will be disrupted."]
     if plan["not_planned"]:
         lines += ["", "Not planned", *_not_planned(plan["not_planned"])]
+    owed = reboots_owed(plan["hosts"])
+    if owed:
+        lines += ["", "Reboot owed already, whatever is installed", *(_shared_lines(owed, len(plan["hosts"])))]
     told = hooks_of(plan["hosts"])
     if told:
-        lines += ["", "Hooks", *(line for text, names in told for line in _shared(text, names, len(plan["hosts"])))]
+        lines += ["", "Hooks", *_shared_lines(told, len(plan["hosts"]))]
     if plan["hosts"]:
         lines += ["", "Updates", *_updates(plan["hosts"])]
     return "\n".join(lines) + "\n"
@@ -130,6 +133,19 @@ def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for (name, arch, before, after), names, _cves in changes_of(hosts):
         lines += _shared(f"{name} ({arch}) {before} -> {after}", names, len(hosts))
     return lines
+
+
+def _shared_lines(found: Iterable[tuple[str, list[str]]], size: int) -> list[str]:
+    return [line for text, names in found for line in _shared(text, names, size)]
+
+
+def reboots_owed(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each reason for a reboot that was there when hosts were assessed, with those hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        for reason in hosts[host].get("reboot_owed") or []:
+            found.setdefault(reason, []).append(host)
+    return sorted(found.items())
 
 
 def _shared(text: str, names: Sequence[str], size: int) -> list[str]:

@@ -30,6 +30,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.times import rea
 STEP_KEYS = frozenset(
     (
         "already",
+        "boot",
         "changed",
         "conffile_merge",
         "conffile_proposals",

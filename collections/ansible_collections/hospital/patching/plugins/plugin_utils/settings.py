@@ -343,6 +343,13 @@ SETTINGS = (
         "who may approve there: user names of AWX, and whose each is, as patching_allowed_signers names him",
         awx_site.read_approvers,
     ),
+    Setting(
+        "patching_restart_order",
+        "list of units",
+        (),
+        "units that are restarted first, in this order; the others as systemd would start them",
+        types.ordered_names,
+    ),
     Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
     Setting(
         "patching_competing_updaters",
@@ -448,6 +455,7 @@ class Settings:
     awx_url: str | None
     awx_workflow: int | None
     awx_approvers: dict[str, str] | None
+    restart_order: tuple[str, ...]
     restart_by_reload: tuple[str, ...]
     competing_updaters: str
     drain_wait_s: int

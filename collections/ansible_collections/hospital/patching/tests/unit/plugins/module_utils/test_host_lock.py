@@ -161,5 +161,5 @@ def test_a_job_of_cron_is_told_and_a_reason_to_refuse(lock, tmp_path):
     lock.hold(RUN, {})
     assert lock.observed == ["/etc/cron.d/nightly"]
     lock.release(RUN, {})
-    with pytest.raises(PatchingError, match="/etc/cron.d/nightly"):
+    with pytest.raises(PatchingError, match=r"/etc/cron\.d/nightly"):
         lock.hold(OTHER, {}, updaters="refuse")

@@ -61,6 +61,7 @@ class Systemctl:
     def __init__(self, processes):
         self.processes = processes
         self.main = {}
+        self.after = {}
         self.kill_mode = "control-group"
         self.broken = set()
         self.falls_over = set()
@@ -86,8 +87,8 @@ class Systemctl:
 
     def _block(self, name):
         state = "failed" if name in self.falls_over else "active"
-        return "Id={}\nMainPID={}\nKillMode={}\nActiveState={}\nSubState=x\n".format(
-            name, self.main.get(name, 0), self.kill_mode, state
+        return "Id={}\nMainPID={}\nKillMode={}\nActiveState={}\nSubState=x\nAfter={}\n".format(
+            name, self.main.get(name, 0), self.kill_mode, state, self.after.get(name, "")
         )
 
 
@@ -128,7 +129,7 @@ def wanted(*names, to="2"):
 
 @pytest.fixture
 def run(root, processes, systemctl):
-    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None):
+    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None, order=()):
         what = what or wanted()
         directory = root / "state/stage" / transaction.short_name(what)
         directory.mkdir(parents=True, exist_ok=True)
@@ -137,7 +138,7 @@ def run(root, processes, systemctl):
         if before:
             (directory / "before.json").write_text(json.dumps(before))
         restarts = Restarts(systemctl, Clock(), str(root), str(root / "state"), processes)
-        return restarts.run("R1", what, list(names), list(reload), check)
+        return restarts.run("R1", what, list(names), list(reload), check, order)
 
     return call
 
@@ -359,3 +360,20 @@ def test_templates():
 
 def test_removed_packages_ship_nothing():
     assert shipped_units(None, [{"name": "a", "arch": "all", "from": "1", "to": None}]) == {}
+
+
+def test_units_are_restarted_in_the_sites_order_then_after_what_they_need(run, processes, systemctl):
+    processes.found = [
+        process(number, unit + ".service") for number, unit in enumerate(("app", "cache", "db", "queue", "web"), 20)
+    ]
+    systemctl.after = {"app.service": "basic.target db.service", "cache.service": "app.service"}
+    run(order=["queue.service", "absent.service"])
+    assert systemctl.calls == ["daemon-reload"] + [
+        "restart {}.service".format(unit) for unit in ("queue", "db", "app", "cache", "web")
+    ]
+
+
+def test_units_that_wait_for_each_other_are_restarted_all_the_same(run, processes, systemctl):
+    processes.found = [process(20, "a.service"), process(21, "b.service")]
+    systemctl.after = {"a.service": "b.service", "b.service": "a.service"}
+    assert units(run()["restarted"]) == ["a.service", "b.service"]

@@ -278,3 +278,10 @@ def test_a_host_may_belong_in_one_segment_or_in_several():
     assert settings(segment="10.20.0.0/16").segment == ("10.20.0.0/16",)
     assert settings(segment=["10.20.0.0/16", "fd00::/64"]).segment == ("10.20.0.0/16", "fd00::/64")
     assert settings().segment is None
+
+
+def test_the_order_of_restarts_is_kept_and_names_each_unit_once():
+    given = {"patching_restart_order": ["postgresql@15-main.service", "app.service"]}
+    assert effective("h", given).restart_order == ("postgresql@15-main.service", "app.service")
+    with pytest.raises(PatchingError, match="each of them once"):
+        effective("h", {"patching_restart_order": ["a.service", "a.service"]})

@@ -146,3 +146,13 @@ def test_what_there_is_to_merge_is_told_by_keys_and_lines_in_both_forms():
         assert told in text
     assert "Configuration to merge" in page
     assert "http.gzip changed (line 21, proposed 20)" in page
+
+
+def test_the_starts_of_a_host_before_and_after_are_told_and_one_that_nobody_asked_for_too():
+    plan, records = sample_night.good_night()
+    mine = [one for one in records if one["host"] == "ws1" and one["event"] == "done"]
+    for step, boot in (("lock", "a1"), ("return", "b2")):
+        next(one for one in mine if one["step"] == step)["detail"]["boot"] = {"boot_id": boot, "booted": "x"}
+    host = next(one for one in build_report(plan, records, {}, None, [])["hosts"] if one["host"] == "ws1")
+    reboot = host["reboot"]
+    assert (reboot["boot_before"], reboot["boot_after"], reboot["rebooted"]) == ("a1", "b2", True)
