@@ -25,7 +25,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         entry = run.host(host)
-        state = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
+        state: dict[str, Any] = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
         state["hooks"] = hooks.by_step(entry)
         if arguments["part"] == "manifest":
             return {**state, "host": entry, "manifest": run.manifest(host)}

@@ -113,9 +113,6 @@ def _compare_one(name: str, before: Result | None, after: Result | None) -> list
         changes = _COMPARERS[before["type"]](_value(before), _value(after))
         if changes:
             return finding("; ".join(changes), "failed")
-        told = _units_told(_value(before), _value(after)) if before["type"] == "units" else []
-        if told and now == "ok":
-            return finding("; ".join(told), "ok")
     if now == "failed":
         # A unit that failed only now was found above, so what is left here failed before as well.
         if was == "failed" or _only_noted(after):
@@ -123,7 +120,8 @@ def _compare_one(name: str, before: Result | None, after: Result | None) -> list
         return finding(f"fails since the update: {after['detail']}", "failed")
     if was == "failed":
         return finding("failed before the update and is healthy now", "ok")
-    return []
+    told = _units_told(_value(before), _value(after))
+    return finding("; ".join(told), "ok") if told else []
 
 
 def _compare_units(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
