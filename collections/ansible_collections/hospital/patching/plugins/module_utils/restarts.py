@@ -6,6 +6,7 @@ import os
 from typing import Any, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
+    boot_passphrase,
     reboot_required,
     restart_order,
     systemd_units,
@@ -73,11 +74,13 @@ class Restarts:
         reload: List[str],
         check: bool,
         order: Sequence[str] = (),
+        boots_unattended: bool = False,
     ) -> Dict[str, Any]:
         """Return the shape of ``update_restart``'s RETURN; a unit that did not come back is under ``failed``.
 
         Only ``names`` of the transaction were changed (empty: all of it); what was recorded is found by all of it.
-        Units of ``order`` come first and in that order.
+        Units of ``order`` come first and in that order. A host that will wait for a disk passphrase owes its reboot,
+        unless it ``boots_unattended``.
         """
         transaction.validate(wanted)
         entries = transaction.part(wanted, names)
@@ -88,6 +91,8 @@ class Restarts:
         reboot = self.reboot(wanted, entries)
         if check:
             return self._result(reboot, note="not predictable in check mode")
+        if reboot["required"] and not boots_unattended:
+            reboot = self._owe_reboot(reboot)
         PolicyRcD(self.root).remove()
         if reboot["required"]:
             return self._result(reboot, note="nothing was restarted, because the reboot restarts everything")
@@ -115,6 +120,15 @@ class Restarts:
         for reason in reboot_required.flag_reasons(self.root) + reboot_required.kernel_reasons(self.root):
             reasons.append(reason + (reboot_required.OWED_BEFORE if reason in before else ""))
         return {"required": bool(reasons), "reasons": reasons}
+
+    def _owe_reboot(self, reboot: Dict[str, Any]) -> Dict[str, Any]:
+        """Leave a reboot to a person where one has to be there; what can be restarted is restarted instead."""
+        waits = boot_passphrase.reason(self.root)
+        if waits is None:
+            return reboot
+        told = "a reboot is owed ({}), and is never automatic here: {}".format("; ".join(reboot["reasons"]), waits)
+        self.owed.append({"unit": None, "pid": None, "reason": told})
+        return dict(reboot, required=False)
 
     def _record(self, kind: str, name: str, wanted: Dict[str, Any]) -> Dict[str, Any]:
         try:
@@ -217,7 +231,7 @@ class Restarts:
 
     def _owe_rest(self) -> None:
         """Name what still runs replaced files after the restarts."""
-        known = {item["unit"] for item in self.owed} | {item["unit"] for item in self.failed}
+        known = {item["unit"] for item in self.owed + self.failed if item["unit"]}
         ours = self.processes.ancestors()
         for process in self.processes.stale():
             if process.pid in ours or process.unit in known:

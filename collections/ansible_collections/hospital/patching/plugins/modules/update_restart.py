@@ -44,6 +44,13 @@ options:
     type: list
     elements: str
     default: []
+  boots_unattended:
+    description:
+      - That the host starts without a person although C(/etc/crypttab) names disks without a key, as with Clevis.
+      - Otherwise a reboot of such a host is under RV(owed), RV(reboot_required) says V(false), and what runs replaced
+        files is restarted.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -117,6 +124,7 @@ def main():
             dict(
                 reload=dict(type="list", elements="str", default=[]),
                 order=dict(type="list", elements="str", default=[]),
+                boots_unattended=dict(type="bool", default=False),
             ),
         ),
         supports_check_mode=True,
@@ -125,7 +133,13 @@ def main():
     restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable())
     try:
         result = restarts.run(
-            given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode, given["order"]
+            given["run_id"],
+            given["transaction"],
+            given["names"],
+            given["reload"],
+            module.check_mode,
+            given["order"],
+            given["boots_unattended"],
         )
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):

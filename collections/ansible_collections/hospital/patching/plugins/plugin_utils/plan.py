@@ -272,6 +272,7 @@ def _host(
         "updates": [_planned(update) for update in plain(assessment["updates"])],
         "security_only": settings.security_only,
         **({"restart_order": list(settings.restart_order)} if settings.restart_order else {}),
+        **({"boots_unattended": True} if settings.boots_unattended else {}),
         "restart_by_reload": list(settings.restart_by_reload),
         **_updaters(settings.competing_updaters),
         "limits": {name: getattr(settings, name) for name in LIMITS},

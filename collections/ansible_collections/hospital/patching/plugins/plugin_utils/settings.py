@@ -350,6 +350,13 @@ SETTINGS = (
         "units that are restarted first, in this order; the others as systemd would start them",
         types.ordered_names,
     ),
+    Setting(
+        "patching_boots_unattended",
+        "boolean",
+        False,
+        "it starts without a person although /etc/crypttab asks for a passphrase; else such a host is never rebooted",
+        types.boolean,
+    ),
     Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
     Setting(
         "patching_competing_updaters",
@@ -456,6 +463,7 @@ class Settings:
     awx_workflow: int | None
     awx_approvers: dict[str, str] | None
     restart_order: tuple[str, ...]
+    boots_unattended: bool
     restart_by_reload: tuple[str, ...]
     competing_updaters: str
     drain_wait_s: int

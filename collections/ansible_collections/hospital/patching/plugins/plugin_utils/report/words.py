@@ -176,10 +176,17 @@ def restart(host: Mapping[str, Any]) -> str:
     if host["restart_failed"]:
         texts.append("did not come back: " + ", ".join(one["unit"] for one in host["restart_failed"]))
     if host["owed"]:
-        texts.append("owed: " + ", ".join(str(one["unit"] or f"process {one['pid']}") for one in host["owed"]))
+        texts.append("owed: " + ", ".join(owed(one) for one in host["owed"]))
     if texts:
         return "; ".join(texts)
     return "nothing needed a restart" if reboot["required"] is False else UNMEASURED
+
+
+def owed(one: Mapping[str, Any]) -> str:
+    """Return what still runs old code: a unit, a process, or the whole host."""
+    if one["unit"] or one["pid"]:
+        return str(one["unit"] or f"process {one['pid']}")
+    return str(one["reason"])
 
 
 def _because(reasons: Iterable[str]) -> str:

@@ -129,7 +129,7 @@ def wanted(*names, to="2"):
 
 @pytest.fixture
 def run(root, processes, systemctl):
-    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None, order=()):
+    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None, order=(), boots_unattended=False):
         what = what or wanted()
         directory = root / "state/stage" / transaction.short_name(what)
         directory.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ def run(root, processes, systemctl):
         if before:
             (directory / "before.json").write_text(json.dumps(before))
         restarts = Restarts(systemctl, Clock(), str(root), str(root / "state"), processes)
-        return restarts.run("R1", what, list(names), list(reload), check, order)
+        return restarts.run("R1", what, list(names), list(reload), check, order, boots_unattended)
 
     return call
 
@@ -377,3 +377,24 @@ def test_units_that_wait_for_each_other_are_restarted_all_the_same(run, processe
     processes.found = [process(20, "a.service"), process(21, "b.service")]
     systemctl.after = {"a.service": "b.service", "b.service": "a.service"}
     assert units(run()["restarted"]) == ["a.service", "b.service"]
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+def test_a_host_that_waits_for_a_passphrase_is_not_rebooted_but_restarted(run, processes, systemctl, root, unattended):
+    (root / "run/.containerenv").unlink()
+    (root / "etc").mkdir()
+    (root / "etc/crypttab").write_text("root UUID=1 none luks\n")
+    processes.found = [process(20, "nginx.service"), process(50, None, "agent")]
+    result = run(wanted("libc6"), boots_unattended=unattended)
+    assert result["reboot_required"] == {"required": unattended, "reasons": ["libc changed (libc6 2)"]}
+    assert units(result["restarted"]) == ([] if unattended else ["nginx.service"])
+    told = [one["reason"] for one in result["owed"]]
+    assert told == (
+        []
+        if unattended
+        else [
+            "a reboot is owed (libc changed (libc6 2)), and is never automatic here: "
+            "it will wait for the passphrase of root",
+            "agent (50) runs the replaced /usr/lib/x86_64-linux-gnu/libssl.so.3; it belongs to no unit",
+        ]
+    )
