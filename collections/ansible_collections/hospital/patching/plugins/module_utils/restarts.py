@@ -231,7 +231,7 @@ class Restarts:
 
     def _owe_rest(self) -> None:
         """Name what still runs replaced files after the restarts."""
-        known = {item["unit"] for item in self.owed + self.failed if item["unit"]}
+        known = {item["unit"] for item in self.owed if item["unit"]} | {item["unit"] for item in self.failed}
         ours = self.processes.ancestors()
         for process in self.processes.stale():
             if process.pid in ours or process.unit in known:
