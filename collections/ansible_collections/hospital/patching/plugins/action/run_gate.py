@@ -17,6 +17,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     broken_freezes,
     contacts,
     gate,
+    hooks,
     lost,
     outcomes,
     resumption,
@@ -41,7 +42,9 @@ class Case:
 
     @property
     def contact(self) -> Contact:
-        return contacts.journey(self.host, self.plan["hosts"][self.host]["drain"].get("host"), self.hostvars)
+        entry = self.plan["hosts"][self.host]
+        others = hooks.hosts_of(entry.get("hooks") or [])
+        return contacts.journey(self.host, entry["drain"].get("host"), self.hostvars, others)
 
     def taken(self, records: Sequence[Mapping[str, Any]]) -> bool:
         return resumption.taken(records, self.host) is not None

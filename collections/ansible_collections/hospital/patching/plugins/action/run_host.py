@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import blocks, gate_live, looking, resumption
+from ansible_collections.hospital.patching.plugins.plugin_utils import blocks, gate_live, hooks, looking, resumption
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import mirror_of
@@ -28,7 +28,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         run, host = Run(arguments["evidence_dir"], arguments["run_id"]), task_vars["inventory_hostname"]
         entry, variables = run.host(host), task_vars["hostvars"].get(host) or {}
-        state = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
+        state: dict[str, Any] = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
+        state["hooks"] = hooks.by_step(entry)
         if arguments["part"] == "manifest":
             return {**state, "host": entry, "manifest": run.manifest(host), **_wanted(run, host, entry, variables)}
         stage, plan, records = run.stage(host), run.plan(), run.ledger.read()

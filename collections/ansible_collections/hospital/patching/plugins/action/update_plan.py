@@ -21,6 +21,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     emergency,
     evidence,
     history,
+    hook_files,
     irreversible,
     lost,
     names,
@@ -155,7 +156,7 @@ def _planned(
     fleet = promotion.promoted(history.with_estimates(fleet, past.history), past.trials, now)
     fleet, blocked = blocked_fleet.applied(fleet, store.root)
     fleet, one_way = irreversible.applied(fleet)
-    fleet = one_cve.only(fleet, one_cve.read(arguments["cve"]))
+    fleet = hook_files.sealed(one_cve.only(fleet, one_cve.read(arguments["cve"])))
     # Last, so that no freeze is broken that only hosts with nothing to do have.
     urgent = urgent.breaking(fleet, store.root, now) if urgent is not None else None
     watch = watchers.proof(store.root, now, watchers.Machine.here())

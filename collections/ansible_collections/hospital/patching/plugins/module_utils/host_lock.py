@@ -34,6 +34,8 @@ class HostLock:
         self.clock = clock
         self.updaters_wait_s = updaters_wait_s
         self.work_wait_s = work_wait_s
+        #: What the last hold has left alone of those that may update the host.
+        self.observed: List[str] = []
 
     def hold(
         self,
@@ -43,6 +45,7 @@ class HostLock:
         breaks: str = "",
         mirror: Optional[Dict[str, Any]] = None,
         decided: str = "",
+        updaters: str = "suspend",
     ) -> LockResult:
         """Hold the host, once nothing of an earlier call is at work on it any more.
 
@@ -55,6 +58,8 @@ class HostLock:
             mirror: what the run's ledger says of this host's snapshots; see hold_check.
             decided: a person's words with which the host is held whatever the ledger
                 says; where it matters they are journalled, so that the journal goes on.
+            updaters: what is done about competing updaters, of competing_updaters.POLICIES. ``refuse`` is asked
+                before the host is held; one that shows up later on a host that is held is suspended.
         """
         refuse_unwritable(detail)
         self.journal.refuse_other_holder(run_id, breaks)
@@ -62,7 +67,8 @@ class HostLock:
             refuse_reverted(self.journal, run_id, mirror or {})
         decision = {"decided": decided} if self.journal.pending() is not None and decided else {}
         already_held = self.journal.holder() is not None
-        active = competing_updaters.active(self.runner)
+        active = self._competing(updaters, already_held or bool(breaks))
+        detail = dict(detail, observed=self.observed) if self.observed else detail
         if not write:
             return LockResult(not already_held or bool(active or decision), active, [])
         # Work that outlived its controller: until it has ended, nobody can tell what this host is.
@@ -82,6 +88,15 @@ class HostLock:
                 self.release(run_id, {})
             raise
         return LockResult(fresh or bool(active or decision), self.suspended(run_id), [])
+
+    def _competing(self, policy: str, already_held: bool) -> List[str]:
+        """Return those that are to be suspended; what else may update the host is under ``observed``."""
+        found = competing_updaters.find(self.runner)
+        if policy == "refuse" and not already_held:
+            competing_updaters.refuse_active(found)
+        names = [] if policy == "observe" else competing_updaters.suspendable(found)
+        self.observed = [one["name"] for one in found if one["active"] and one["name"] not in names]
+        return names
 
     def release(self, run_id: str, detail: Dict[str, Any], write: bool = True) -> LockResult:
         """Start again exactly what was stopped, then give the host up."""

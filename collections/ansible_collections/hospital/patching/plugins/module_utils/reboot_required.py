@@ -9,6 +9,8 @@ from ansible_collections.hospital.patching.plugins.module_utils import dpkg_vers
 
 #: The vendor's flag of Debian and Ubuntu, and the packages that set it (update-notifier-common(7)).
 FLAG = "run/reboot-required"
+#: That of SUSE, which zypper leaves behind updates that say so.
+SUSE_FLAG = "run/reboot-needed"
 FLAG_PACKAGES = "run/reboot-required.pkgs"
 
 LIBC = ("libc6", "libc6:*", "glibc", "musl")
@@ -16,6 +18,8 @@ INIT = ("systemd", "systemd-sysv", "sysvinit-core", "runit-init")
 KERNEL = ("linux-image-*", "kernel", "kernel-core", "kernel-*-core", "kernel-rt", "kernel-uek*", "kernel-default*")
 #: What the vendor of the rpm family reboots for as well: dnf-plugins-core's list in needs_restarting.py.
 RPM_VENDOR = ("dbus", "dbus-broker", "dbus-daemon", "linux-firmware")
+#: Marks a reason that was there before the installation: a reboot is not this run's doing alone.
+OWED_BEFORE = " (owed before this run)"
 
 
 def in_container(root: str = "/") -> bool:
@@ -34,14 +38,15 @@ def in_container(root: str = "/") -> bool:
 
 def flag_reasons(root: str = "/") -> List[str]:
     """Return the vendor's flag as a reason, with the packages that set it."""
+    suse = ["/{} is set".format(SUSE_FLAG)] if os.path.exists(os.path.join(root, SUSE_FLAG)) else []
     if not os.path.exists(os.path.join(root, FLAG)):
-        return []
+        return suse
     try:
         with open(os.path.join(root, FLAG_PACKAGES), "rb") as handle:
             names = sorted(set(handle.read().decode("utf-8", "replace").split()))
     except OSError:
         names = []
-    return ["/{} is set{}".format(FLAG, " by " + ", ".join(names) if names else "")]
+    return suse + ["/{} is set{}".format(FLAG, " by " + ", ".join(names) if names else "")]
 
 
 def running_kernel(root: str = "/") -> str:

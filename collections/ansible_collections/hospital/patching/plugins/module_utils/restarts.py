@@ -3,10 +3,12 @@
 
 import json
 import os
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
+    boot_passphrase,
     reboot_required,
+    restart_order,
     systemd_units,
     transaction,
     transient_scope,
@@ -67,11 +69,20 @@ class Restarts:
         self.owed: List[Dict[str, Any]] = []
 
     def run(
-        self, run_id: str, wanted: Dict[str, Any], names: List[str], reload: List[str], check: bool
+        self,
+        run_id: str,
+        wanted: Dict[str, Any],
+        names: List[str],
+        reload: List[str],
+        check: bool,
+        order: Sequence[str] = (),
+        boots_unattended: bool = False,
     ) -> Dict[str, Any]:
         """Return the shape of ``update_restart``'s RETURN; a unit that did not come back is under ``failed``.
 
         Only ``names`` of the transaction were changed (empty: all of it); what was recorded is found by all of it.
+        Units of ``order`` come first and in that order. A host that will wait for a disk passphrase owes its reboot,
+        unless it ``boots_unattended``.
         """
         transaction.validate(wanted)
         entries = transaction.part(wanted, names)
@@ -82,6 +93,8 @@ class Restarts:
         reboot = self.reboot(wanted, entries)
         if check:
             return self._result(reboot, note="not predictable in check mode")
+        if reboot["required"] and not boots_unattended:
+            reboot = self._owe_reboot(reboot)
         PolicyRcD(self.root).remove()
         if reboot["required"]:
             return self._result(reboot, note="nothing was restarted, because the reboot restarts everything")
@@ -91,7 +104,7 @@ class Restarts:
         todo = self._find(wanted, entries)
         if todo:
             self.journal.append(run_id, "restart", "begin", transaction=wanted["digest"], units=sorted(todo))
-            self._work(todo, reload)
+            self._work(todo, reload, order)
             event = "failed" if self.failed else "done"
             self.journal.append(
                 run_id, "restart", event, transaction=wanted["digest"], restarted=self.restarted, failed=self.failed
@@ -107,8 +120,17 @@ class Restarts:
         settled = began is not None and self.processes.started_s(1) > began
         reasons = [] if settled else reboot_required.of_transaction(entries, self.root, wanted["manager"])
         for reason in reboot_required.flag_reasons(self.root) + reboot_required.kernel_reasons(self.root):
-            reasons.append(reason + (" (owed before this run)" if reason in before else ""))
+            reasons.append(reason + (reboot_required.OWED_BEFORE if reason in before else ""))
         return {"required": bool(reasons), "reasons": reasons}
+
+    def _owe_reboot(self, reboot: Dict[str, Any]) -> Dict[str, Any]:
+        """Leave a reboot to a person where one has to be there; what can be restarted is restarted instead."""
+        waits = boot_passphrase.reason(self.root)
+        if waits is None:
+            return reboot
+        told = "a reboot is owed ({}), and is never automatic here: {}".format("; ".join(reboot["reasons"]), waits)
+        self.owed.append({"unit": None, "pid": None, "reason": told})
+        return dict(reboot, required=False)
 
     def _record(self, kind: str, name: str, wanted: Dict[str, Any]) -> Dict[str, Any]:
         try:
@@ -175,16 +197,15 @@ class Restarts:
             return None
         return "its restart would end this run's own session"
 
-    def _work(self, todo: Dict[str, str], reload: List[str]) -> None:
+    def _work(self, todo: Dict[str, str], reload: List[str], order: Sequence[str]) -> None:
         # Unit files may have changed; PID 1 must know them before anything is restarted.
         if INIT_SCOPE in todo:
             self._one(INIT_SCOPE, todo[INIT_SCOPE], "reexec", ["systemctl", "daemon-reexec"])
         else:
             self.runner.run(["systemctl", "daemon-reload"], timeout_s=60, check=False)
-        for unit in sorted(todo):
-            if unit != INIT_SCOPE:
-                how = "reload" if unit in reload else "restart"
-                self._one(unit, todo[unit], how, ["systemctl", how, "--", unit])
+        for unit in restart_order.in_order(self.runner, set(todo) - {INIT_SCOPE}, order):
+            how = "reload" if unit in reload else "restart"
+            self._one(unit, todo[unit], how, ["systemctl", how, "--", unit])
         self._check_active()
 
     def _one(self, unit: str, reason: str, how: str, command: List[str]) -> None:
@@ -212,7 +233,7 @@ class Restarts:
 
     def _owe_rest(self) -> None:
         """Name what still runs replaced files after the restarts."""
-        known = {item["unit"] for item in self.owed} | {item["unit"] for item in self.failed}
+        known = {item["unit"] for item in self.owed if item["unit"]} | {item["unit"] for item in self.failed}
         ours = self.processes.ancestors()
         for process in self.processes.stale():
             if process.pid in ours or process.unit in known:

@@ -9,9 +9,9 @@ version_added: 0.1.0
 description:
   - Writes V(held), V(released), V(snapshot_pending) or V(reverted) to the host's append-only journal.
   - While one run holds the host, every other is refused.
-  - While the host is held, competing updaters (C(apt-daily.timer), C(apt-daily-upgrade.timer),
-    C(unattended-upgrades.service), C(dnf-automatic.timer) and its variants) are stopped; what was stopped is journalled
-    first, and exactly that is started again on release.
+  - While the host is held, competing updaters (timers and services of apt, unattended-upgrades, dnf, yum, PackageKit
+    and SUSE; refreshes of snapd) are stopped; what was stopped is journalled first, and exactly that is started again
+    on release. O(updaters) says otherwise.
   - An update that such a program is already doing is awaited, never killed.
   - A hold is never cleared by time, and never by another run.
   - A disk that is put back to a snapshot loses what the journal said after it, so the journal then ends in
@@ -102,6 +102,15 @@ options:
       - How long to wait, before the host is held, for a step that goes on here although its controller is gone.
     type: int
     default: 3600
+  updaters:
+    description:
+      - What is done about programs that may update the host by themselves. V(suspend) stops them for the time of the
+        hold, V(observe) leaves them alone, and V(refuse) does not hold a host that has one.
+      - Jobs of cron cannot be suspended; they are under RV(observed), and refuse the host with V(refuse).
+      - On a host that O(run_id) holds already, V(refuse) is V(suspend).
+    type: str
+    choices: [suspend, refuse, observe]
+    default: suspend
   updaters_wait_s:
     description: How long to wait for an update that a competing updater is already doing.
     type: int
@@ -182,6 +191,12 @@ suspended:
   elements: str
   returned: always
   sample: [apt-daily.timer, apt-daily-upgrade.timer]
+observed:
+  description: Competing updaters that a hold leaves alone although they may start by themselves.
+  type: list
+  elements: str
+  returned: always
+  sample: [/etc/cron.d/cron-apt]
 not_resumed:
   description: Those that could not be started again on release; somebody has to look at them.
   type: list
@@ -207,7 +222,9 @@ def hold(lock, wanted, write):
     if wanted["controller_time"]:
         require_agreement(lock.clock, controller, wanted["controller_time"], wanted["clock_limit_s"])
     detail = dict(wanted["detail"], controller=controller)
-    return lock.hold(wanted["run_id"], detail, write, wanted["breaks"], wanted["mirror"], wanted["decided"])
+    return lock.hold(
+        wanted["run_id"], detail, write, wanted["breaks"], wanted["mirror"], wanted["decided"], wanted["updaters"]
+    )
 
 
 def mark(journal, wanted, write):
@@ -230,6 +247,7 @@ def main():
             decided=dict(type="str", default=""),
             tail_digest=dict(type="str"),
             snapshot=dict(type="str"),
+            updaters=dict(type="str", choices=["suspend", "refuse", "observe"], default="suspend"),
             updaters_wait_s=dict(type="int", default=120),
             work_wait_s=dict(type="int", default=3600),
         ),
@@ -257,6 +275,7 @@ def main():
             torn=journal.torn(),
             boot=read_boot(),
             suspended=result.suspended,
+            observed=lock.observed,
             not_resumed=result.not_resumed,
         )
     except PatchingError as error:

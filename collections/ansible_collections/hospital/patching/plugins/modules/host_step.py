@@ -18,9 +18,8 @@ extends_documentation_fragment:
   - hospital.patching.controller
 options:
   step:
-    description: Name of the journey's step that this call is.
+    description: Name of the journey's step that this call is; without it nothing is recorded.
     type: str
-    required: true
   module:
     description: Full name of the module or action to run.
     type: str

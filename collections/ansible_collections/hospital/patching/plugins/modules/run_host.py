@@ -38,6 +38,10 @@ host:
       needs, with C(on), where that runs, and C(pending), whether the host's journal has to say so first.
   type: dict
   returned: success
+hooks:
+  description: The site's hooks, as lists under C(before) and C(after) of each step that may have some.
+  type: dict
+  returned: success
 manifest:
   description: The manifest that binds the host.
   type: dict

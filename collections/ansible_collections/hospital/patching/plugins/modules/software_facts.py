@@ -303,10 +303,12 @@ ansible_facts:
           type: dict
           sample: {required: false, reasons: []}
         competing_updaters:
-          description: Other programs that update this host, with C(name), C(active), C(enabled) and C(running).
+          description:
+            - Other programs that update this host, with C(name), C(kind) (V(unit), V(snapd) or V(cron)), C(active),
+              C(enabled) and C(running).
           type: list
           elements: dict
-          sample: [{name: apt-daily-upgrade.timer, active: true, enabled: true, running: false}]
+          sample: [{name: apt-daily-upgrade.timer, kind: unit, active: true, enabled: true, running: false}]
         constraints:
           description:
             - What else changes packages on this host or constrains them, with C(kind), C(name), C(detail) and

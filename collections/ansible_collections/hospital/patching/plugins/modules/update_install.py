@@ -92,6 +92,23 @@ conffile_proposals:
   elements: str
   returned: success
   sample: [/etc/nginx/nginx.conf.dpkg-dist]
+conffile_merge:
+  description:
+    - What there is to merge of each of RV(conffile_proposals), as keys and line numbers; values stay on the host.
+    - C(file) is the file in force and C(proposal) the one beside it. C(format) is V(sections), V(nested),
+      V(statements), V(keywords) or V(lines); null where C(note) says why nothing was compared.
+    - Each of C(changes) has C(key), null where none is shown, C(change) (V(changed), V(added) by the proposal,
+      V(removed) in it), and C(line) and C(proposed_line), null where it does not stand. C(more) counts those beyond 50.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - file: /etc/nginx/nginx.conf
+      proposal: /etc/nginx/nginx.conf.dpkg-dist
+      format: statements
+      changes: [{key: http.server_tokens, change: changed, line: 21, proposed_line: 20}]
+      more: 0
+      note: null
 etc_archive:
   description: The archive of C(/etc) from before, readable by root only; null when nothing was installed.
   type: str
@@ -124,7 +141,7 @@ seconds_ms:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, conffile_merge
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
@@ -145,6 +162,7 @@ def main():
         result = select(given["manager"], this_host(given["state_dir"])).install(request)
     except PatchingError as error:
         module.fail_json(msg=str(error), journalled=begun(given["state_dir"], given["run_id"]), **error.parts())
+    result["conffile_merge"] = conffile_merge.of_proposals(result.get("conffile_proposals") or [])
     module.exit_json(journalled=begun(given["state_dir"], given["run_id"]), **result)
 
 

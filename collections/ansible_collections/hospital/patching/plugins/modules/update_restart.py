@@ -37,6 +37,20 @@ options:
     type: list
     elements: str
     default: []
+  order:
+    description:
+      - Units that are restarted first, in this order. The others follow by name, each after those of them that systemd
+        starts it after.
+    type: list
+    elements: str
+    default: []
+  boots_unattended:
+    description:
+      - That the host starts without a person although C(/etc/crypttab) names disks without a key, as with Clevis.
+      - Otherwise a reboot of such a host is under RV(owed), RV(reboot_required) says V(false), and what runs replaced
+        files is restarted.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -72,7 +86,7 @@ owed:
       pid: null
       reason: dbus-daemon (88) runs the replaced /usr/bin/dbus-daemon; every service talks through it
 reboot_required:
-  description: C(required), and C(reasons).
+  description: C(required), and C(reasons). A reason that was there before the installation says so, and is warned of.
   type: dict
   returned: always
   sample: {required: true, reasons: [libc changed (libc6 2.36-9+deb12u13)]}
@@ -89,7 +103,7 @@ note:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, reboot_required
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
@@ -108,7 +122,11 @@ def main():
             arguments.TRANSACTION,
             arguments.NAMES,
             arguments.EXPECT,
-            dict(reload=dict(type="list", elements="str", default=[])),
+            dict(
+                reload=dict(type="list", elements="str", default=[]),
+                order=dict(type="list", elements="str", default=[]),
+                boots_unattended=dict(type="bool", default=False),
+            ),
         ),
         supports_check_mode=True,
     )
@@ -119,12 +137,23 @@ def main():
         packages, names = parts.of_packages(given["transaction"], given["names"])
         left = replaced_folders(host, given["transaction"], given["names"], given["expect"])
         restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(left=left), manager.files)
-        result = restarts.run(given["run_id"], packages, names, given["reload"], module.check_mode)
+        result = restarts.run(
+            given["run_id"],
+            packages,
+            names,
+            given["reload"],
+            module.check_mode,
+            given["order"],
+            given["boots_unattended"],
+        )
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):
             result["verified"] = manager.verify(given["transaction"], given["expect"], given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
+    for reason in result["reboot_required"]["reasons"]:
+        if reason.endswith(reboot_required.OWED_BEFORE):
+            module.warn("this host owed a reboot before this run: {}".format(reason))
     if result["failed_units"]:
         error = PatchingError(
             ", ".join(item["unit"] for item in result["failed_units"]),

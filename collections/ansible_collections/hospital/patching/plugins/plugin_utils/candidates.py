@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import fleet, settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
@@ -59,8 +61,12 @@ def candidate(
         held = f"held by run {holder['run_id']} since {holder['time']}: finish that run, or return the host, first"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", held))
     if document["status"] == "assessed":
+        competing = _refusal_of_updaters(host, known.competing_updaters, document)
         pending = (cves or CveFeed()).named(document["pending"], known.debian_tracker)
-        return fleet.Candidate(known, address, pending, None, is_young=bool(document.get("shortened")))
+        owed = tuple(((document.get("software") or {}).get("reboot_required") or {}).get("reasons") or ())
+        return fleet.Candidate(
+            known, address, pending, competing, is_young=bool(document.get("shortened")), reboot_owed=owed
+        )
     if document["status"] == "lost":
         found_since = "it was marked as missing when assess ran last: run assess.yml again"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", found_since))
@@ -70,3 +76,15 @@ def candidate(
         outcome = "refused"
     why_not = fleet.Exclusion(outcome, document["reason"])
     return fleet.Candidate(known, address, None, why_not)
+
+
+def _refusal_of_updaters(host: str, policy: str, document: Mapping[str, Any]) -> fleet.Exclusion | None:
+    """Return that a host is not planned because others may update it, as far as assess knows of them."""
+    found = (document.get("software") or {}).get("competing_updaters") or []
+    if policy != "refuse":
+        return None
+    try:
+        competing_updaters.refuse_active(list(found))
+    except PatchingError as error:
+        return fleet.Exclusion("refused", f"host {host}: {error}")
+    return None

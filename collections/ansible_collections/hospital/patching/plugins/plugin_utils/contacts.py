@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,14 +45,16 @@ def decide(host: str, address: str, variables: Mapping[str, Any]) -> segments.Co
     return segments.contact(host, address, policy, declared)
 
 
-def journey(host: str, drained_by: str | None, hostvars: Mapping[str, Mapping[str, Any]]) -> segments.Contact:
-    """Return the answer for a host and the machine that drains it: the first that is no.
+def journey(
+    host: str, drained_by: str | None, hostvars: Mapping[str, Mapping[str, Any]], others: Sequence[str] = ()
+) -> segments.Contact:
+    """Return the answer for a host, the machine that drains it and those of its hooks: the first that is no.
 
     Asked by the gate, so that nobody is drained through a machine that the way
     back could not reach.
     """
     answers = []
-    for name in (host, drained_by) if drained_by else (host,):
+    for name in dict.fromkeys((host, *((drained_by,) if drained_by else ()), *others)):
         variables = hostvars.get(name) or {}
         answer = decide(name, str(variables.get("ansible_host") or name), variables)
         answers.append(replace(answer, reason=f"{name}: {answer.reason}"))

@@ -44,6 +44,8 @@ class Candidate:
     held_to: tuple[str, ...] = ()
     #: That it was assessed for an emergency, without patching_min_age_days.
     is_young: bool = False
+    #: Why it owed a reboot when it was assessed: a reboot of the night may not be the patch's doing alone.
+    reboot_owed: tuple[str, ...] = ()
     #: That an emergency begins with it.
     goes_first: bool = False
 

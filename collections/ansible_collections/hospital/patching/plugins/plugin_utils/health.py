@@ -17,6 +17,9 @@ Result = Mapping[str, Any]
 
 #: Ports above are handed out by the kernel (net.ipv4.ip_local_port_range) and differ after every restart.
 LAST_LASTING_PORT = 32768
+#: How the state of a unit begins that runs, and that of one that does or may soon (probes/units.py).
+RUNS = ("active", "reloading", "refreshing")
+MAY_RUN = (*RUNS, "activating", "starting", "oneshot")
 ANY_IPV4 = "0.0.0.0"  # noqa: S104 - compared with, never bound to
 
 
@@ -117,13 +120,28 @@ def _compare_one(name: str, before: Result | None, after: Result | None) -> list
         return finding(f"fails since the update: {after['detail']}", "failed")
     if was == "failed":
         return finding("failed before the update and is healthy now", "ok")
-    return []
+    told = _units_told(_value(before), _value(after))
+    return finding("; ".join(told), "ok") if told else []
 
 
 def _compare_units(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     newly = sorted(set(after.get("failed", [])) - set(before.get("failed", [])))
     states: Mapping[str, str] = after.get("units", {})
-    return [f"{unit} was healthy and is {states.get(unit, 'failed')} now" for unit in newly]
+    found = [f"{unit} was healthy and is {states.get(unit, 'failed')} now" for unit in newly]
+    now: Mapping[str, str] = after.get("enabled", {})
+    for unit, was in before.get("enabled", {}).items():
+        if was.startswith(RUNS) and unit in now and unit not in newly and not now[unit].startswith(MAY_RUN):
+            found.append(f"{unit} was {was} and is {now[unit]} now")
+    return found
+
+
+def _units_told(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return which units are enabled now, or not any more: packages may do that, and whoever reads it judges."""
+    if "enabled" not in before or "enabled" not in after:
+        return []
+    was, now = set(before["enabled"]), set(after["enabled"])
+    gone = [f"{unit} was enabled and is not any more" for unit in sorted(was - now)]
+    return gone + [f"{unit} was not enabled and is now" for unit in sorted(now - was)]
 
 
 def _compare_ports(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

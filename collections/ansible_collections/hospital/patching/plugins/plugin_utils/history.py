@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.step_times import AHEAD, STEPS, step_seconds
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
@@ -108,8 +109,10 @@ def _measured(history: History) -> dict[str, Times]:
 def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike) -> Candidate:
     settings = candidate.settings
     longest = _longest(host, history, alike)
-    forward, by = _estimate(longest.get("forward"), settings.estimate_s)
-    way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s)
+    # What past nights tell has the hooks in it; what the inventory states knows nothing of them.
+    hooks_s, hooks_back_s = hooks.longest_s((*settings.hooks, *settings.host_hooks))
+    forward, by = _estimate(longest.get("forward"), settings.estimate_s + hooks_s)
+    way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s + hooks_back_s)
     # Ways back are rare: one that took longer, of whichever host like it, counts from the first time on.
     slowest = _whole_minutes(_with_margin(alike.way_back))
     if slowest > way_back:

@@ -266,15 +266,20 @@ def _host(
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
         "manager": str(assessment["manager"]),
+        **({"reboot_owed": list(candidate.reboot_owed)} if candidate.reboot_owed else {}),
         "group": manifest["group"],
         "manifest": manifest["digest"],
         "updates": [_planned(update) for update in plain(assessment["updates"])],
         "security_only": settings.security_only,
+        **({"restart_order": list(settings.restart_order)} if settings.restart_order else {}),
+        **({"boots_unattended": True} if settings.boots_unattended else {}),
         "restart_by_reload": list(settings.restart_by_reload),
+        **_updaters(settings.competing_updaters),
         "limits": {name: getattr(settings, name) for name in LIMITS},
         "freeze_file": settings.freeze_file,
         "freezes": list(settings.freezes),
         "inhibits": [dict(one) for one in settings.inhibits],
+        **({"hooks": [dict(one) for one in settings.hooks]} if settings.hooks else {}),
         "soak_s": settings.soak_s,
         "estimate_s": settings.estimate_s,
         "way_back_s": settings.way_back_s,
@@ -282,6 +287,11 @@ def _host(
         "downtime_s": settings.downtime_s,
         **({"estimated_steps_s": dict(candidate.estimated_steps_s)} if candidate.estimated_steps_s else {}),
     }
+
+
+def _updaters(policy: str) -> dict[str, str]:
+    """Return what is done about competing updaters, where it is not what every host does."""
+    return {} if policy == "suspend" else {"competing_updaters": policy}
 
 
 def _planned(update: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from zoneinfo import ZoneInfo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
-from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import changes_of, urgency
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import (
+    changes_of,
+    hooks_of,
+    reboots_owed,
+    urgency,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import Axis, line, percent
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html import page
@@ -66,6 +71,8 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         _chart(rows, where) if rows else tag("p", "Nothing will be disrupted."),
         [tag("p", problem, class_="bad-ink") for problem in unread],
         _waves(plan, spans, where),
+        _about(plan["hosts"], "owed", "Reboot owed already, whatever is installed", reboots_owed(plan["hosts"])),
+        _about(plan["hosts"], "hooks", "Hooks", hooks_of(plan["hosts"])),
         _updates(plan["hosts"]),
         _not_planned(plan["not_planned"]),
         _footer(plan),
@@ -267,6 +274,19 @@ def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> Markup | None:
     summary = tag("summary", words.count(len(changes), "change"))
     shown = tag("details", summary, tag("div", table, class_="wide", tabindex="0"))
     return tag("section", tag("h2", "Updates", id="updates"), shown, aria_labelledby="updates")
+
+
+def _about(
+    hosts: Mapping[str, Mapping[str, Any]], anchor: str, title: str, found: Sequence[tuple[str, Sequence[str]]]
+) -> Markup | None:
+    """List each text once, with the hosts that it is about."""
+    if not found:
+        return None
+    rows = [
+        tag("li", f"{text}: ", f"all {len(hosts)} hosts" if len(names) == len(hosts) > 1 else ", ".join(names))
+        for text, names in found
+    ]
+    return tag("section", tag("h2", title, id=anchor), tag("ul", rows), aria_labelledby=anchor)
 
 
 def _not_planned(entries: Mapping[str, Mapping[str, str]]) -> Markup | None:

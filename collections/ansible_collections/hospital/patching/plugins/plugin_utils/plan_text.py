@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
+from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import GOOD
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
@@ -43,6 +43,12 @@ def plan_table(plan: Mapping[str, Any]) -> str:
         lines += ["", "No host is planned: nothing will be disrupted."]
     if plan["not_planned"]:
         lines += ["", "Not planned", *_not_planned(plan["not_planned"])]
+    owed = reboots_owed(plan["hosts"])
+    if owed:
+        lines += ["", "Reboot owed already, whatever is installed", *(_shared_lines(owed, len(plan["hosts"])))]
+    told = hooks_of(plan["hosts"])
+    if told:
+        lines += ["", "Hooks", *_shared_lines(told, len(plan["hosts"]))]
     if plan["hosts"]:
         lines += ["", "Updates", *_updates(plan["hosts"])]
     if software_removals(plan["hosts"]):
@@ -127,8 +133,7 @@ def _updates(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """List each change once, with the hosts that get it."""
     lines: list[str] = []
     for (name, arch, before, after), names, _cves in changes_of(hosts):
-        told = f"all {len(hosts)} hosts" if len(names) == len(hosts) > 3 else ", ".join(names)
-        lines += _wrapped(f"{name} ({arch}) {before} -> {after}: {told}", "  ", "      ")
+        lines += _shared(f"{name} ({arch}) {before} -> {after}", names, len(hosts))
     return lines
 
 
@@ -147,6 +152,34 @@ def _removals(hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for (name, version), names in software_removals(hosts).items():
         lines += _wrapped(f"{name} {version}: {', '.join(names)}", "  ", "      ")
     return lines
+
+
+def _shared_lines(found: Iterable[tuple[str, list[str]]], size: int) -> list[str]:
+    return [line for text, names in found for line in _shared(text, names, size)]
+
+
+def reboots_owed(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each reason for a reboot that was there when hosts were assessed, with those hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        for reason in hosts[host].get("reboot_owed") or []:
+            found.setdefault(reason, []).append(host)
+    return sorted(found.items())
+
+
+def _shared(text: str, names: Sequence[str], size: int) -> list[str]:
+    told = f"all {size} hosts" if len(names) == size > 3 else ", ".join(names)
+    return _wrapped(f"{text}: {told}", "  ", "      ")
+
+
+def hooks_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each hook of a plan once, in the journey's order, with the hosts that have it."""
+    found: dict[tuple[int, int, str], list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        for hook in hosts[host].get("hooks") or []:
+            place = (hooks.STEPS.index(hook["step"]), hooks.TIMES.index(hook["when"]), hooks.told(hook))
+            found.setdefault(place, []).append(host)
+    return [(text, names) for (_step, _when, text), names in sorted(found.items())]
 
 
 #: Name, architecture, from, to.

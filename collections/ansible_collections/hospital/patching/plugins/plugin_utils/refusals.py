@@ -11,7 +11,7 @@ from typing import Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+from ansible_collections.hospital.patching.plugins.plugin_utils import hooks, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import group_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem
@@ -165,6 +165,18 @@ def _drain_host(case: Case) -> Exclusion | None:
     return None
 
 
+def _hook_hosts(case: Case) -> Exclusion | None:
+    for name in hooks.hosts_of(case.candidate.settings.hooks):
+        known = case.fleet.candidates.get(name)
+        if known is None:
+            seen = f"a hook of it is done on {name}, which the inventory does not know"
+            return _refused(case, seen, "a host of the inventory", "correct the name, or add the host")
+        if known.settings.policy == "vendor_locked":
+            seen = f"a hook of it is done on {name}, a medical device"
+            return _refused(case, seen, "a host that may be contacted", "do it from another one")
+    return None
+
+
 def _service(case: Case) -> Exclusion | None:
     name = case.candidate.settings.service
     if name is None:
@@ -230,6 +242,7 @@ CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _validated,
     _stated,
     _drain_host,
+    _hook_hosts,
     _service,
     _order,
     _approval,

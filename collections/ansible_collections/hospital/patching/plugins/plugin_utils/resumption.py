@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import hook_records
+
 Records = Sequence[Mapping[str, Any]]
 
 #: A failure of these means that the host is put back.
@@ -112,6 +114,8 @@ def _released(record: Mapping[str, Any]) -> bool:
 
 def _failure(record: Mapping[str, Any]) -> str | None:
     detail = record["detail"]
+    if record["step"] == hook_records.STEP:
+        return hook_records.failure(record)
     if record["event"] == "failed" and record["step"] in WORK:
         return str(detail.get("msg") or f"{record['step']} failed")
     if (record["step"], record["event"]) == ("gate", "refused") and detail.get("before") == "reboot":

@@ -31,7 +31,9 @@ STEP_KEYS = frozenset(
     (
         "already",
         "alternatives_equal",
+        "boot",
         "changed",
+        "conffile_merge",
         "conffile_proposals",
         "cves",
         "download_bytes",
@@ -45,6 +47,7 @@ STEP_KEYS = frozenset(
         "msg",
         "not_preserved",
         "nothing_to_do",
+        "observed",
         "owed",
         "probes",
         "problems",

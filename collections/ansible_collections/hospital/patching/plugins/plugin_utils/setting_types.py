@@ -39,6 +39,16 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(sorted({name(item) for item in value}))
 
 
+def ordered_names(value: object) -> tuple[str, ...]:
+    """Read a list of names whose order means something; none stands twice."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("a list of names")
+    given = tuple(name(item) for item in value)
+    if len(set(given)) < len(given):
+        raise ValueError("a list of names, each of them once")
+    return given
+
+
 def texts(value: object) -> tuple[str, ...]:
     """Read a list of texts that are not empty, such as shell patterns."""
     if not isinstance(value, (list, tuple)):

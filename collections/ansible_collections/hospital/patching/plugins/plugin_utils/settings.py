@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.software import (
@@ -20,7 +21,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     vulnerable_libraries,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import entries as third_party
-from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, inhibits, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, hooks, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 
@@ -224,6 +225,20 @@ SETTINGS = (
         types.logins,
         secret=True,
     ),
+    Setting(
+        "patching_hooks",
+        "list of {step, when, run | script | tasks | module, …}",
+        (),
+        "what the site does of its own before and after steps; see docs/hooks.md",
+        hooks.read,
+    ),
+    Setting(
+        "patching_host_hooks",
+        "as patching_hooks",
+        (),
+        "further hooks, of one host; they come after those of its service",
+        hooks.read,
+    ),
     Setting("patching_security_only", "boolean", True, "leave updates out that fix no security flaw", types.boolean),
     Setting("patching_package_manager", "name", "auto", "auto finds it out", types.name),
     Setting("patching_update_classes", "list of os, third_party", (), "only updates of these classes", types.classes),
@@ -374,7 +389,29 @@ SETTINGS = (
         "who may approve there: user names of AWX, and whose each is, as patching_allowed_signers names him",
         awx_site.read_approvers,
     ),
+    Setting(
+        "patching_restart_order",
+        "list of units",
+        (),
+        "units that are restarted first, in this order; the others as systemd would start them",
+        types.ordered_names,
+    ),
+    Setting(
+        "patching_boots_unattended",
+        "boolean",
+        False,
+        "it starts without a person although /etc/crypttab asks for a passphrase; else such a host is never rebooted",
+        types.boolean,
+    ),
     Setting("patching_restart_by_reload", "list of units", (), "units that are reloaded, not restarted", types.names),
+    Setting(
+        "patching_competing_updaters",
+        " | ".join(competing_updaters.POLICIES),
+        "suspend",
+        "what is done about programs that update the host by themselves: stopped while a run holds it, a reason to"
+        " refuse it, or only told",
+        types.choice(*competing_updaters.POLICIES),
+    ),
     Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
     Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
     Setting("patching_settle_s", "seconds", 60, "how long health may take to come back", types.whole(0)),
@@ -443,6 +480,8 @@ class Settings:
     inhibits: tuple[dict[str, Any], ...]
     third_party: tuple[dict[str, Any], ...]
     third_party_logins: dict[str, str] | None
+    hooks: tuple[dict[str, Any], ...]
+    host_hooks: tuple[dict[str, Any], ...]
     security_only: bool
     package_manager: str
     update_classes: tuple[str, ...]
@@ -475,7 +514,10 @@ class Settings:
     awx_url: str | None
     awx_workflow: int | None
     awx_approvers: dict[str, str] | None
+    restart_order: tuple[str, ...]
+    boots_unattended: bool
     restart_by_reload: tuple[str, ...]
+    competing_updaters: str
     drain_wait_s: int
     lock_timeout_s: int
     settle_s: int

@@ -12,8 +12,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.base impo
 )
 from ansible_collections.hospital.patching.plugins.module_utils.systemd_units import parse_units
 
-PROPERTIES = "Id,Names,LoadState,ActiveState,SubState"
+PROPERTIES = "Id,Names,LoadState,ActiveState,SubState,UnitFileState,Type,RemainAfterExit,Job"
 ACTIVE = ("active", "reloading", "refreshing")
+#: Enabled units of these kinds are compared: who enabled one wants it to run. Others come and go, as D-Bus calls them.
+COMPARED = (".service", ".socket", ".timer", ".path")
+ENABLED = ("enabled", "enabled-runtime")
+#: What the comparison takes for a unit that is about to run, or that has done its work and is not expected to.
+STARTING, ONESHOT = "starting", "oneshot"
 
 
 class UnitsProbe(Probe):
@@ -45,6 +50,9 @@ class UnitsProbe(Probe):
             raise Inconclusive("systemctl listed no unit")
         failed = sorted({unit["Id"] for unit in units.values() if is_failed(unit)})
         value = {"failed": failed, "named": [], "units": {name: describe(units[name]) for name in failed}}
+        enabled = {unit["Id"]: lasting_state(unit) for unit in units.values() if is_compared(unit)}
+        if enabled:
+            value["enabled"] = enabled
         if failed:
             raise Failed("failed: {}".format(", ".join(failed)), value)
         return Reading("none of {} units failed".format(len({unit["Id"] for unit in units.values()})), value)
@@ -78,6 +86,20 @@ class UnitsProbe(Probe):
 def is_failed(unit: Dict[str, str]) -> bool:
     """A unit that systemd starts again and again is as broken as one it gave up."""
     return unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart"
+
+
+def is_compared(unit: Dict[str, str]) -> bool:
+    """Return whether the unit's state afterwards is compared with that from before."""
+    return unit.get("UnitFileState") in ENABLED and unit["Id"].endswith(COMPARED)
+
+
+def lasting_state(unit: Dict[str, str]) -> str:
+    """Return the state that is expected to last; a job that waits, or work that is done, says nothing of it."""
+    if unit.get("Job") not in (None, "", "0"):
+        return STARTING
+    if unit.get("Type") == "oneshot" and unit.get("RemainAfterExit") != "yes":
+        return ONESHOT
+    return describe(unit)
 
 
 def describe(unit: Dict[str, str]) -> str:

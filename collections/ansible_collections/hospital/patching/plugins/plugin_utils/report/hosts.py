@@ -53,7 +53,8 @@ def planned_host(
         "marks_equal": _boolean(steps["install"].get("marks_equal")),
         "holds_equal": _boolean(steps["install"].get("holds_equal")),
         "conffile_proposals": [str(path) for path in steps["install"].get("conffile_proposals") or []],
-        **_restart(steps["restart"]),
+        "conffile_merge": _merges(steps["install"].get("conffile_merge")),
+        **_restart(steps["restart"], *_boots(parts)),
         "health": health_section(parts),
         "drain": _drain(entry, steps["drain"], parts),
         "out_ms": _out_ms(parts, ended),
@@ -83,6 +84,7 @@ def other_host(name: str, entry: Mapping[str, Any]) -> Document:
         "marks_equal": None,
         "holds_equal": None,
         "conffile_proposals": [],
+        "conffile_merge": [],
         **_restart({}),
         "health": health_section([]),
         "drain": None,
@@ -115,9 +117,18 @@ def _undone(parts: Sequence[timeline.Part]) -> list[Document]:
     return [*detail["installed"], *before] if detail.get("installed") else list(installed)
 
 
-def _restart(detail: Mapping[str, Any]) -> Document:
+def _boots(parts: Sequence[timeline.Part]) -> tuple[str | None, str | None]:
+    """Return which start of the host it was when the night began with it, and which when it ended."""
+    told = [detail.get("boot") for part in parts if part.work == 0 for detail in part.details]
+    found = [_text(boot.get("boot_id")) for boot in told if isinstance(boot, Mapping)]
+    return (found[0], found[-1]) if found else (None, None)
+
+
+def _restart(detail: Mapping[str, Any], boot_before: str | None = None, boot_after: str | None = None) -> Document:
     reboot = detail.get("reboot_required") or {}
     rebooted = _boolean(detail.get("rebooted"))
+    if boot_before != boot_after:
+        rebooted = True  # by the run or by itself: it is another start of the host
     if rebooted is None and str(detail.get("module") or "").endswith(".reboot"):
         rebooted = True
     return {
@@ -137,8 +148,8 @@ def _restart(detail: Mapping[str, Any]) -> Document:
             "required": _boolean(reboot.get("required")),
             "reasons": [str(reason) for reason in reboot.get("reasons") or []],
             "rebooted": rebooted,
-            "boot_before": _text(detail.get("boot_before")),
-            "boot_after": _text(detail.get("boot_after")),
+            "boot_before": boot_before or _text(detail.get("boot_before")),
+            "boot_after": boot_after or _text(detail.get("boot_after")),
         },
     }
 
@@ -202,6 +213,28 @@ def _named(entries: Any) -> list[Document]:
         if isinstance(one, Mapping)
         else {"name": str(one), "version": None, "reason": None}
         for one in entries or []
+    ]
+
+
+def _merges(entries: Any) -> list[Document]:
+    return [
+        {
+            "file": str(one.get("file")),
+            "proposal": str(one.get("proposal")),
+            "format": _text(one.get("format")),
+            "changes": [
+                {
+                    "key": _text(change.get("key")),
+                    "change": str(change.get("change")),
+                    "line": _integer(change.get("line")),
+                    "proposed_line": _integer(change.get("proposed_line")),
+                }
+                for change in _mappings(one.get("changes"))
+            ],
+            "more": _integer(one.get("more")) or 0,
+            "note": _text(one.get("note")),
+        }
+        for one in _mappings(entries)
     ]
 
 

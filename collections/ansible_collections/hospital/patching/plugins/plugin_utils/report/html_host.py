@@ -24,7 +24,7 @@ def host_details(host: Mapping[str, Any], anchor: str) -> Markup:
         tag("span", tag("span", words.outcome(host["outcome"]), class_=f"pill {mood}")),
         tag("span", words.gist(host), class_="gist soft"),
     )
-    inside = tag("div", _facts(host), _findings(host), _probes(host), _updates(host), class_="inside")
+    inside = tag("div", _facts(host), _findings(host), _merges(host), _probes(host), _updates(host), class_="inside")
     opened = mood in ("warn", "bad") and bool(host["steps"]) and host["outcome"] != "not_started"
     return tag("details", summary, inside, class_="host", id=anchor, open=opened)
 
@@ -65,6 +65,23 @@ def _findings(host: Mapping[str, Any]) -> Markup | None:
         for finding in host["health"]["findings"]
     ]
     return join(tag("h3", "Findings"), tag("ul", found)) if found else None
+
+
+def _merges(host: Mapping[str, Any]) -> Markup | None:
+    """Return what there is to merge: keys and line numbers, for the values stay on the host."""
+    files = host["conffile_merge"]
+    if not files:
+        return None
+    told = [
+        tag(
+            "li",
+            tag("code", one["file"]),
+            ": ",
+            "; ".join(text for text in (*map(words.merge, one["changes"]), words.merge_rest(one)) if text),
+        )
+        for one in files
+    ]
+    return join(tag("h3", "Configuration to merge"), tag("ul", told))
 
 
 def _probes(host: Mapping[str, Any]) -> Markup | None:

@@ -23,7 +23,9 @@ def why(kind: str, hosts: Hosts, stopped: bool) -> str:
             [path for host in hosts for path in host["conffile_proposals"]]
         )
     if kind == "reboot_owed":
-        owed = list(dict.fromkeys(str(one["unit"] or one["pid"]) for host in hosts for one in host["owed"]))
+        owed = list(
+            dict.fromkeys(str(one["unit"] or one["pid"] or one["reason"]) for host in hosts for one in host["owed"])
+        )
         reasons = list(dict.fromkeys(reason for host in hosts for reason in host["reboot"]["reasons"]))
         return "still running old code: " + words.some(owed or reasons or ["unknown"])
     text = _cause(hosts[0])

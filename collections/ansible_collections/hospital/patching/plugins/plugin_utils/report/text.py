@@ -116,6 +116,11 @@ def _host(page: _Page, host: Mapping[str, Any]) -> None:
         page.row("", f"{words.MOMENTS[finding['moment']]}: {told}", ink="warn")
     if host["conffile_proposals"]:
         page.row("proposed", ", ".join(host["conffile_proposals"]))
+    if host["conffile_merge"]:
+        page.row("to merge", "keys and lines; values stay on the host")
+    for one in host["conffile_merge"]:
+        told = [words.merge(change) for change in one["changes"]] + [words.merge_rest(one)]
+        page.add(f"{one['file']}: {'; '.join(text for text in told if text)}", indent=4, hanging=2)
     page.row("service", words.drained(host))
     page.row("not ok for", absence_words.unavailable(host))
     page.row("way back", words.way_back(host))

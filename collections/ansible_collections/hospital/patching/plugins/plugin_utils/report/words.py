@@ -40,7 +40,7 @@ MOODS = {
     "unreachable": "bad",
     "excluded": "quiet",
 }
-STEPS = {"health_before": "health before", "rollback": "roll back"}
+STEPS = {"health_before": "health before", "rollback": "roll back", "hook": "a hook of the site"}
 VERDICTS = {"ok": "ok", "failed": "failed", "inconclusive": "inconclusive", None: UNMEASURED}
 MOMENTS = {"before": "before", "after": "after", "after_rollback": "after rolling back"}
 #: Worst first, as hosts are listed.
@@ -176,10 +176,17 @@ def restart(host: Mapping[str, Any]) -> str:
     if host["restart_failed"]:
         texts.append("did not come back: " + ", ".join(one["unit"] for one in host["restart_failed"]))
     if host["owed"]:
-        texts.append("owed: " + ", ".join(str(one["unit"] or f"process {one['pid']}") for one in host["owed"]))
+        texts.append("owed: " + ", ".join(owed(one) for one in host["owed"]))
     if texts:
         return "; ".join(texts)
     return "nothing needed a restart" if reboot["required"] is False else UNMEASURED
+
+
+def owed(one: Mapping[str, Any]) -> str:
+    """Return what still runs old code: a unit, a process, or the whole host."""
+    if one["unit"] or one["pid"]:
+        return str(one["unit"] or f"process {one['pid']}")
+    return str(one["reason"])
 
 
 def _because(reasons: Iterable[str]) -> str:
@@ -311,3 +318,19 @@ def gist(host: Mapping[str, Any]) -> str:
         parts.append(f"{count(len(host['restarted']), 'unit')} restarted")
     parts.append(f"health {health(host)}")
     return "; ".join(parts)
+
+
+def merge(change: Mapping[str, Any]) -> str:
+    """Return one change of a configuration file: its key, or that it has none, and where it stands."""
+    here, there = change["line"], change["proposed_line"]
+    where = {
+        "changed": f"line {here}, proposed {there}",
+        "added": f"proposed line {there}",
+        "removed": f"line {here}, not proposed",
+    }
+    return f"{change['key'] or 'lines'} {change['change']} ({where.get(change['change'], '')})"
+
+
+def merge_rest(file: Mapping[str, Any]) -> str:
+    """Return what is to be said of a file beside its changes; empty when nothing is."""
+    return file["note"] or (f"and {file['more']} more" if file["more"] else "")

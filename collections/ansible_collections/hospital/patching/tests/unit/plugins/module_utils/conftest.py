@@ -17,9 +17,14 @@ class ScriptedSystemd:
         self.broken = set()
         self.calls = []
         self.on_show = None
+        #: What other commands answer, by their words: exit code and output; and what was asked of them.
+        self.answers = {}
+        self.others = []
 
     def run(self, args, **_others):
-        assert args[0] == "systemctl"
+        if args[0] != "systemctl":
+            self.others.append(list(args))
+            return Result(args, *self.answers[" ".join(args)], "")
         self.calls.append(list(args[1:]))
         verb, names = args[1], args[args.index("--") + 1 :]
         if verb == "show":
@@ -59,6 +64,7 @@ class SleeplessClock(Clock):
 def systemd(monkeypatch, tmp_path):
     """Pretend that systemd is the init, with both timers of apt waiting."""
     monkeypatch.setattr(competing_updaters, "SYSTEMD_MARKER", str(tmp_path))
+    monkeypatch.setattr(competing_updaters, "ROOT", str(tmp_path))
     double = ScriptedSystemd()
     double.states = {
         "apt-daily.timer": "active",

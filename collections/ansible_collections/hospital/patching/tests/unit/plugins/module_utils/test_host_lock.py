@@ -130,3 +130,36 @@ def test_work_that_does_not_end_refuses_the_hold(lock, monkeypatch):
     with pytest.raises(PatchingError, match=r"process 4242\) is still at work after 3600 s"):
         lock.hold(RUN, {})
     assert lock.journal.holder() is None
+
+
+def test_by_policy_a_host_that_others_may_update_is_not_held(lock, systemd):
+    with pytest.raises(PatchingError, match=r"apt-daily\.timer, apt-daily-upgrade\.timer: it may update this host"):
+        lock.hold(RUN, {}, updaters="refuse")
+    assert lock.journal.holder() is None
+    assert systemd.changes() == []
+
+
+def test_on_a_host_that_is_held_by_that_policy_one_that_shows_up_is_suspended(lock, systemd):
+    systemd.states.update(dict.fromkeys(TIMERS, "inactive"))
+    lock.hold(RUN, {}, updaters="refuse")
+    systemd.states["apt-daily.timer"] = "active"
+    assert lock.hold(RUN, {}, updaters="refuse").suspended == ["apt-daily.timer"]
+    lock.release(RUN, {})
+    assert systemd.states["apt-daily.timer"] == "active"
+
+
+def test_by_policy_they_are_only_told(lock, systemd):
+    assert lock.hold(RUN, {}, updaters="observe") == (True, [], [])
+    assert lock.observed == TIMERS
+    assert lock.journal.holder()["detail"] == {"suspended": [], "observed": TIMERS}
+    assert systemd.changes() == []
+
+
+def test_a_job_of_cron_is_told_and_a_reason_to_refuse(lock, tmp_path):
+    (tmp_path / "etc/cron.d").mkdir(parents=True)
+    (tmp_path / "etc/cron.d/nightly").write_text("0 4 * * * root apt-get -y upgrade\n")
+    lock.hold(RUN, {})
+    assert lock.observed == ["/etc/cron.d/nightly"]
+    lock.release(RUN, {})
+    with pytest.raises(PatchingError, match=r"/etc/cron\.d/nightly"):
+        lock.hold(OTHER, {}, updaters="refuse")

@@ -82,3 +82,15 @@ def test_a_container_has_no_kernel_of_its_own(root, marker):
 def test_init_may_say_that_it_is_a_container(root):
     (root / "proc/1/environ").write_bytes(b"TERM=linux\0container=podman\0")
     assert reboot_required.in_container(str(root))
+
+
+def test_the_flag_of_suse_is_one_too(root):
+    (root / "run/reboot-needed").write_text("")
+    assert reboot_required.flag_reasons(str(root)) == ["/run/reboot-needed is set"]
+    (root / "run/reboot-required").write_text("")
+    assert len(reboot_required.flag_reasons(str(root))) == 2
+
+
+@pytest.mark.parametrize("name", ["kernel-core", "kernel-uek-core", "kernel-default", "kernel-rt"])
+def test_kernels_of_every_vendor(root, name):
+    assert reboot_required.of_transaction([entry(name)], str(root)) == ["kernel changed ({} 2)".format(name)]

@@ -63,6 +63,7 @@ class Systemctl:
     def __init__(self, processes):
         self.processes = processes
         self.main = {}
+        self.after = {}
         self.kill_mode = "control-group"
         self.broken = set()
         self.falls_over = set()
@@ -88,8 +89,8 @@ class Systemctl:
 
     def _block(self, name):
         state = "failed" if name in self.falls_over else "active"
-        return "Id={}\nMainPID={}\nKillMode={}\nActiveState={}\nSubState=x\n".format(
-            name, self.main.get(name, 0), self.kill_mode, state
+        return "Id={}\nMainPID={}\nKillMode={}\nActiveState={}\nSubState=x\nAfter={}\n".format(
+            name, self.main.get(name, 0), self.kill_mode, state, self.after.get(name, "")
         )
 
 
@@ -130,7 +131,7 @@ def wanted(*names, to="2"):
 
 @pytest.fixture
 def run(root, processes, systemctl):
-    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None):
+    def call(what=None, names=(), reload=(), check=False, ended=ENDED, before=None, order=(), boots_unattended=False):
         what = what or wanted()
         directory = root / "state/stage" / transaction.short_name(what)
         directory.mkdir(parents=True, exist_ok=True)
@@ -140,7 +141,7 @@ def run(root, processes, systemctl):
             (directory / "before.json").write_text(json.dumps(before))
         files = Apt(Host(systemctl, Clock(), str(root), str(root / "state"))).files
         restarts = Restarts(systemctl, Clock(), str(root), str(root / "state"), processes, files)
-        return restarts.run("R1", what, list(names), list(reload), check)
+        return restarts.run("R1", what, list(names), list(reload), check, order, boots_unattended)
 
     return call
 
@@ -366,3 +367,41 @@ def test_removed_packages_ship_nothing():
 
     gone, here = ({"name": name, "arch": "all", "from": "1", "to": to} for name, to in (("a", None), ("b", "2")))
     assert shipped_units(files, [gone, here]) == {"b.service": "b"}
+
+
+def test_units_are_restarted_in_the_sites_order_then_after_what_they_need(run, processes, systemctl):
+    processes.found = [
+        process(number, unit + ".service") for number, unit in enumerate(("app", "cache", "db", "queue", "web"), 20)
+    ]
+    systemctl.after = {"app.service": "basic.target db.service", "cache.service": "app.service"}
+    run(order=["queue.service", "absent.service"])
+    assert systemctl.calls == ["daemon-reload"] + [
+        "restart {}.service".format(unit) for unit in ("queue", "db", "app", "cache", "web")
+    ]
+
+
+def test_units_that_wait_for_each_other_are_restarted_all_the_same(run, processes, systemctl):
+    processes.found = [process(20, "a.service"), process(21, "b.service")]
+    systemctl.after = {"a.service": "b.service", "b.service": "a.service"}
+    assert units(run()["restarted"]) == ["a.service", "b.service"]
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+def test_a_host_that_waits_for_a_passphrase_is_not_rebooted_but_restarted(run, processes, systemctl, root, unattended):
+    (root / "run/.containerenv").unlink()
+    (root / "etc").mkdir()
+    (root / "etc/crypttab").write_text("root UUID=1 none luks\n")
+    processes.found = [process(20, "nginx.service"), process(50, None, "agent")]
+    result = run(wanted("libc6"), boots_unattended=unattended)
+    assert result["reboot_required"] == {"required": unattended, "reasons": ["libc changed (libc6 2)"]}
+    assert units(result["restarted"]) == ([] if unattended else ["nginx.service"])
+    told = [one["reason"] for one in result["owed"]]
+    assert told == (
+        []
+        if unattended
+        else [
+            "a reboot is owed (libc changed (libc6 2)), and is never automatic here: "
+            "it will wait for the passphrase of root",
+            "agent (50) runs the replaced /usr/lib/x86_64-linux-gnu/libssl.so.3; it belongs to no unit",
+        ]
+    )

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import candidates
 from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     ALL_HOSTS,
     PORTAL,
@@ -97,3 +101,36 @@ def test_nobody_is_drained_through_a_lost_load_balancer():
     missing = Mark("stolen", "reported stolen by Ada", {})
     hosts["lb1"] = candidates.candidate("lb1", ALL_HOSTS, None, missing)
     assert planned(hosts).plan["hosts"] == {}
+
+
+def test_by_policy_a_host_that_others_may_update_is_refused_as_far_as_assess_knows_them():
+    updaters = [
+        {"name": "apt-daily-upgrade.timer", "kind": "unit", "active": True, "enabled": True, "running": False},
+        {"name": "apt-daily.timer", "kind": "unit", "active": False, "enabled": False, "running": False},
+    ]
+    document = {"status": "assessed", "pending": PENDING, "reason": "", "software": {"competing_updaters": updaters}}
+    assert candidates.candidate("portal1", VARIABLES, document).why_not is None
+    refusing = {**VARIABLES, "patching_competing_updaters": "refuse"}
+    found = candidates.candidate("portal1", refusing, document).why_not
+    assert found.outcome == "refused"
+    assert found.reason.startswith("host portal1: apt-daily-upgrade.timer: it may update this host by itself")
+    updaters[0]["active"] = False
+    assert candidates.candidate("portal1", refusing, document).why_not is None
+
+
+def test_that_a_host_owes_a_reboot_already_is_in_its_plan_and_told():
+    host = portal_pair()["portal1"]
+    document = {
+        "status": "assessed",
+        "pending": host.assessment,
+        "reason": "",
+        "software": {"reboot_required": {"required": True, "reasons": ["/run/reboot-required is set by dbus"]}},
+    }
+    found = candidates.candidate("portal1", VARIABLES, document)
+    assert found.reboot_owed == ("/run/reboot-required is set by dbus",)
+    plan = planned({**portal_pair(), "portal1": replace(host, reboot_owed=found.reboot_owed)}).plan
+    assert plan["hosts"]["portal1"]["reboot_owed"] == list(found.reboot_owed)
+    assert "reboot_owed" not in plan["hosts"]["portal2"]
+    for shown in (plan_table(plan), plan_page(plan)):
+        assert "Reboot owed already, whatever is installed" in shown
+        assert "/run/reboot-required is set by dbus: portal1" in shown.replace("</li>", "")

@@ -255,3 +255,31 @@ def test_ok_means_that_everything_was_measured_again(before: list[dict[str, Any]
 @given(readings=READINGS)
 def test_the_same_health_twice_is_never_failed(readings: list[dict[str, Any]]) -> None:
     assert compare(readings, readings).verdict != "failed"
+
+
+def enabled(**states: str) -> dict[str, Any]:
+    value = {"failed": [], "named": [], "units": {}, "enabled": {f"{name}.service": s for name, s in states.items()}}
+    return reading("units", "ok", "units", value)
+
+
+def test_an_enabled_unit_that_ran_and_does_not_any_more_is_failed() -> None:
+    before = enabled(nginx="active (running)", cron="active (running)", backup="inactive (dead)")
+    after = enabled(nginx="inactive (dead)", cron="active (running)", backup="inactive (dead)")
+    compared = compare([before], [after])
+    assert compared.verdict == "failed"
+    assert only(compared) == "nginx.service was active (running) and is inactive (dead) now"
+
+
+@pytest.mark.parametrize("now", ["active (exited)", "activating (start)", "reloading (reload)", "starting", "oneshot"])
+def test_one_that_runs_or_may_soon_is_not(now: str) -> None:
+    assert compare([enabled(nginx="active (running)")], [enabled(nginx=now)]).findings == []
+
+
+def test_what_is_enabled_now_or_not_any_more_is_told_and_no_failure() -> None:
+    compared = compare([enabled(old="active (running)")], [enabled(new="active (running)")])
+    assert compared.verdict == "ok"
+    assert only(compared) == "old.service was enabled and is not any more; new.service was not enabled and is now"
+
+
+def test_a_reading_from_before_that_says_nothing_of_enabled_units_is_not_compared() -> None:
+    assert compare([units([])], [enabled(new="active (running)")]).findings == []

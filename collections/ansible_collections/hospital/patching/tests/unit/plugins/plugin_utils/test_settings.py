@@ -294,3 +294,10 @@ def test_a_login_of_declared_software_is_never_shown():
     with pytest.raises(PatchingError) as refusal:
         settings(third_party_logins={"java": "hunter2"})
     assert "hunter2" not in str(refusal.value)
+
+
+def test_the_order_of_restarts_is_kept_and_names_each_unit_once():
+    given = {"patching_restart_order": ["postgresql@15-main.service", "app.service"]}
+    assert effective("h", given).restart_order == ("postgresql@15-main.service", "app.service")
+    with pytest.raises(PatchingError, match="each of them once"):
+        effective("h", {"patching_restart_order": ["a.service", "a.service"]})

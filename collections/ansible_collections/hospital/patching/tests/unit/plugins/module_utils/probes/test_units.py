@@ -129,3 +129,65 @@ def test_without_an_answer_it_is_inconclusive(read, stdout):
 def test_only_names_of_units_are_taken(name):
     with pytest.raises(PatchingError):
         registry.check({"name": "u", "type": "units", "active": [name]})
+
+
+#: `systemctl show` of a lab host (systemd 252, Debian 12): one unit of each kind.
+ENABLED = """\
+Type=notify
+RemainAfterExit=no
+Id=ssh.service
+Names=ssh.service sshd.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+Job=
+
+Type=oneshot
+RemainAfterExit=no
+Id=e2scrub_reap.service
+Names=e2scrub_reap.service
+LoadState=loaded
+ActiveState=inactive
+SubState=dead
+UnitFileState=enabled
+Job=
+
+Type=oneshot
+RemainAfterExit=yes
+Id=slow.service
+Names=slow.service
+LoadState=loaded
+ActiveState=activating
+SubState=start
+UnitFileState=enabled-runtime
+Job=246
+
+Type=dbus
+RemainAfterExit=no
+Id=systemd-hostnamed.service
+Names=systemd-hostnamed.service dbus-org.freedesktop.hostname1.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=static
+Job=
+
+Type=notify
+RemainAfterExit=no
+Id=dbus.service
+Names=dbus.service
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=static
+Job=
+"""
+
+
+def test_the_states_of_enabled_units_are_kept_to_compare(read):
+    assert read(ENABLED)[0]["value"]["enabled"] == {
+        "ssh.service": "active (running)",
+        "e2scrub_reap.service": "oneshot",
+        "slow.service": "starting",
+    }

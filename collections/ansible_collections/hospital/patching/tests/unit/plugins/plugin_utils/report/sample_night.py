@@ -540,6 +540,9 @@ def hostile_night() -> tuple[Document, list[Document], dict[str, Document], Docu
             detail["id"] = NASTY
         if "boot_before" in detail:
             detail["conffile_proposals"] = [NASTY]
+        if (record["step"], record["event"]) == ("install", "done"):
+            change = {"key": NASTY, "change": "changed", "line": 1, "proposed_line": 1}
+            detail["conffile_merge"] = [{"file": NASTY, "proposal": NASTY, "changes": [change], "note": NASTY}]
     records[0]["detail"].update(controller=NASTY, started_by=NASTY)
     all_stages = stages()
     all_stages["portal1"]["not_preserved"] = [{"name": NASTY, "arch": "all", "version": NASTY, "reason": NASTY}]

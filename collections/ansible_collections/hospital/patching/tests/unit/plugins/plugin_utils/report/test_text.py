@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, render_text
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, render_html, render_text
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
 
 Document = dict[str, Any]
@@ -122,3 +122,37 @@ def test_an_emergency_and_its_broken_glass_stand_at_the_top(emergency):
     assert "Emergency: only what fixes CVE-2026-1519, exposed hosts first (portal2)." in lines[2]
     assert lines[3].startswith("Break-glass, asked for by ada, second person (claimed, not signed) Dr. Jane Roe: the")
     assert "mergency" not in render_text({**emergency, "emergency": None, "needs_you": []})
+
+
+def test_what_there_is_to_merge_is_told_by_keys_and_lines_in_both_forms():
+    plan, records = sample_night.good_night()
+    detail = next(one for one in records if one["host"] == "ws1" and one["step"] == "install")["detail"]
+    proposal = "/etc/nginx/nginx.conf.dpkg-dist"
+    changes = [
+        {"key": "http.gzip", "change": "changed", "line": 21, "proposed_line": 20},
+        {"key": None, "change": "added", "line": None, "proposed_line": 40},
+    ]
+    merge = {"file": proposal[:-10], "proposal": proposal, "format": "statements", "changes": changes, "more": 3}
+    binary = {"file": "/etc/x", "proposal": "/etc/x.dpkg-dist", "format": None, "changes": [], "note": "binary"}
+    detail.update(conffile_proposals=[proposal, "/etc/x.dpkg-dist"], conffile_merge=[merge, binary])
+    report = build_report(plan, records, {}, None, [])
+    text, page = " ".join(render_text(report).split()), render_html(report)
+    for told in (
+        "http.gzip changed (line 21, proposed 20)",
+        "lines added (proposed line 40)",
+        "and 3 more",
+        "/etc/x: binary",
+    ):
+        assert told in text
+    assert "Configuration to merge" in page
+    assert "http.gzip changed (line 21, proposed 20)" in page
+
+
+def test_the_starts_of_a_host_before_and_after_are_told_and_one_that_nobody_asked_for_too():
+    plan, records = sample_night.good_night()
+    mine = [one for one in records if one["host"] == "ws1" and one["event"] == "done"]
+    for step, boot in (("lock", "a1"), ("return", "b2")):
+        next(one for one in mine if one["step"] == step)["detail"]["boot"] = {"boot_id": boot, "booted": "x"}
+    host = next(one for one in build_report(plan, records, {}, None, [])["hosts"] if one["host"] == "ws1")
+    reboot = host["reboot"]
+    assert (reboot["boot_before"], reboot["boot_after"], reboot["rebooted"]) == ("a1", "b2", True)

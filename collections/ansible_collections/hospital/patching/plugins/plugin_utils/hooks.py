@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks: what a site does of its own before and after a step of a host's journey, within a time limit of its own.
+
+Each names the step, ``before`` or ``after``, and one thing to do:
+
+* ``{run: [WORD, ...]}``: a command, without a shell;
+* ``{script: PATH}``: a file of the controller, copied to the host and run there;
+* ``{tasks: PATH}``: a file of tasks of the controller;
+* ``{module: NAME, arguments: {...}}``: one module.
+
+``on`` is the host where it is done, ``timeout_s`` how long it may take, ``means``
+what its failure means to whoever reads of it at night. Plans and reports show
+all of it: no secret may be in a hook.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
+from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+
+Hook = dict[str, Any]
+
+STEPS = ("stage", "drain", "snapshot", "install", "restart", "verify", "return")
+TIMES = ("before", "after")
+KINDS = ("run", "script", "tasks", "module")
+#: Kinds whose content is a file of the controller, sealed by its hash when the host is planned.
+FILES = ("script", "tasks")
+TIMEOUT_S, LONGEST_S = 60, 3600
+#: Nothing shows that the run lives while tasks of the site's own are at work, and recovery begins after two minutes.
+LONGEST_TASKS_S = 90
+#: For how long a command may clean up, and its answer may be on its way, before Ansible itself gives it up.
+KILL_AFTER_S, GRACE_S = 10, 30
+#: What is done again on the way back; a host that was never drained again has nothing to do before and after these.
+WAY_BACK = ("restart", "verify", "return")
+#: Failures of these do not stop the way back: the same probes decide whether the host is as it was.
+TOLD_ONLY = ("restart", "verify")
+#: The controller itself, where no connection is made.
+CONTROLLER = "localhost"
+_MODULE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_SECRET = re.compile(r"passw|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
+_SAYS = (
+    "hooks like {step: drain, when: before, run: [COMMAND, …]}, each with one of run, script, tasks and module,"
+    " and on, timeout_s, name and means if need be"
+)
+
+
+def read(value: object) -> tuple[Hook, ...]:
+    """Return the hooks of a setting, in their order.
+
+    Raises:
+        ValueError: saying what was expected.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"a list of {_SAYS}")
+    found: list[Hook] = []
+    for one in value:
+        hook = _read(one)
+        if hook in found:
+            raise ValueError("hooks that differ: of two that are the same only the first would be done")
+        found.append(hook)
+    return tuple(found)
+
+
+def _read(value: object) -> Hook:
+    if not isinstance(value, Mapping):
+        raise ValueError(_SAYS)
+    # YAML reads an unquoted on as true.
+    given: Hook = plain({"on" if key is True else key: item for key, item in value.items()})
+    kinds = [kind for kind in KINDS if kind in given]
+    known = {"step", "when", "on", "timeout_s", "name", "means", *kinds, *(["arguments"] if "module" in given else [])}
+    if len(kinds) != 1 or not {"step", "when"} <= set(given) <= known:
+        raise ValueError(_SAYS)
+    kind = kinds[0]
+    if given["step"] not in STEPS:
+        raise ValueError(f"a step of {', '.join(STEPS)} in each hook")
+    if given["when"] not in TIMES:
+        raise ValueError("when: before or when: after in each hook")
+    found: Hook = {"step": given["step"], "when": given["when"], kind: _READERS[kind](given[kind])}
+    if kind == "module":
+        found["arguments"] = _arguments(given.get("arguments", {}))
+    if "on" in given:
+        found["on"] = types.name(given["on"])
+    longest = LONGEST_TASKS_S if kind == "tasks" else LONGEST_S
+    found["timeout_s"] = _timeout(given.get("timeout_s", min(TIMEOUT_S, longest)), longest, kind)
+    found.update({key: types.text(given[key]) for key in ("name", "means") if key in given})
+    return found
+
+
+def _timeout(value: object, longest: int, kind: str) -> int:
+    try:
+        return types.whole(1, longest)(value)
+    except ValueError as error:
+        why = "; longer work belongs in run or script" if kind == "tasks" else ""
+        raise ValueError(f"a timeout_s of 1 to {longest} in a hook with {kind}{why}") from error
+
+
+def _command(value: object) -> list[str]:
+    words = list(types.texts(value))
+    if not words:
+        raise ValueError("a command after run, as a list of words")
+    return words
+
+
+def _module(value: object) -> str:
+    if not isinstance(value, str) or not _MODULE.fullmatch(value):
+        raise ValueError("a module with its full name, as in ansible.builtin.systemd_service")
+    return str(value)
+
+
+def _arguments(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("arguments: {OPTION: value, …} beside module")
+    secrets = sorted(key for key in _keys(value) if _SECRET.search(key))
+    if secrets:
+        raise ValueError(
+            f"arguments without {', '.join(secrets)}: plans and reports show them; use a file of tasks that reads"
+            " the secret where the site keeps it"
+        )
+    found: dict[str, Any] = plain(value)
+    return found
+
+
+def _keys(value: object) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _keys(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _keys(item)
+
+
+_READERS = {"run": _command, "script": types.absolute_path, "tasks": types.absolute_path, "module": _module}
+
+
+# --- what a plan says of them ------------------------------------------------
+
+
+def kind_of(hook: Mapping[str, Any]) -> str:
+    """Return which of :data:`KINDS` a hook is."""
+    return next(kind for kind in KINDS if kind in hook)
+
+
+def identity(hook: Mapping[str, Any]) -> str:
+    """Return what the ledger knows a hook by."""
+    return digest(dict(hook))
+
+
+def title(hook: Mapping[str, Any]) -> str:
+    """Return how people are told of a hook: its name, else what it does."""
+    if hook.get("name"):
+        return str(hook["name"])
+    kind = kind_of(hook)
+    return shlex.join(hook["run"]) if kind == "run" else Path(hook[kind]).name
+
+
+def told(hook: Mapping[str, Any]) -> str:
+    """Return a hook as a plan shows it to whoever approves it."""
+    what = shlex.join(hook["run"]) if "run" in hook else f"{kind_of(hook)} {hook[kind_of(hook)]}"
+    named = f"{hook['name']} ({what})" if hook.get("name") else what
+    where = f" on {hook['on']}" if hook.get("on") else ""
+    return f"{hook['when']} {hook['step']}: {named}{where}, at most {hook['timeout_s']} s"
+
+
+def by_step(entry: Mapping[str, Any]) -> dict[str, dict[str, list[Hook]]]:
+    """Return the hooks of a plan's host by step and time; every step is there, so that a role can loop over none."""
+    hooks = entry.get("hooks") or []
+    return {
+        step: {when: [hook for hook in hooks if (hook["step"], hook["when"]) == (step, when)] for when in TIMES}
+        for step in STEPS
+    }
+
+
+def hosts_of(hooks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the other hosts on which hooks are done; no connection is made to the controller."""
+    return list(dict.fromkeys(hook["on"] for hook in hooks if hook.get("on") not in (None, CONTROLLER)))
+
+
+def longest_s(hooks: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Return how much longer the journey and the way back may take with these hooks, at worst."""
+    forward = sum(hook["timeout_s"] for hook in hooks if hook["step"] != "stage")
+    return forward, sum(hook["timeout_s"] for hook in hooks if hook["step"] in WAY_BACK)
+
+
+def call(hook: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``module``, ``arguments`` and ``limit_s`` for Ansible; a file of tasks has no module."""
+    seconds, kind = hook["timeout_s"], kind_of(hook)
+    ended = ["timeout", f"--kill-after={KILL_AFTER_S}", str(seconds)]
+    if kind == "tasks":
+        return {"module": "", "arguments": {}, "limit_s": seconds}
+    if kind == "module":
+        return {"module": hook["module"], "arguments": hook["arguments"], "limit_s": seconds}
+    # The host ends it, so that nothing is left at work there; Ansible gives up only when the host does not answer.
+    limit_s = seconds + KILL_AFTER_S + GRACE_S
+    if kind == "run":
+        return {"module": "ansible.builtin.command", "arguments": {"argv": ended + hook["run"]}, "limit_s": limit_s}
+    arguments = {"cmd": shlex.quote(hook["script"]), "executable": shlex.join(ended)}
+    return {"module": "ansible.builtin.script", "arguments": arguments, "limit_s": limit_s}

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks of a site: what may be said, what is sealed and approved, what a failure means."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    contacts,
+    hook_files,
+    hook_records,
+    hooks,
+    resumption,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.history import History, with_estimates
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import effective
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import planned, server
+
+RUN = {"step": "drain", "when": "before", "run": ["/usr/local/bin/ask-theatre", "--site", "main"]}
+HOST = "db1"
+
+
+def one(**more):
+    return hooks.read([{**RUN, **more}])[0]
+
+
+def of_kind(kind, value, **more):
+    return hooks.read([{"step": "restart", "when": "after", kind: value, **more}])[0]
+
+
+# --- settings ----------------------------------------------------------------
+
+
+def test_a_hook_says_where_it_belongs_what_is_done_and_for_how_long():
+    assert one() == {**RUN, "timeout_s": 60}
+    # YAML reads an unquoted on as true.
+    assert one(timeout_s="5", name="theatre", means="a list runs late") | {True: "lb1"} is not None
+    assert hooks.read([{**RUN, True: "lb1"}])[0]["on"] == "lb1"
+    assert of_kind("module", "ansible.builtin.uri", arguments={"url": "http://lb1/"})["arguments"] == {
+        "url": "http://lb1/"
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("reboot", "a list of hooks"),
+        ([["reboot"]], "hooks like {step"),
+        ([{"step": "drain", "when": "before"}], "one of run, script, tasks and module"),
+        ([{**RUN, "script": "/a"}], "one of run, script, tasks and module"),
+        ([{**RUN, "timeout": 5}], "timeout_s"),
+        ([{**RUN, "step": "gate"}], "a step of stage, drain, snapshot"),
+        ([{**RUN, "when": "during"}], "when: before or when: after"),
+        ([{**RUN, "run": []}], "a command after run"),
+        ([{**RUN, "run": "reboot"}], "a list of texts"),
+        ([{**RUN, "timeout_s": 0}], "a timeout_s of 1 to 3600"),
+        ([{**RUN, "timeout_s": 3601}], "a timeout_s of 1 to 3600"),
+        ([{**RUN, "on": "a host"}], "a name of letters"),
+        ([{**RUN, "arguments": {}}], "one of run, script, tasks and module"),
+        ([RUN, RUN], "hooks that differ"),
+        ([{"step": "drain", "when": "after", "script": "drain.sh"}], "an absolute path"),
+        ([{"step": "drain", "when": "after", "tasks": "/a.yml", "timeout_s": 91}], "longer work belongs in run"),
+        ([{"step": "drain", "when": "after", "module": "uri"}], "full name"),
+        (
+            [{"step": "drain", "when": "after", "module": "a.b.c", "arguments": {"to": [{"url_password": "x"}]}}],
+            "arguments without url_password",
+        ),
+    ],
+)
+def test_what_is_not_understood_is_refused_and_nothing_of_it_shown(given, expected):
+    with pytest.raises(PatchingError, match="patching_hooks of db1") as error:
+        effective(HOST, {"patching_hooks": given})
+    assert expected in error.value.expected
+    assert "ask-theatre" not in str(error.value)
+
+
+# --- the plan ----------------------------------------------------------------
+
+
+def fleet(tmp_path, *given, **more):
+    candidates = {HOST: server(HOST, "db", min_healthy=0, downtime_s=60, hooks=list(given), **more)}
+    return hook_files.sealed(candidates)
+
+
+def test_a_plan_carries_the_hooks_of_the_service_and_those_of_the_host(tmp_path):
+    script = tmp_path / "quiesce.sh"
+    script.write_text("#!/bin/sh\nexit 0\n")
+    own = {"step": "install", "when": "before", "script": str(script), "name": "quiesce"}
+    plan = planned(fleet(tmp_path, RUN, host_hooks=[own])).plan
+    found = plan["hosts"][HOST]["hooks"]
+    assert found == [one(), {**own, "timeout_s": 60, "sha256": hashlib.sha256(script.read_bytes()).hexdigest()}]
+    shown = "before drain: /usr/local/bin/ask-theatre --site main, at most 60 s"
+    assert shown in plan_table(plan)
+    assert shown in plan_page(plan)
+    assert hooks.by_step(plan["hosts"][HOST])["drain"] == {"before": [one()], "after": []}
+
+
+def test_another_content_of_a_hooks_file_is_another_plan_and_refused_at_run_time(tmp_path):
+    script = tmp_path / "quiesce.sh"
+    given = {"step": "install", "when": "before", "script": str(script)}
+    script.write_text("exit 0\n")
+    before = planned(fleet(tmp_path, given)).plan
+    hook = before["hosts"][HOST]["hooks"][0]
+    hook_files.require_unchanged(HOST, hook)
+    script.write_text("rm -rf /\n")
+    assert planned(fleet(tmp_path, given)).plan["digest"] != before["digest"]
+    with pytest.raises(PatchingError, match=r"hook 'quiesce.sh' of host db1: .*has SHA-256.*plan again"):
+        hook_files.require_unchanged(HOST, hook)
+    script.unlink()
+    with pytest.raises(PatchingError, match="cannot be read"):
+        hook_files.require_unchanged(HOST, hook)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        (None, "cannot be read"),
+        ("a: b: c", "is no YAML"),
+        ("{}", "holds no tasks"),
+        ("- hosts", "holds no tasks"),
+        ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "uses delegate_to"),
+        ("- ansible.builtin.include_tasks: more.yml\n", "uses ansible.builtin.include_tasks"),
+    ],
+)
+def test_a_file_of_tasks_that_cannot_be_approved_refuses_its_host(tmp_path, text, seen):
+    path = tmp_path / "tasks.yml"
+    if text is not None:
+        path.write_text(text)
+    found = planned(fleet(tmp_path, {"step": "verify", "when": "after", "tasks": str(path)})).plan["not_planned"][HOST]
+    assert found["outcome"] == "refused"
+    assert seen in found["reason"]
+
+
+def test_a_file_of_tasks_with_tags_of_ansible_is_read(tmp_path):
+    path = tmp_path / "tasks.yml"
+    path.write_text("- ansible.builtin.command: a\n  vars:\n    one: !vault |\n      6162\n")
+    assert planned(fleet(tmp_path, {"step": "verify", "when": "after", "tasks": str(path)})).plan["hosts"][HOST]
+
+
+@pytest.mark.parametrize(
+    ("known", "seen"), [({}, "does not know"), ({"policy": "vendor_locked", "drain": None}, "a medical device")]
+)
+def test_a_hook_is_not_done_on_a_host_that_may_not_be_contacted(tmp_path, known, seen):
+    candidates = fleet(tmp_path, {**RUN, "on": "pump1"})
+    if known:
+        candidates["pump1"] = server("pump1", "pumps", min_healthy=0, downtime_s=60, **known)
+    reason = planned(candidates).plan["not_planned"][HOST]["reason"]
+    assert "a hook of it is done on pump1" in reason
+    assert seen in reason
+
+
+def test_the_gate_asks_for_every_host_of_a_hook():
+    variables = {"patching_device_segments": ["10.9.0.0/16"], "patching_service": "db", "patching_policy": "managed"}
+    hostvars = {HOST: {**variables, "ansible_host": "10.1.0.1"}, "lb1": {**variables, "ansible_host": "10.9.0.1"}}
+    others = hooks.hosts_of([one(), one(on="lb1"), one(on="localhost")])
+    assert others == ["lb1"]
+    found = contacts.journey(HOST, None, hostvars, others)
+    assert (found.allowed, found.reason.split(":")[0]) == (False, "lb1")
+
+
+def test_the_worst_case_has_the_limits_of_hooks_in_it(tmp_path):
+    plain = server(HOST, "db")
+    given = hooks.read([one(timeout_s=100), of_kind("run", ["a"], timeout_s=7), {**RUN, "step": "stage"}])
+    hooked = replace(plain, settings=replace(plain.settings, hooks=given))
+    before, after = (with_estimates({HOST: each}, History())[HOST].settings for each in (plain, hooked))
+    assert after.estimate_s - before.estimate_s == 107
+    assert after.way_back_s - before.way_back_s == 7
+
+
+# --- the run -----------------------------------------------------------------
+
+
+def record(step, event, **detail):
+    return {"host": HOST, "step": step, "event": event, "detail": detail}
+
+
+def hooked(event, hook, way_back=False, **more):
+    return record("hook", event, **hook_records.detail_of(HOST, hook, way_back), **more)
+
+
+RELEASED = record("return", "done", module="hospital.patching.host_journal")
+
+
+def test_a_hook_is_done_once_in_a_journey_forward_and_once_on_the_way_back():
+    hook = of_kind("run", ["a"])
+    begun = [hooked("begin", hook)]
+    assert not hook_records.is_done(begun, HOST, hook, False)
+    done = [*begun, hooked("done", hook)]
+    assert hook_records.is_done(done, HOST, hook, False)
+    assert not hook_records.is_done(done, HOST, hook, True)
+    assert not hook_records.is_done(done, HOST, of_kind("run", ["b"]), False)
+    assert not hook_records.is_done([*done, RELEASED], HOST, hook, False)
+    assert not hook_records.is_done([*done, record("record", "outcome", outcome="stuck")], HOST, hook, False)
+
+
+def test_the_hooks_of_a_stage_are_done_at_each_stage():
+    hook = one(step="stage")
+    assert not hook_records.is_done([hooked("done", hook)], HOST, hook, False)
+
+
+@pytest.mark.parametrize(
+    ("step", "when", "goes_back"),
+    [
+        ("drain", "before", False),
+        ("drain", "after", True),
+        ("snapshot", "before", True),
+        ("verify", "after", True),
+        ("return", "before", False),
+        ("return", "after", False),
+    ],
+)
+def test_a_host_whose_hook_failed_stays_on_its_way_back_when_the_run_is_started_again(step, when, goes_back):
+    hook = one(step=step, when=when)
+    records = [record("health_before", "done", verdict="ok", probes=[]), hooked("failed", hook, msg="theatre is busy")]
+    taken = resumption.taken(records, HOST)
+    assert taken is not None
+    assert taken.failed == ("theatre is busy" if goes_back else None)
+
+
+def test_on_the_way_back_a_failed_hook_of_restart_or_verify_is_told_only():
+    assert hook_records.is_told_only(one(step="restart"), True)
+    assert not hook_records.is_told_only(one(step="restart"), False)
+    assert not hook_records.is_told_only(one(step="return"), True)
+
+
+@pytest.mark.parametrize(
+    ("result", "seen"),
+    [
+        ({"rc": 3, "stderr": "patient list\nlag 40 MB\n"}, "exit 3: lag 40 MB; "),
+        ({"rc": 1, "stdout": "see https://bob:geheim@lb1/x"}, "exit 1: see https://***@lb1/x; "),
+        ({"rc": 124, "stderr": "Terminated"}, "no end after 60 s; "),
+        ({"rc": 137}, "no end after 60 s; "),
+        ({"msg": "time is up", "timedout": {"period": 60}}, "no end after 60 s; "),
+        ({}, "it failed; "),
+    ],
+)
+def test_a_failed_hook_tells_how_it_ended_and_its_last_line_only(result, seen):
+    text = str(hook_records.error_of(HOST, one(means="the list runs late.", on="lb1"), result))
+    assert f"of host db1 on lb1: {seen}" in text
+    assert "the list runs late; correct what it names" in text
+    assert "patient" not in text
+
+
+def test_a_command_is_ended_on_the_host_and_a_module_by_ansible():
+    assert hooks.call(one(timeout_s=5)) == {
+        "module": "ansible.builtin.command",
+        "arguments": {"argv": ["timeout", "--kill-after=10", "5", *RUN["run"]]},
+        "limit_s": 45,
+    }
+    script = hooks.call(of_kind("script", "/a b.sh"))
+    assert script["arguments"] == {"cmd": "'/a b.sh'", "executable": "timeout --kill-after=10 60"}
+    assert hooks.call(of_kind("module", "a.b.c", timeout_s=9))["limit_s"] == 9
+    assert hooks.call(of_kind("tasks", "/a.yml"))["module"] == ""
