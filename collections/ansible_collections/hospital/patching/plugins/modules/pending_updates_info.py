@@ -88,6 +88,12 @@ options:
         one that is not in it counts as seen now; then security fixes wait as well.
       - To keep track, hand in RV(updates[].published) and RV(held[].published) of the call before.
     type: dict
+  carried:
+    description:
+      - The digest that M(hospital.patching.carried_files) returned; repositories are then read from that folder, and no
+        network is used.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -322,6 +328,7 @@ FILTERS = dict(
         options=dict(item=dict(type="str", required=True), reason=dict(type="str", default="")),
     ),
     first_seen=dict(type="dict"),
+    carried=dict(type="str", default=""),
 )
 
 

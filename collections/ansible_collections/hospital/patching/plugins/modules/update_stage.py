@@ -43,6 +43,12 @@ options:
       - The manifest of the host's group.
       - Without it, exactly O(updates) are allowed.
     type: dict
+  carried:
+    description:
+      - The digest that M(hospital.patching.carried_files) returned; packages then come from that folder, and no network
+        is used.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -124,12 +130,15 @@ def main():
                 host=dict(type="str", required=True),
                 updates=dict(type="list", elements="dict", required=True),
                 manifest=dict(type="dict"),
+                carried=dict(type="str", default=""),
             ),
         ),
         supports_check_mode=True,
     )
     given = module.params
-    request = StageRequest(given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode)
+    request = StageRequest(
+        given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode, given["carried"]
+    )
     try:
         result = select(given["manager"], this_host(given["state_dir"])).stage(request)
     except PatchingError as error:

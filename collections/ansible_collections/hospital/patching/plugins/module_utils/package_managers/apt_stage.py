@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -16,12 +15,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_origins
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_carried, apt_origins
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_download import download
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
     control_fields,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_metadata import AptMetadata
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import (
     AptResolver,
     Change,
@@ -63,7 +62,7 @@ class AptStage(TransactionStage):
         self.installed: Installed = {}
         #: The repositories' paragraphs of new and present versions.
         self.stanzas: Dict[Any, Stanza] = {}
-        self.lists = AptMetadata(host)
+        self.lists = apt_carried.metadata(host, request.carried)
 
     def look(self) -> None:
         self.installed = self.database.present()
@@ -213,24 +212,6 @@ class AptStage(TransactionStage):
             download_bytes=fetched + more,
         )
 
-    def _download(self, targets: List[str], check: bool) -> Dict[str, str]:
-        """Fetch ``targets`` through apt, which checks them against the signed indexes; return paths by SHA-256."""
-        directory = self.lists.path("download")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.mkdir(directory)
-        with contextlib.suppress(KeyError, OSError):  # an apt without its own user fetches as root
-            os.chown(directory, pwd.getpwnam("_apt").pw_uid, -1)
-        if targets:
-            self.host.runner.run(
-                ["apt-get", "download", "-q"] + self.lists.options() + targets,
-                timeout_s=3600,
-                env={"DEBIAN_FRONTEND": "noninteractive"},
-                cwd=directory,
-                check=check,
-            )
-        paths = [os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".deb")]
-        return {sha256_of(path): path for path in paths}
-
     def _fetch_new(self, todo: Dict[str, Any]) -> int:
         missing = []
         for entry in todo["entries"]:
@@ -239,7 +220,9 @@ class AptStage(TransactionStage):
             path = self.stage.path(entry["name"], entry["to"], entry["arch"])
             if not os.path.exists(path) or sha256_of(path) != entry["sha256"]:
                 missing.append(entry)
-        files = self._download([target(entry["name"], entry["arch"], entry["to"]) for entry in missing], check=True)
+        files = download(
+            self.lists, [target(entry["name"], entry["arch"], entry["to"]) for entry in missing], check=True
+        )
         fetched = 0
         for entry in missing:
             if entry["sha256"] not in files:
@@ -274,7 +257,8 @@ class AptStage(TransactionStage):
             for package in missing
             if (package.name, package.arch, package.version) in self.stanzas
         }
-        files = self._download(
+        files = download(
+            self.lists,
             [target(package.name, package.arch, package.version) for package in offered],
             check=False,
         )
