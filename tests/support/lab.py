@@ -31,6 +31,7 @@ __all__ = [
     "extra_host",
     "folder",
     "in_mount_namespace",
+    "in_network_namespace",
     "in_service",
     "kept",
     "publish",
@@ -142,6 +143,12 @@ def in_mount_namespace(host: str, command: str) -> None:
     """Run a shell command of this machine with a host's file systems: a host may not mount by itself."""
     pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
     subprocess.run(["nsenter", "--target", pid, "--mount", "sh", "-c", command], check=True)
+
+
+def in_network_namespace(host: str, command: str) -> None:
+    """Run a shell command of this machine with a host's network: a host may not change it by itself."""
+    pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
+    subprocess.run(["nsenter", "--target", pid, "--net", "sh", "-c", command], check=True)
 
 
 def in_service(host: str) -> bool:

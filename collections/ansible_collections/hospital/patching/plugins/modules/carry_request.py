@@ -7,8 +7,8 @@ module: carry_request
 short_description: Ask for the updates of a host that has no network to its repositories
 version_added: 0.1.0
 description:
-  - Writes which packages the host has, from which repositories, into O(folder)C(/requests) on the controller. Nothing on
-    the host is changed.
+  - Writes which packages the host has, from which repositories, into O(folder)C(/requests) on the controller.
+    Nothing on the host is changed.
   - The folder is carried to a connected machine, where M(hospital.patching.carried_packages) fills it.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:

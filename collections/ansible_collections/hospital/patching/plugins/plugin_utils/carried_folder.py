@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import schema
 
 CHUNK = 1 << 20
+SHA256 = re.compile("[0-9a-f]{64}")
 AGAIN = "fill the folder again on the connected machine, carry it here, then run this again; nothing was changed"
 
 
@@ -101,7 +103,7 @@ class CarriedFolder:
         with tarfile.open(archive) as bundle:
             for member in bundle:
                 source = bundle.extractfile(member)
-                if source is None or os.path.basename(member.name) != member.name:
+                if source is None or not SHA256.fullmatch(member.name):
                     raise PatchingError(str(archive), repr(member.name), "files named by SHA-256", "run it again")
                 part = files / f"{member.name}.part"
                 with part.open("wb") as target:
@@ -148,7 +150,7 @@ class CarriedFolder:
                         f"{update['name']}:{update['arch']} {update['to']}",
                         f"not in the carried folder {self.path}",
                         f"a file with SHA-256 {update['sha256']}",
-                        "write a new request at this site, fill the folder again and carry it here; nothing was changed",
+                        "write a new request at this site, then fill and carry the folder again; nothing was changed",
                     )
                 found[update["sha256"]] = sizes[update["sha256"]]
             # The version for the way back; where the repositories have lost it, stage packs it from its files.

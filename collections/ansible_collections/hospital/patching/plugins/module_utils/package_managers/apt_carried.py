@@ -14,7 +14,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 
 #: The ways over a network; a repository under file: or cdrom: is at hand anyway.
 NETWORK = ("http", "https", "ftp")
-_NOT_CARRIED = re.compile("not in the carried folder")
+#: In the words of the method, and of apt, which asks it for Release when there is no InRelease.
+_NOT_CARRIED = re.compile("not in the carried folder|(does not have|no longer has) a Release file")
 
 
 class CarriedMetadata(AptMetadata):

@@ -44,9 +44,8 @@ class Method:
         self._say("100 Capabilities", [("Version", "1.0"), ("Single-Instance", "true")])
         block = []
         for line in lines:
-            line = line.rstrip("\n")
-            if line:
-                block.append(line)
+            if line != "\n":
+                block.append(line.rstrip("\n"))
                 continue
             if block and block[0].startswith("600"):
                 fields = dict(field.partition(": ")[::2] for field in block[1:])

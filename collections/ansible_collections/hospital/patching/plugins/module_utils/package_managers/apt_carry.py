@@ -19,7 +19,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_carried import NETWORK
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_download import download
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import sha256_of
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_metadata import AptMetadata, words
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import (
     AptResolver,
@@ -27,6 +26,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     by_version,
     target,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import sha256_of
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
@@ -148,12 +148,11 @@ class AptCarry:
                 for (name, arch, version), stanza in sorted(packages.items())
             ]
             self._write(metadata, lists, [one for one in files if one["sha256"] not in have], have, archive)
+            sizes = [{"sha256": sha256, "size_bytes": os.path.getsize(path)} for sha256, path in sorted(lists.items())]
         return {
             "platform": self.platform,
             "releases": releases,
-            "lists": [
-                {"sha256": sha256, "size_bytes": os.path.getsize(path)} for sha256, path in sorted(lists.items())
-            ],
+            "lists": sizes,
             "files": files,
             "resolved": resolved,
         }

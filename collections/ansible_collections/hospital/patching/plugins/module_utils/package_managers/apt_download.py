@@ -9,8 +9,8 @@ import shutil
 from typing import Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import sha256_of
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_metadata import AptMetadata
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import sha256_of
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 
 #: For how long all packages of one host may be fetched. A mirror that sends nothing at all is given up by apt itself
