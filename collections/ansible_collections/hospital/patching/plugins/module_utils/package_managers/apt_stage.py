@@ -15,7 +15,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_carried, apt_origins
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    apt_carried,
+    apt_origins,
+    deb_contents,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_download import download
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
@@ -200,6 +204,7 @@ class AptStage(TransactionStage):
         self.stage.check(todo["entries"])
         self.stage.index()
         self._rehearse(todo)
+        self._unpack(todo)
         self.preserved.create()
         kept, lost, more = self._preserve(todo)
         self.preserved.index()
@@ -243,6 +248,17 @@ class AptStage(TransactionStage):
             [target(entry["name"], entry["arch"], entry["to"]) for entry in todo["entries"]], recommends=False
         )
         self.rehearsed(todo, [(change.name, change.arch, change.current, change.to) for change in changes])
+
+    def _unpack(self, todo: Dict[str, Any]) -> None:
+        """Find now what dpkg would stumble over while it unpacks."""
+        new = [entry for entry in todo["entries"] if entry["to"]]
+        paths = [self.stage.path(entry["name"], entry["to"], entry["arch"]) for entry in new]
+        deb_contents.rehearse(
+            self.host,
+            self.installed,
+            list(zip(paths, control_fields(self.host.runner, paths))),
+            {entry["name"] for entry in todo["entries"] if not entry["to"]},
+        )
 
     def _preserve(self, todo: Dict[str, Any]) -> Tuple[List[Dict[str, str]], List[Dict[str, str]], int]:
         """Keep the versions that are installed now: from the repository, apt's cache, else from their files."""
