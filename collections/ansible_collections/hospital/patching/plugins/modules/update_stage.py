@@ -8,8 +8,12 @@ short_description: Download a host's updates and keep the way back
 version_added: 0.1.0
 description:
   - Resolves the host's own transaction within O(manifest). Anything the manifest does not allow is refused by name.
+  - Refuses a manifest of another release or architecture.
   - Checks the free space, downloads every package through the package manager, compares each file's SHA-256, writes
     an index of its own, and rehearses the transaction from that index alone.
+  - Unpacks every package into nothing. Refused are an archive that this host cannot unpack, a file of another package
+    without a C(Replaces), a file system that is read-only (unless apt remounts it), noexec where packages' scripts lie,
+    or without room for so many files.
   - Keeps the installed versions of everything the transaction replaces or removes, from the repository, from the
     package manager's cache, or, where both have lost them, packed again from the installed files; changed
     configuration files stay the host's own.
@@ -99,6 +103,11 @@ space:
   elements: dict
   returned: success
   sample: [{mount: /, needed_bytes: 205671124, free_bytes: 244111933440}]
+change_bytes:
+  description: Bytes that the installation is expected to write, which a snapshot of the host has to make room for.
+  type: int
+  returned: when something is to be installed
+  sample: 178257920
 cves:
   description: By package name, the CVEs that its changelog names between from and to; a package whose changelog was
     not found is not in it.

@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import disk_space, dpkg_version
+from ansible_collections.hospital.patching.plugins.module_utils import disk_space, dpkg_version, manifest_group
 from ansible_collections.hospital.patching.plugins.module_utils.changelog_cves import cves_between, read_changelog
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import (
     DpkgDatabase,
@@ -38,6 +38,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_stage import (
     TransactionStage,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
 Installed = Dict[Tuple[str, str], Package]
 
@@ -70,6 +71,9 @@ class AptStage(TransactionStage):
 
     def look(self) -> None:
         self.installed = self.database.present()
+        manifest_group.require(
+            self.request.manifest, read_os_release(self.host.root), native_architecture(self.installed)
+        )
 
     def installed_version(self, update: Dict[str, Any]) -> Optional[str]:
         package = installed_package(self.installed, update["name"], update["arch"])
@@ -175,7 +179,10 @@ class AptStage(TransactionStage):
             max(after),
             sum(1 for entry in todo["entries"] if entry["from"] is None and entry["name"].startswith("linux-image-")),
         )
-        return self.planned(todo, keep, needs, new_bytes + old_bytes)
+        plan = self.planned(todo, keep, needs, new_bytes + old_bytes)
+        # A snapshot keeps what is overwritten and, below a volume, grows with what is written: files, as they are
+        # unpacked beside the old ones, and a new initrd.
+        return dict(plan, change_bytes=sum(after) + needs["/boot"])
 
     def _size_after(self, entry: Dict[str, Any]) -> int:
         size = self.stanzas.get((entry["name"], entry["arch"], entry["to"] or ""), {}).get("Installed-Size", "0")

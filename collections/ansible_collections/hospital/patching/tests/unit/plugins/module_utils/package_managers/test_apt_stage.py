@@ -295,3 +295,14 @@ def test_a_journal_that_cannot_be_written_is_told(updates, stage, monkeypatch):
     monkeypatch.setattr(Journal, "append", fail)
     with pytest.raises(PatchingError, match=r"stage of h1: .*Read-only file system"):
         stage(updates)
+
+
+@pytest.mark.parametrize("group", ["debian-13-amd64", "debian-12-arm64", "ubuntu-12-amd64", "debian-12-amd64x"])
+def test_a_manifest_of_another_release_or_architecture_is_refused(patched, updates, stage, host, group):
+    with pytest.raises(PatchingError, match="manifest of {}: this host is debian-12-amd64".format(group)):
+        stage(updates, manifest=dict(manifest_of(updates), group=group))
+    assert not os.path.exists(host.state_dir)
+
+
+def test_a_groups_second_manifest_is_of_this_release(updates, stage):
+    assert stage(updates, manifest=dict(manifest_of(updates), group="debian-12-amd64.2"))["change_bytes"] > 0
