@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A carried folder, from the request to the stage, with the real apt, gpgv and dpkg-deb and a signed repository."""
 
+import base64
 import email.utils
 import functools
 import hashlib
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import urllib.parse
 
 import pytest
 
@@ -134,7 +136,7 @@ def make_host(server, repository, tmp_path_factory):
     """Return a function that makes a host; all have one address among their sources, which not all reach."""
     address = "http://user:secret@127.0.0.1:{}/".format(server.server_port)
 
-    def make(name, connected=False, release="bookworm", more=""):
+    def make(name, connected=False, release="bookworm", more="", proxy="DIRECT"):
         root = tmp_path_factory.mktemp(name)
         for folder in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/apt/lists", "var/tmp", "etc/apt", "boot"):
             (root / folder).mkdir(parents=True)
@@ -153,7 +155,7 @@ def make_host(server, repository, tmp_path_factory):
             "APT::Architectures": "amd64",
             "APT::Sandbox::User": "root",
             "Acquire::Retries": "0",
-            "Acquire::http::Proxy": "DIRECT" if connected else "http://127.0.0.1:9",
+            "Acquire::http::Proxy": proxy if connected else "http://127.0.0.1:9",
             "Acquire::Check-Valid-Until": "false" if connected else "true",
         }
         (root / "apt.conf").write_text("".join('{} "{}";\n'.format(*setting) for setting in settings.items()))
@@ -249,15 +251,54 @@ def test_a_file_that_was_changed_on_the_way_is_refused_by_name(journey, tmp_path
 def test_a_repository_of_the_host_that_was_not_carried_is_named(journey, make_host):
     other = make_host("other", more="deb http://vendor.example/apt stable main\n")
     journey.bring(host=other)
-    with pytest.raises(PatchingError, match="repository http://vendor.example/apt.*: it was not carried"):
+    with pytest.raises(PatchingError, match=r"repository http://vendor\.example/apt.*: it was not carried"):
         journey.pending(other)
 
 
 def test_a_connected_host_that_lacks_a_repository_says_so_before_anything_is_fetched(journey, make_host, tmp_path):
     request = apt_carry.request(make_host("offline", more="deb http://vendor.example/apt stable main\n"))
     connected = journey.connected
-    with pytest.raises(PatchingError, match="request of offline: http://vendor.example/apt.* is no repository here"):
+    with pytest.raises(PatchingError, match=r"request of offline: http://vendor\.example/apt.* is no repository here"):
         apt_carry.AptCarry(connected).fetch({"offline": request}, set(), str(tmp_path / "files.tar"))
     other = dict(request, platform="debian trixie arm64")
     filled = apt_carry.AptCarry(connected).fetch({"offline": other}, set(), str(tmp_path / "files.tar"))
     assert (filled["resolved"], filled["files"]) == ({}, [])
+
+
+class Proxy(Quiet):
+    """Lets through who has the login, to the repository that it serves itself."""
+
+    LOGIN = base64.b64encode(b"night:pass@word").decode()
+
+    def do_GET(self):
+        if self.headers.get("Proxy-Authorization") != "Basic " + self.LOGIN:
+            self.send_error(407, "Proxy Authentication Required")
+            return
+        self.server.served.append(self.path)
+        self.path = urllib.parse.urlsplit(self.path).path
+        super().do_GET()
+
+
+@pytest.fixture
+def proxy(repository):
+    handler = functools.partial(Proxy, directory=str(repository.folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        serving.served = []
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield serving
+        serving.shutdown()
+
+
+def test_a_proxy_with_a_login_is_used_and_its_password_never_told(make_host, proxy, tmp_path):
+    address = "http://night:{}@127.0.0.1:{}".format("{}", proxy.server_port)
+    host = make_host("behind", connected=True, proxy=address.format("pass%40word"))
+    found = pending(host, EVERYTHING)
+    assert [(one["name"], one["to"]) for one in found["updates"]] == [("viewer", "2.0")]
+    assert [path for path in proxy.served if path.endswith("InRelease")], "apt went past the proxy"
+    staged = AptStage(host, StageRequest("r1", "behind", found["updates"], None, False)).run()
+    assert staged["download_bytes"] > 0
+    assert "pass" not in json.dumps([found, staged])
+
+    with pytest.raises(PatchingError, match="407") as refused:
+        pending(make_host("refused", connected=True, proxy=address.format("passed-on")), EVERYTHING)
+    assert "passed-on" not in str(refused.value)

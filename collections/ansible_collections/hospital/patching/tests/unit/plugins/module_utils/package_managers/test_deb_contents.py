@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What dpkg would stumble over, found before the window; with the real dpkg-deb, and dpkg where it has the last word."""
+"""What dpkg would stumble over, found before the window; the real dpkg says whether that is so."""
 
 import os
 import shutil

@@ -370,7 +370,9 @@ def test_the_sites_own_owners_and_removed_configuration_stay_as_they_are(root, i
 
 
 def test_one_architecture_of_several_is_packed_from_its_own_records(root, tmp_path):
-    native = subprocess.run(["dpkg", "--print-architecture"], check=True, stdout=subprocess.PIPE).stdout.decode().strip()
+    native = (
+        subprocess.run(["dpkg", "--print-architecture"], check=True, stdout=subprocess.PIPE).stdout.decode().strip()
+    )
     deb = build(tmp_path, "1", "vendor\n", "Architecture: {}\nMulti-Arch: same\n".format(native))
     dpkg(root, "--force-architecture", "--unpack", str(deb))
     _configured(root)
