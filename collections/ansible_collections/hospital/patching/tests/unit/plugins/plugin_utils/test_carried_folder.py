@@ -102,9 +102,7 @@ def test_a_changed_or_missing_file_is_named_before_anything_is_copied(
 
 
 def test_what_the_folder_cannot_give_is_refused(folder: CarriedFolder, tmp_path: Path) -> None:
-    with pytest.raises(
-        PatchingError, match=r"viewer:all 3: not in the carried folder .*; expected a file with SHA-256 ab"
-    ):
+    with pytest.raises(PatchingError, match=r"viewer:all 3: not in the carried folder .*; expected a file with SHA"):
         folder.needed(PLATFORM, [{**UPDATE, "to": "3", "sha256": "ab" * 32}])
     with pytest.raises(PatchingError, match=f"it holds {PLATFORM}; expected packages for debian trixie amd64"):
         folder.needed("debian trixie amd64", [])

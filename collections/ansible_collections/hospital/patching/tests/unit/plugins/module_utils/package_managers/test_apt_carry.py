@@ -3,12 +3,12 @@
 
 import base64
 import email.utils
-import functools
 import hashlib
 import http.server
 import json
 import os
 import shutil
+import socketserver
 import subprocess
 import tarfile
 import threading
@@ -100,8 +100,22 @@ class Repository:
         self._gpg("--yes", "--clearsign", "--output", str(dists / "InRelease"), str(release))
 
 
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """Serves one folder on the loopback, to several at once."""
+
+    daemon_threads = True
+
+    def __init__(self, folder, handler):
+        super().__init__(("127.0.0.1", 0), handler)
+        self.folder, self.served = str(folder), []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Says nothing of what it serves."""
+
+    def translate_path(self, path):
+        return os.path.join(self.server.folder, urllib.parse.urlsplit(path).path.lstrip("/"))
 
     def log_message(self, *_args):
         pass
@@ -124,9 +138,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(repository):
-    handler = functools.partial(Quiet, directory=str(repository.folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+    with Server(repository.folder, Quiet) as serving:
         yield serving
         serving.shutdown()
 
@@ -275,16 +287,12 @@ class Proxy(Quiet):
             self.send_error(407, "Proxy Authentication Required")
             return
         self.server.served.append(self.path)
-        self.path = urllib.parse.urlsplit(self.path).path
         super().do_GET()
 
 
 @pytest.fixture
 def proxy(repository):
-    handler = functools.partial(Proxy, directory=str(repository.folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        serving.served = []
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+    with Server(repository.folder, Proxy) as serving:
         yield serving
         serving.shutdown()
 
