@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     apt_carried,
     apt_origins,
     deb_contents,
+    deb_old_kernels,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_download import download
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
@@ -91,6 +92,22 @@ class AptStage(TransactionStage):
     def open_folders(self, stage: str, preserved: str) -> None:
         self.stage = LocalRepository(self.host.runner, stage)
         self.preserved = LocalRepository(self.host.runner, preserved)
+
+    def check_space(self, space: List[Dict[str, Any]]) -> None:
+        try:
+            super().check_space(space)
+        except PatchingError as error:
+            old = deb_old_kernels.removable(self.installed, os.uname().release)
+            if not old or error.subject != "file system {}".format(disk_space.mount_point("/boot")):
+                raise
+            raise PatchingError(
+                error.subject,
+                error.seen,
+                error.expected,
+                "remove the kernels that nothing boots any more (apt-get remove {}), then stage again".format(
+                    " ".join(old)
+                ),
+            )
 
     def clear(self) -> None:
         self.repacker.clear(self.preserved.files)

@@ -306,3 +306,15 @@ def test_a_manifest_of_another_release_or_architecture_is_refused(patched, updat
 
 def test_a_groups_second_manifest_is_of_this_release(updates, stage):
     assert stage(updates, manifest=dict(manifest_of(updates), group="debian-12-amd64.2"))["change_bytes"] > 0
+
+
+def test_a_full_boot_names_the_kernels_that_nothing_boots_any_more(patched, updates, stage, host, monkeypatch):
+    running = os.uname().release
+    for release in ("1.0-1", "1.0-2", running, "999.0-1"):
+        patched.install("linux-image-" + release, "amd64", "1")
+    monkeypatch.setattr(disk_space, "free_bytes", lambda mount: 0)
+    with pytest.raises(PatchingError) as refused:
+        stage(updates)
+    assert "apt-get remove linux-image-1.0-1 linux-image-1.0-2)" in refused.value.next_step
+    assert running not in refused.value.next_step
+    assert not os.path.exists(host.state_dir)
