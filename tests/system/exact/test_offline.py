@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,12 @@ CUT = "ip route del default; ip route add blackhole {}"
 
 @pytest.fixture
 def night(tmp_path) -> Night:
+    """Return a night with a folder; the connected host has the update already, as a test system would."""
     portals_as_built()
+    lab.exec(CONNECTED, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq ehr-portal=1.1.0")
     lab.in_network_namespace(OFFLINE, CUT.format(lab.address("mirror1")))
     assert "'http://mirror1 hospital Release' no longer" in lab.exec(OFFLINE, "apt-get update 2>&1", check=False)
-    return Night(tmp_path / "evidence", OFFLINE, patching_carried=str(tmp_path / "carried"))
+    return Night(tmp_path / "evidence", patching_carried=str(tmp_path / "carried"))
 
 
 def test_a_host_without_any_network_is_patched_and_put_back_from_a_carried_folder(night):
@@ -34,7 +35,8 @@ def test_a_host_without_any_network_is_patched_and_put_back_from_a_carried_folde
     filled = night.play("carry_packages", patching_hosts=CONNECTED)
     assert filled.rc == 0, filled.stdout
     result = filled.results("Fetch what the offline hosts need")[0]
-    assert (result["resolved"][OFFLINE] > 0, result["waiting"]) == (True, [])
+    assert result["resolved"] == {OFFLINE: 1, CONNECTED: 0}
+    assert result["waiting"] == []
     again = night.play("carry_packages", patching_hosts=CONNECTED)
     assert again.changed() == []
 
@@ -69,9 +71,3 @@ def test_a_host_without_any_network_is_patched_and_put_back_from_a_carried_folde
     assert version(OFFLINE) == "1.0.0"
     assert night.outcomes() == {OFFLINE: "rolled_back"}
 
-
-def test_a_folder_that_somebody_exchanged_is_refused_by_the_hosts_own_keys(night):
-    """Its sums are right, and no signature of the repository covers it."""
-    lab.publish(signed=False)
-    # TODO
-    assert json
