@@ -20,7 +20,7 @@ CUT = "ip route del default; ip route add blackhole {}"
 def night(tmp_path) -> Night:
     """Return a night with a folder; the connected host has the update already, as a test system would."""
     portals_as_built()
-    lab.exec(CONNECTED, "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq ehr-portal=1.1.0")
+    lab.exec(CONNECTED, "DEBIAN_FRONTEND=noninteractive apt-get install -qq ehr-portal=1.1.0")
     lab.in_network_namespace(OFFLINE, CUT.format(lab.address("mirror1")))
     assert "'http://mirror1 hospital Release' no longer" in lab.exec(OFFLINE, "apt-get update 2>&1", check=False)
     return Night(tmp_path / "evidence", patching_carried=str(tmp_path / "carried"))

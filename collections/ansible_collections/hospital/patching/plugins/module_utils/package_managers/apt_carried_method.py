@@ -18,12 +18,13 @@ import re
 import shutil
 import sys
 import urllib.parse
+from typing import Iterable, List, Optional, TextIO, Tuple
 
 _LOGIN = re.compile(r"//[^/]*@")
 _DIGITS = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def address(uri):
+def address(uri: str) -> str:
     """Return an address without login and without the quoting that apt's releases do differently."""
     return urllib.parse.unquote(_LOGIN.sub("//", uri))
 
@@ -31,7 +32,7 @@ def address(uri):
 class Method:
     """Answers apt's requests from ``folder``."""
 
-    def __init__(self, folder, output):
+    def __init__(self, folder: str, output: TextIO) -> None:
         self.files = os.path.join(folder, "files")
         self.output = output
         with open(os.path.join(folder, "index.json"), encoding="utf-8") as handle:
@@ -39,10 +40,10 @@ class Method:
         self.releases = {address(uri): sha256 for uri, sha256 in index["releases"].items()}
         self.made = index["made"]
 
-    def serve(self, lines):
+    def serve(self, lines: Iterable[str]) -> None:
         """Answer until apt closes its end."""
         self._say("100 Capabilities", [("Version", "1.0"), ("Single-Instance", "true")])
-        block = []
+        block: List[str] = []
         for line in lines:
             if line != "\n":
                 block.append(line.rstrip("\n"))
@@ -52,7 +53,7 @@ class Method:
                 self._acquire(fields["URI"], fields["Filename"], fields.get("Expected-SHA256"))
             block = []
 
-    def _acquire(self, uri, target, expected):
+    def _acquire(self, uri: str, target: str, expected: Optional[str]) -> None:
         # Only what a signature covers has an expected sum; the signed file itself is known by its address.
         sha256 = expected or self.releases.get(address(uri), "")
         path = os.path.join(self.files, sha256)
@@ -69,7 +70,7 @@ class Method:
         self._say("201 URI Done", [("URI", uri), ("Filename", target), ("Size", size)] + sums)
 
     @staticmethod
-    def _copy(path, target):
+    def _copy(path: str, target: str) -> None:
         """Give apt the file under its own name, without a second copy of its bytes where the disk allows."""
         if os.path.lexists(target):
             os.unlink(target)
@@ -79,7 +80,7 @@ class Method:
             shutil.copyfile(path, target)
 
     @staticmethod
-    def _sums(path):
+    def _sums(path: str) -> List[Tuple[str, str]]:
         sums = [("SHA256", hashlib.sha256()), ("SHA512", hashlib.sha512())]
         with open(path, "rb") as handle:
             for chunk in iter(lambda: handle.read(1 << 20), b""):
@@ -87,12 +88,12 @@ class Method:
                     total.update(chunk)
         return [(name, total.hexdigest()) for name, total in sums]
 
-    def _say(self, head, fields):
+    def _say(self, head: str, fields: List[Tuple[str, str]]) -> None:
         self.output.write(head + "\n" + "".join("{}: {}\n".format(*field) for field in fields) + "\n")
         self.output.flush()
 
 
-def main():
+def main() -> int:
     """Serve apt on standard input and output; apt ends its methods with an interrupt."""
     try:
         Method(os.path.dirname(os.path.realpath(__file__)), sys.stdout).serve(sys.stdin)

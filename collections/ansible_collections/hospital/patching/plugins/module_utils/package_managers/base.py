@@ -25,10 +25,10 @@ PendingRequest = NamedTuple(
     ],
 )
 
-PendingRequest.__new__.__defaults__ = ("",)  # type: ignore[attr-defined]  # Python 3.6 knows no other way
+PendingRequest.__new__.__defaults__ = ("",)  # Python 3.6 knows no other way
 
 #: No filter; ``EVERYTHING._replace(security_only=True)`` asks for less.
-EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), None)
+EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), None, "")
 
 #: What a stage is asked for: the plan's updates of one host, within its manifest.
 StageRequest = NamedTuple(
@@ -42,7 +42,7 @@ StageRequest = NamedTuple(
         ("carried", str),
     ],
 )
-StageRequest.__new__.__defaults__ = ("",)  # type: ignore[attr-defined]
+StageRequest.__new__.__defaults__ = ("",)
 
 #: What an installation (or its way back) is asked for.
 InstallRequest = NamedTuple(

@@ -20,7 +20,7 @@ def removable(installed: Dict[Tuple[str, str], Package], running: str) -> List[s
         running: the release that runs now, as ``uname -r`` prints it. While none of the packages is of it (a kernel
             built here, a container), nobody knows what the next boot takes, and nothing is returned.
     """
-    found = {}
+    found: Dict[str, List[Package]] = {}
     for package in installed.values():
         match = _KERNEL.match(package.name)
         if match:
