@@ -34,6 +34,7 @@ __all__ = [
     "extra_host",
     "folder",
     "in_mount_namespace",
+    "in_network_namespace",
     "in_service",
     "java_runtimes",
     "kept",
@@ -155,6 +156,12 @@ def cut_off(host: str) -> None:
 def _in_namespace(host: str, kind: str, command: str) -> None:
     pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
     subprocess.run(["nsenter", "--target", pid, kind, "sh", "-c", command], check=True)
+
+
+def in_network_namespace(host: str, command: str) -> None:
+    """Run a shell command of this machine with a host's network: a host may not change it by itself."""
+    pid = _engine().podman("inspect", "--format", "{{.State.Pid}}", container(host)).stdout.strip()
+    subprocess.run(["nsenter", "--target", pid, "--net", "sh", "-c", command], check=True)
 
 
 def in_service(host: str) -> bool:

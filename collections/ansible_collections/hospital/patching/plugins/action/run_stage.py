@@ -22,6 +22,7 @@ KEPT = (
     "preserved",
     "not_preserved",
     "space",
+    "change_bytes",
     "cves",
     "download_bytes",
     "nothing_to_do",

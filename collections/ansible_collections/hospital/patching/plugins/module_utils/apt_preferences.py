@@ -39,17 +39,9 @@ def read(root: str) -> Tuple[List[Pin], List[str]]:
 
     Paths are as the host sees them.
     """
-    directory = "etc/apt/preferences.d"
-    try:
-        names = sorted(os.listdir(os.path.join(root, directory)))
-    except OSError:
-        names = []
-    names = [name for name in names if _NAME.match(name) and ("." not in name or name.endswith(".pref"))]
     pins: List[Pin] = []
     problems: List[str] = []
-    for path in ["etc/apt/preferences"] + [directory + "/" + name for name in names]:
-        if not os.path.isfile(os.path.join(root, path)):
-            continue
+    for path in paths(root):
         try:
             with open(os.path.join(root, path), "rb") as handle:
                 found, wrong = parse("/" + path, handle.read(1 << 20).decode("utf-8", "replace"))
@@ -58,6 +50,18 @@ def read(root: str) -> Tuple[List[Pin], List[str]]:
         pins.extend(found)
         problems.extend(wrong)
     return pins, problems
+
+
+def paths(root: str) -> List[str]:
+    """Return the files that apt reads, below ``root``, in its order."""
+    directory = "etc/apt/preferences.d"
+    try:
+        names = sorted(os.listdir(os.path.join(root, directory)))
+    except OSError:
+        names = []
+    names = [name for name in names if _NAME.match(name) and ("." not in name or name.endswith(".pref"))]
+    found = ["etc/apt/preferences"] + [directory + "/" + name for name in names]
+    return [path for path in found if os.path.isfile(os.path.join(root, path))]
 
 
 def main_file(root: str) -> str:

@@ -9,6 +9,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 MIB = 1024 * 1024
 #: Kept free beyond what is counted: logs, triggers' caches, the archive of /etc.
 MARGIN_BYTES = 128 * MIB
+#: The same, counted in files.
+MARGIN_INODES = 1024
 #: A new kernel's initrd, its temporary copy, and the boot loader's files.
 KERNEL_BOOT_BYTES = 160 * MIB
 
@@ -55,6 +57,23 @@ def check(space: List[Dict[str, Any]]) -> None:
                 "at least {} MiB for this update and its way back".format(-(-item["needed_bytes"] // MIB)),
                 "make room there (old kernels, logs, caches) before the window, then stage again",
             )
+
+
+def check_inodes(path: str, needed: int) -> None:
+    """Refuse when the file system of ``path`` has no room for ``needed`` more files, whatever their size.
+
+    Raises:
+        PatchingError: naming it.
+    """
+    mount = mount_point(path)
+    status = os.statvfs(mount)
+    if status.f_files and status.f_ffree < needed + MARGIN_INODES:  # btrfs and others count none
+        raise PatchingError(
+            "file system {}".format(mount),
+            "room for {} more files".format(status.f_ffree),
+            "room for {}".format(needed + MARGIN_INODES),
+            "remove small files there (sessions, mail queues, caches) before the window, then stage again",
+        )
 
 
 def needs_of(

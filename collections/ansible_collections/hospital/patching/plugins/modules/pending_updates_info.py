@@ -99,6 +99,12 @@ options:
     type: list
     elements: dict
     default: []
+  carried:
+    description:
+      - The digest that M(hospital.patching.carried_files) returned; repositories are then read from that folder, and no
+        network is used.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -350,6 +356,7 @@ FILTERS = dict(
         ),
     ),
     first_seen=dict(type="dict"),
+    carried=dict(type="str", default=""),
 )
 SOFTWARE = dict(software=dict(type="list", elements="dict", default=[]))
 

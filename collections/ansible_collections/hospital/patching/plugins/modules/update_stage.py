@@ -11,6 +11,9 @@ description:
     so is a manifest of another release or architecture.
   - Checks the free space, downloads every package through the package manager, compares each file's SHA-256, writes
     an index of its own, and rehearses the transaction from that index alone.
+  - Unpacks every package into nothing. Refused are an archive that this host cannot unpack, a file of another package
+    without a C(Replaces), a file system that is read-only (unless apt remounts it), noexec where packages' scripts lie,
+    or without room for so many files.
   - Keeps the installed versions of everything the transaction replaces or removes, from the repository, from the
     package manager's cache, or, where both have lost them, packed again from the installed files; changed
     configuration files stay the host's own.
@@ -50,6 +53,12 @@ options:
     description: For declared software whose source asks for a login, C(user:password) by its name.
     type: dict
     default: {}
+  carried:
+    description:
+      - The digest that M(hospital.patching.carried_files) returned; packages then come from that folder, and no network
+        is used.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -101,6 +110,11 @@ space:
   elements: dict
   returned: success
   sample: [{mount: /, needed_bytes: 205671124, free_bytes: 244111933440}]
+change_bytes:
+  description: Bytes that the installation is expected to write, which a snapshot of the host has to make room for.
+  type: int
+  returned: when something is to be installed
+  sample: 178257920
 cves:
   description: By package name, the CVEs that its changelog names between from and to; a package whose changelog was
     not found is not in it.
@@ -133,13 +147,16 @@ def main():
                 updates=dict(type="list", elements="dict", required=True),
                 manifest=dict(type="dict"),
                 software_logins=dict(type="dict", no_log=True, default={}),
+                carried=dict(type="str", default=""),
             ),
         ),
         supports_check_mode=True,
     )
     given = module.params
-    request = StageRequest(given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode)
     host = this_host(given["state_dir"])
+    request = StageRequest(
+        given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode, given["carried"]
+    )
     try:
         manifest_group.check(given["manifest"], given["host"], host.root)
         result = select(given["manager"], host, logins=given["software_logins"]).stage(request)

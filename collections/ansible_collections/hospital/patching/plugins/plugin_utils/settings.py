@@ -359,6 +359,13 @@ SETTINGS = (
     Setting("patching_way_back_s", "seconds", 1800, "the time to put the host back, at worst", types.whole(1)),
     Setting("patching_evidence_dir", "path", "./evidence", "where evidence is kept", types.text),
     Setting("patching_evidence_url", "URL", None, "where evidence is also kept", types.text),
+    Setting(
+        "patching_carried",
+        "path",
+        None,
+        "at a site without a network to the repositories: the folder on the controller that takes their place",
+        types.text,
+    ),
     Setting("patching_allowed_signers", "path", None, "the approvers of tiers 1 and 2", types.text),
     Setting(
         "patching_break_glass_signers",
@@ -509,6 +516,7 @@ class Settings:
     way_back_s: int
     evidence_dir: str
     evidence_url: str | None
+    carried: str | None
     allowed_signers: str | None
     break_glass_signers: str | None
     awx_url: str | None

@@ -2,9 +2,10 @@
 """apt and dpkg: each method's work is in the file that is named after it."""
 
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_carry
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import install
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import rollback
@@ -47,3 +48,12 @@ class Apt(PackageManager):
 
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         return rollback(self.host, request, names)
+
+    def platform(self) -> str:
+        return apt_carry.platform(self.host)
+
+    def carry_request(self) -> Dict[str, Any]:
+        return apt_carry.request(self.host)
+
+    def carry(self, requests: Dict[str, Dict[str, Any]], have: Set[str], archive: str) -> Dict[str, Any]:
+        return apt_carry.AptCarry(self.host).fetch(requests, have, archive)

@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    apt_carried,
     apt_kept_back,
     apt_origins,
     apt_scenario,
@@ -37,7 +38,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     """Return the shape of ``pending_updates_info``; the host keeps nothing of it."""
     installed = DpkgDatabase(host.root).present()
     now = host.clock.now()
-    with room(host.root), AptMetadata(host) as metadata:
+    with room(host.root), apt_carried.metadata(host, wanted.carried) as metadata:
         metadata.refresh()
         repositories = metadata.repositories()
         resolver = AptResolver(host.runner, metadata.options(), metadata.directory)

@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -16,12 +15,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_origins
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    apt_carried,
+    apt_origins,
+    deb_contents,
+    deb_old_kernels,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_download import download
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
     control_fields,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_metadata import AptMetadata
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import (
     AptResolver,
     Change,
@@ -63,7 +67,7 @@ class AptStage(TransactionStage):
         self.installed: Installed = {}
         #: The repositories' paragraphs of new and present versions.
         self.stanzas: Dict[Any, Stanza] = {}
-        self.lists = AptMetadata(host)
+        self.lists = apt_carried.metadata(host, request.carried)
 
     def look(self) -> None:
         self.installed = self.database.present()
@@ -84,6 +88,22 @@ class AptStage(TransactionStage):
     def open_folders(self, stage: str, preserved: str) -> None:
         self.stage = LocalRepository(self.host.runner, stage)
         self.preserved = LocalRepository(self.host.runner, preserved)
+
+    def check_space(self, space: List[Dict[str, Any]]) -> None:
+        try:
+            super().check_space(space)
+        except PatchingError as error:
+            old = deb_old_kernels.removable(self.installed, os.uname().release)
+            if not old or error.subject != "file system {}".format(disk_space.mount_point("/boot")):
+                raise
+            raise PatchingError(
+                error.subject,
+                error.seen,
+                error.expected,
+                "remove the kernels that nothing boots any more (apt-get remove {}), then stage again".format(
+                    " ".join(old)
+                ),
+            )
 
     def clear(self) -> None:
         self.repacker.clear(self.preserved.files)
@@ -172,7 +192,10 @@ class AptStage(TransactionStage):
             max(after),
             sum(1 for entry in todo["entries"] if entry["from"] is None and entry["name"].startswith("linux-image-")),
         )
-        return self.planned(todo, keep, needs, new_bytes + old_bytes)
+        plan = self.planned(todo, keep, needs, new_bytes + old_bytes)
+        # A snapshot keeps what is overwritten and, below a volume, grows with what is written: files, as they are
+        # unpacked beside the old ones, and a new initrd.
+        return dict(plan, change_bytes=sum(after) + needs["/boot"])
 
     def _size_after(self, entry: Dict[str, Any]) -> int:
         size = self.stanzas.get((entry["name"], entry["arch"], entry["to"] or ""), {}).get("Installed-Size", "0")
@@ -201,6 +224,7 @@ class AptStage(TransactionStage):
         self.stage.check(todo["entries"])
         self.stage.index()
         self._rehearse(todo)
+        self._unpack(todo)
         self.preserved.create()
         kept, lost, more = self._preserve(todo)
         self.preserved.index()
@@ -213,24 +237,6 @@ class AptStage(TransactionStage):
             download_bytes=fetched + more,
         )
 
-    def _download(self, targets: List[str], check: bool) -> Dict[str, str]:
-        """Fetch ``targets`` through apt, which checks them against the signed indexes; return paths by SHA-256."""
-        directory = self.lists.path("download")
-        shutil.rmtree(directory, ignore_errors=True)
-        os.mkdir(directory)
-        with contextlib.suppress(KeyError, OSError):  # an apt without its own user fetches as root
-            os.chown(directory, pwd.getpwnam("_apt").pw_uid, -1)
-        if targets:
-            self.host.runner.run(
-                ["apt-get", "download", "-q"] + self.lists.options() + targets,
-                timeout_s=3600,
-                env={"DEBIAN_FRONTEND": "noninteractive"},
-                cwd=directory,
-                check=check,
-            )
-        paths = [os.path.join(directory, name) for name in sorted(os.listdir(directory)) if name.endswith(".deb")]
-        return {sha256_of(path): path for path in paths}
-
     def _fetch_new(self, todo: Dict[str, Any]) -> int:
         missing = []
         for entry in todo["entries"]:
@@ -239,7 +245,9 @@ class AptStage(TransactionStage):
             path = self.stage.path(entry["name"], entry["to"], entry["arch"])
             if not os.path.exists(path) or sha256_of(path) != entry["sha256"]:
                 missing.append(entry)
-        files = self._download([target(entry["name"], entry["arch"], entry["to"]) for entry in missing], check=True)
+        files = download(
+            self.lists, [target(entry["name"], entry["arch"], entry["to"]) for entry in missing], check=True
+        )
         fetched = 0
         for entry in missing:
             if entry["sha256"] not in files:
@@ -261,6 +269,17 @@ class AptStage(TransactionStage):
         )
         self.rehearsed(todo, [(change.name, change.arch, change.current, change.to) for change in changes])
 
+    def _unpack(self, todo: Dict[str, Any]) -> None:
+        """Find now what dpkg would stumble over while it unpacks."""
+        new = [entry for entry in todo["entries"] if entry["to"]]
+        paths = [self.stage.path(entry["name"], entry["to"], entry["arch"]) for entry in new]
+        deb_contents.rehearse(
+            self.host,
+            self.installed,
+            list(zip(paths, control_fields(self.host.runner, paths))),
+            {entry["name"] for entry in todo["entries"] if not entry["to"]},
+        )
+
     def _preserve(self, todo: Dict[str, Any]) -> Tuple[List[Dict[str, str]], List[Dict[str, str]], int]:
         """Keep the versions that are installed now: from the repository, apt's cache, else from their files."""
         packages = self._replaced(todo)
@@ -274,7 +293,8 @@ class AptStage(TransactionStage):
             for package in missing
             if (package.name, package.arch, package.version) in self.stanzas
         }
-        files = self._download(
+        files = download(
+            self.lists,
             [target(package.name, package.arch, package.version) for package in offered],
             check=False,
         )

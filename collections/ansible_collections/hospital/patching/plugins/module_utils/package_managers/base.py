@@ -2,13 +2,15 @@
 """What every package manager of this project can do; one file an implementation."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.data_owners import BUILT_IN, DataRules
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 
-#: Which pending updates are asked for; pending_filters.py gives the meaning of each field.
+#: Which pending updates are asked for; pending_filters.py gives the meaning of each field. ``carried`` is the digest
+#: of the carried folder that takes the repositories' place, or empty.
 PendingRequest = NamedTuple(
     "PendingRequest",
     [
@@ -20,11 +22,14 @@ PendingRequest = NamedTuple(
         ("allow", Sequence[str]),
         ("deny", Sequence[Dict[str, str]]),
         ("first_seen", Optional[Dict[str, str]]),
+        ("carried", str),
     ],
 )
 
+PendingRequest.__new__.__defaults__ = ("",)  # Python 3.6 knows no other way
+
 #: No filter; ``EVERYTHING._replace(security_only=True)`` asks for less.
-EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), None)
+EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), None, "")
 
 #: What a stage is asked for: the plan's updates of one host, within its manifest.
 StageRequest = NamedTuple(
@@ -35,8 +40,10 @@ StageRequest = NamedTuple(
         ("updates", List[Dict[str, Any]]),
         ("manifest", Optional[Dict[str, Any]]),
         ("check", bool),
+        ("carried", str),
     ],
 )
+StageRequest.__new__.__defaults__ = ("",)
 
 #: What an installation (or its way back) is asked for.
 InstallRequest = NamedTuple(
@@ -92,3 +99,23 @@ class PackageManager(ABC):
     @abstractmethod
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         """Put the versions back that ``transaction`` replaced; empty ``names`` means all."""
+
+    def platform(self) -> str:
+        """Return what must be equal for a carried folder to serve this host."""
+        raise self._cannot_carry()
+
+    def carry_request(self) -> Dict[str, Any]:
+        """Return what a connected host must know of this one to fetch its updates; reads only."""
+        raise self._cannot_carry()
+
+    def carry(self, requests: Dict[str, Dict[str, Any]], have: Set[str], archive: str) -> Dict[str, Any]:
+        """Fetch what ``requests`` by host need into the tar file ``archive``, without the files of ``have``."""
+        raise self._cannot_carry()
+
+    def _cannot_carry(self) -> PatchingError:
+        return PatchingError(
+            "package manager {}".format(self.NAME),
+            "a carried folder",
+            "a host of apt",
+            "give this host a local mirror of its repositories instead",
+        )

@@ -11,13 +11,14 @@ File names are whatever bytes a package brought; as text they are what the
 operating system's interfaces take (os.fsdecode), whatever the locale.
 """
 
+import fnmatch
 import hashlib
 import os
 import re
 import shutil
 import stat
 import tempfile
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import Package
@@ -35,6 +36,8 @@ CONTROL_FILES = (
 MAY_BE_MISSING = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/info/", "/usr/share/lintian/")
 #: A line of a status paragraph's Conffiles; the path itself may hold blanks.
 _CONFFILE = re.compile(r" *(/.*) ([0-9a-f]{32}|newconffile)((?: obsolete| remove-on-upgrade)*)\Z")
+#: A line of dpkg.cfg, which takes options without their dashes (dpkg(1)).
+_PATH_FILTER = re.compile(r"^[ \t]*(?:--)?path-(exclude|include)(?:[ \t]*=[ \t]*|[ \t]+)(\S+)", re.MULTILINE)
 _WORK = ".repack-"
 PLACEHOLDER = "# {} was changed on this host before its package was preserved; the vendor's text is not known.\n"
 
@@ -48,6 +51,9 @@ class Repacker:
         self.info = os.path.join(root, "var/lib/dpkg/info")
         self._paragraphs: Dict[str, Dict[str, str]] = {}
         self._listed = b""
+        self._left_out: Optional[List[Tuple[bool, str]]] = None
+        #: Where the first name of a file with several went, by device and inode: git has a hundred names for one.
+        self._taken: Dict[Tuple[int, int], str] = {}
 
     def clear(self, folder: str) -> None:
         """Remove what a call that was killed left half packed in ``folder``."""
@@ -80,6 +86,7 @@ class Repacker:
             shutil.rmtree(work, ignore_errors=True)
 
     def _fill(self, tree: str, package: Package) -> None:
+        self._taken = {}
         fields = self._fields(package)
         conffiles = _conffiles(package, fields.pop("Conffiles", ""))
         control = os.path.join(tree, "DEBIAN")
@@ -176,9 +183,10 @@ class Repacker:
     def _take(self, tree: str, package: Package, path: str, found_at: str, md5: Optional[str]) -> None:
         source, target = self.root.rstrip("/") + found_at, tree + path
         try:
-            mode = os.lstat(source).st_mode
+            status = os.lstat(source)
+            mode = status.st_mode
         except OSError:
-            if path.startswith(MAY_BE_MISSING):
+            if path.startswith(MAY_BE_MISSING) or self._is_left_out(path):
                 return
             raise _cannot(package, "{} is missing".format(path))
         _make_folder(os.path.dirname(target))
@@ -192,9 +200,26 @@ class Repacker:
             raise _cannot(package, "{} is neither file, folder nor link".format(path))
         elif md5 is not None and _md5(source) != md5:
             raise _cannot(package, "{} is not as the package brought it".format(path))
+        elif (status.st_dev, status.st_ino) in self._taken:
+            os.link(self._taken[(status.st_dev, status.st_ino)], target)
         else:
             shutil.copy2(source, target)
             _same_owner(source, target)
+            if status.st_nlink > 1:
+                self._taken[(status.st_dev, status.st_ino)] = target
+
+    def _is_left_out(self, path: str) -> bool:
+        """Return whether this host's dpkg is told not to install ``path``; of several patterns the last decides."""
+        if self._left_out is None:
+            self._left_out = []
+            folder = os.path.join(self.root, "etc/dpkg/dpkg.cfg.d")
+            names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+            for place in [os.path.join(folder, name) for name in names] + [folder[: -len(".d")]]:
+                if os.path.isfile(place):
+                    found = _PATH_FILTER.findall(_read(place))
+                    self._left_out += [(kind == "exclude", pattern) for kind, pattern in found]
+        decided = [left_out for left_out, pattern in self._left_out if fnmatch.fnmatchcase(path, pattern)]
+        return bool(decided) and decided[-1]
 
     def _take_conffile(self, tree: str, path: str, md5: str) -> None:
         source, target = self.root.rstrip("/") + path, tree + path

@@ -108,8 +108,16 @@ class TransactionStage(ABC):
             plan = self.plan(todo)
             if self.request.check:
                 return dict(plan, changed=True, cves={}, stage_dir=None)
-            disk_space.check(plan["space"])
+            self.check_space(plan["space"])
             return self._journalled(todo, plan)
+
+    def check_space(self, space: List[Dict[str, Any]]) -> None:
+        """Refuse when a file system has too little room.
+
+        Raises:
+            PatchingError: naming it.
+        """
+        disk_space.check(space)
 
     def still_wanted(self) -> List[Entry]:
         """Return the updates that are not at their target yet.

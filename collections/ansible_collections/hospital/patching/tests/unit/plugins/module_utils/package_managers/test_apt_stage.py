@@ -295,3 +295,15 @@ def test_a_journal_that_cannot_be_written_is_told(updates, stage, monkeypatch):
     monkeypatch.setattr(Journal, "append", fail)
     with pytest.raises(PatchingError, match=r"stage of h1: .*Read-only file system"):
         stage(updates)
+
+
+def test_a_full_boot_names_the_kernels_that_nothing_boots_any_more(patched, updates, stage, host, monkeypatch):
+    running = os.uname().release
+    for release in ("1.0-1", "1.0-2", running, "999.0-1"):
+        patched.install("linux-image-" + release, "amd64", "1")
+    monkeypatch.setattr(disk_space, "free_bytes", lambda mount: 0)
+    with pytest.raises(PatchingError) as refused:
+        stage(updates)
+    assert "apt-get remove linux-image-1.0-1 linux-image-1.0-2)" in refused.value.next_step
+    assert running not in refused.value.next_step
+    assert not os.path.exists(host.state_dir)

@@ -37,8 +37,7 @@ except PatchingError as error:
 """
 CONTROL = """Package: viewer
 Version: {version}
-Architecture: all
-Maintainer: nobody <nobody@hospital.example>
+{architecture}Maintainer: nobody <nobody@hospital.example>
 Description: a viewer
  of images
  .
@@ -51,12 +50,12 @@ def dpkg(root, *arguments):
     return subprocess.run(command + list(arguments), check=True, stdout=subprocess.PIPE).stdout.decode()
 
 
-def build(folder, version, setting):
+def build(folder, version, setting, architecture="Architecture: all\n"):
     tree = folder / "tree-{}".format(version)
     for path in ("DEBIAN", "etc/viewer", "usr/lib/viewer", "lib/systemd", "usr/share/doc/viewer"):
         (tree / path).mkdir(parents=True)
         (tree / path).chmod(0o755)
-    (tree / "DEBIAN/control").write_text(CONTROL.format(version=version))
+    (tree / "DEBIAN/control").write_text(CONTROL.format(version=version, architecture=architecture))
     (tree / "DEBIAN/conffiles").write_text("/etc/viewer/viewer.ini\n")
     (tree / "DEBIAN/md5sums").write_text("")
     (tree / "DEBIAN/postinst").write_text("#!/bin/sh\nexit 0\n")
@@ -325,3 +324,60 @@ def test_a_link_that_the_package_brought_stays_a_link(root, installed, tmp_path)
     listed(root, "/usr/share/doc/alias")
     again = repack(root, tmp_path / "again.deb")
     assert "./usr/share/doc/alias -> viewer" in {path for _mode, _owner, _size, path in contents(again)}
+
+
+def test_what_this_host_never_installs_may_be_missing(root, installed, tmp_path):
+    """The patterns are dpkg's own; of several the last decides."""
+    configuration = root / "etc/dpkg/dpkg.cfg.d"
+    configuration.mkdir(parents=True)
+    (configuration / "small").write_text("# path-exclude=/lib/*\npath-exclude /lib/systemd/*\n")
+    (root / "lib/systemd/viewer.service").unlink()
+    again = repack(root, tmp_path / "again.deb")
+    assert not any("viewer.service" in path for _mode, _owner, _size, path in contents(again))
+    (root / "etc/dpkg/dpkg.cfg").write_text("path-include=/lib/systemd/*.service\n")
+    with pytest.raises(PatchingError, match=r"/lib/systemd/viewer\.service is missing"):
+        repack(root, tmp_path / "again.deb")
+
+
+def test_several_names_of_one_file_are_packed_once(root, installed, tmp_path):
+    os.link(str(root / "usr/lib/viewer/viewer"), str(root / "usr/lib/viewer/again"))
+    listed(root, "/usr/lib/viewer/again")
+    again = repack(root, tmp_path / "again.deb")
+    paths = {path for _mode, _owner, _size, path in contents(again)}
+    assert "./usr/lib/viewer/viewer link to ./usr/lib/viewer/again" in paths
+    dpkg(root, "--unpack", str(again))
+    assert os.stat(str(root / "usr/lib/viewer/again")).st_ino == os.stat(str(root / "usr/lib/viewer/viewer")).st_ino
+
+
+def test_the_sites_own_owners_and_removed_configuration_stay_as_they_are(root, installed, tmp_path):
+    """After an upgrade and the way back: dpkg-statoverride holds, and what was removed here stays removed."""
+    program, setting = root / "usr/lib/viewer/viewer", root / "etc/viewer/viewer.ini"
+    (root / "var/lib/dpkg/statoverride").write_text("daemon daemon 0750 /usr/lib/viewer/viewer\n")
+    os.chown(str(program), 1, 1)
+    program.chmod(0o750)
+    setting.unlink()
+    before = dpkg(root, "--verify", "viewer")
+    again = repack(root, tmp_path / "again.deb")
+    for deb in (build(tmp_path, "2", "vendor\n"), again):
+        dpkg(root, "--force-downgrade", "--unpack", str(deb))
+        (root / "var/lib/dpkg/info/viewer.postinst").unlink()  # it would need a shell in this root
+        dpkg(root, "--configure", "viewer")
+    found = program.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1, 1, 0o750)
+    assert program.read_text() == "version 1\n"
+    assert not setting.exists()
+    assert dpkg(root, "--verify", "viewer") == before
+
+
+def test_one_architecture_of_several_is_packed_from_its_own_records(root, tmp_path):
+    native = (
+        subprocess.run(["dpkg", "--print-architecture"], check=True, stdout=subprocess.PIPE).stdout.decode().strip()
+    )
+    deb = build(tmp_path, "1", "vendor\n", "Architecture: {}\nMulti-Arch: same\n".format(native))
+    dpkg(root, "--force-architecture", "--unpack", str(deb))
+    _configured(root)
+    assert (root / "var/lib/dpkg/info/viewer:{}.list".format(native)).exists()
+    package = DpkgDatabase(str(root)).present()[("viewer", native)]
+    Repacker(Runner(), str(root)).pack(package, str(tmp_path / "again.deb"))
+    assert contents(tmp_path / "again.deb") == contents(deb)
+    assert control(tmp_path / "again.deb") == control(deb)
