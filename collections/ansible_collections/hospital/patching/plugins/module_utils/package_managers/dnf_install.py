@@ -97,7 +97,7 @@ class DnfTransaction(TransactionWork):
     def _answer(self) -> str:
         return os.path.join(self.record_dir, "answer.json")
 
-    def _told(self) -> Dict[str, Any]:
+    def _answered(self) -> Dict[str, Any]:
         try:
             with open(self._answer(), encoding="utf-8") as handle:
                 return dict(json.load(handle))
@@ -105,7 +105,7 @@ class DnfTransaction(TransactionWork):
             return {}
 
     def differences(self) -> List[str]:
-        return list(self._told().get("differences", []))
+        return list(self._answered().get("differences", []))
 
     def change(self, todo: List[Entry]) -> None:
         self.mark_time()
@@ -143,7 +143,7 @@ class DnfTransaction(TransactionWork):
                 self.logged(command, NAME)
                 return
             except PatchingError:
-                error = self._told().get("error")
+                error = self._answered().get("error")
                 if error is None:
                     raise
                 if error["step"] != "bindings":
@@ -152,7 +152,7 @@ class DnfTransaction(TransactionWork):
 
     def _keep_failed(self) -> None:
         """When only scripts failed, only their packages are not finished."""
-        told = self._told()
+        told = self._answered()
         if told.get("failed"):
             rpm_unfinished.keep(self.host.state_dir, [(name, arch) for name, arch in told["failed"]])
 
