@@ -94,7 +94,8 @@ class DnfStage(TransactionStage):
             missed = (answer["missing"]["name"], answer["missing"]["arch"])
             update = next(one for one in wanted if (one["name"], one["arch"]) == missed)
             raise self.drift(update, answer["missing"]["versions"])
-        automatic = self._automatic()
+        history = self._history()
+        automatic = {name for (name, _arch), marked in history.automatic.items() if marked}
         planned = {(update["name"], update["arch"]): bool(update.get("automatic")) for update in wanted}
         entries = []
         for change in answer["updates"]:
@@ -108,7 +109,8 @@ class DnfStage(TransactionStage):
                     "to": change["to"],
                     "sha256": change["sha256"],
                     "size_bytes": change["download_bytes"],
-                    "origin": change["repository"],
+                    # Of what goes, where it came from: there it comes from again on the way back.
+                    "origin": change["repository"] or self._origin(history, change),
                     # Asking for a version makes dnf call a new package the user's; the reason is what was planned.
                     "automatic": change["name"] in automatic
                     if change["from"] is not None
@@ -117,10 +119,16 @@ class DnfStage(TransactionStage):
             )
         return entries
 
-    def _automatic(self) -> List[str]:
-        if not dnf_history.present(self.host.root):
-            return []
-        return [name for (name, _arch), marked in dnf_history.read(self.host.root).automatic.items() if marked]
+    def _history(self) -> dnf_history.History:
+        present = dnf_history.present(self.host.root)
+        return dnf_history.read(self.host.root) if present else dnf_history.History({}, {})
+
+    def _origin(self, history: dnf_history.History, change: Dict[str, Any]) -> Optional[str]:
+        package = self.installed.package(change["name"], change["arch"], change["from"])
+        if package is None:
+            return None
+        nevra = (package.name, package.epoch, package.version, package.release, package.arch or "")
+        return history.origins.get(nevra)
 
     def plan(self, todo: Dict[str, Any]) -> Dict[str, Any]:
         entries = todo["entries"]
