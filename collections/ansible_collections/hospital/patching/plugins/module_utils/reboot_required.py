@@ -13,7 +13,9 @@ FLAG_PACKAGES = "run/reboot-required.pkgs"
 
 LIBC = ("libc6", "libc6:*", "glibc", "musl")
 INIT = ("systemd", "systemd-sysv", "sysvinit-core", "runit-init")
-KERNEL = ("linux-image-*", "kernel", "kernel-core")
+KERNEL = ("linux-image-*", "kernel", "kernel-core", "kernel-*-core", "kernel-rt", "kernel-uek*", "kernel-default*")
+#: What the vendor of the rpm family reboots for as well: dnf-plugins-core's list in needs_restarting.py.
+RPM_VENDOR = ("dbus", "dbus-broker", "dbus-daemon", "linux-firmware")
 
 
 def in_container(root: str = "/") -> bool:
@@ -76,7 +78,7 @@ def _matches(name: str, patterns: Any) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def of_transaction(entries: List[Dict[str, Any]], root: str = "/") -> List[str]:
+def of_transaction(entries: List[Dict[str, Any]], root: str = "/", manager: str = "apt") -> List[str]:
     """Return the reasons that the transaction itself gives."""
     reasons = []
     for entry in entries:
@@ -88,4 +90,6 @@ def of_transaction(entries: List[Dict[str, Any]], root: str = "/") -> List[str]:
             reasons.append("init changed ({name} {to})".format(**entry))
         elif _matches(entry["name"], KERNEL) and not in_container(root):
             reasons.append("kernel changed ({name} {to})".format(**entry))
+        elif manager == "dnf" and _matches(entry["name"], RPM_VENDOR):
+            reasons.append("its vendor reboots for it ({name} {to})".format(**entry))
     return reasons

@@ -3,7 +3,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     reboot_required,
@@ -12,7 +12,6 @@ from ansible_collections.hospital.patching.plugins.module_utils import (
     transient_scope,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.hold_check import refuse_other_holder
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -21,6 +20,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.replaced_files i
 from ansible_collections.hospital.patching.plugins.module_utils.restart_exclusions import reason_not_to_restart
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
+#: Gives by name the paths of the packages of entries (PackageManager.files).
+Files = Callable[[List[Dict[str, Any]]], Dict[str, List[str]]]
 #: Where packages ship their units.
 UNIT_DIRECTORIES = ("/lib/systemd/system/", "/usr/lib/systemd/system/")
 #: PID 1 belongs to no service; it is executed anew in place.
@@ -38,23 +39,24 @@ def template_of(unit: str) -> str:
     return "{}@.{}".format(stem, rest.rsplit(".", 1)[-1]) if at else unit
 
 
-def shipped_units(database: DpkgDatabase, entries: List[Dict[str, Any]]) -> Dict[str, str]:
+def shipped_units(files: Files, entries: List[Dict[str, Any]]) -> Dict[str, str]:
     """Return the service units that the transaction's packages ship, each with its package."""
     found = {}
-    for entry in entries:
-        if entry["to"] is None:
-            continue
-        for path in database.files(entry["name"], entry["arch"]):
+    for name, paths in files([entry for entry in entries if entry["to"] is not None]).items():
+        for path in paths:
             if path.startswith(UNIT_DIRECTORIES) and path.endswith(".service"):
-                found[os.path.basename(path)] = entry["name"]
+                found[os.path.basename(path)] = name
     return found
 
 
 class Restarts:
     """One call of ``update_restart``."""
 
-    def __init__(self, runner: Runner, clock: Clock, root: str, state_dir: str, processes: ProcessTable) -> None:
+    def __init__(
+        self, runner: Runner, clock: Clock, root: str, state_dir: str, processes: ProcessTable, files: Files
+    ) -> None:
         self.runner = runner
+        self.files = files
         self.clock = clock
         self.root = root
         self.state_dir = state_dir
@@ -103,7 +105,7 @@ class Restarts:
         # What the transaction changed is settled once the host was started after it.
         began = self._ended(wanted)
         settled = began is not None and self.processes.started_s(1) > began
-        reasons = [] if settled else reboot_required.of_transaction(entries, self.root)
+        reasons = [] if settled else reboot_required.of_transaction(entries, self.root, wanted["manager"])
         for reason in reboot_required.flag_reasons(self.root) + reboot_required.kernel_reasons(self.root):
             reasons.append(reason + (" (owed before this run)" if reason in before else ""))
         return {"required": bool(reasons), "reasons": reasons}
@@ -117,7 +119,7 @@ class Restarts:
             return {}
 
     def _ended(self, wanted: Dict[str, Any]) -> Optional[int]:
-        """Return when dpkg last ended its work on this transaction, forward or back."""
+        """Return when the package manager last ended its work on this transaction, forward or back."""
         times = [self._record(kind, "after.json", wanted).get("ended") for kind in ("stage", "preserved")]
         return max([int(time) for time in times if time is not None], default=None)
 
@@ -125,7 +127,7 @@ class Restarts:
         """Return the units to restart, each with the reason."""
         todo: Dict[str, str] = {}
         ended = self._ended(wanted)
-        shipped = shipped_units(DpkgDatabase(self.root), entries) if ended is not None else {}
+        shipped = shipped_units(self.files, entries) if ended is not None else {}
         for unit in self._active_services() if shipped else []:
             package = shipped.get(unit["Id"]) or shipped.get(template_of(unit["Id"]))
             pid = int(unit["MainPID"] or 0)
@@ -174,7 +176,7 @@ class Restarts:
         return "its restart would end this run's own session"
 
     def _work(self, todo: Dict[str, str], reload: List[str]) -> None:
-        # Unit files may have changed while dpkg ran; PID 1 must know them before anything is restarted.
+        # Unit files may have changed; PID 1 must know them before anything is restarted.
         if INIT_SCOPE in todo:
             self._one(INIT_SCOPE, todo[INIT_SCOPE], "reexec", ["systemctl", "daemon-reexec"])
         else:

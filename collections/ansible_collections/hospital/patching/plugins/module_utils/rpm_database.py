@@ -3,7 +3,7 @@
 
 import os
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
@@ -59,9 +59,8 @@ def query(runner: Runner, root: str) -> Tuple[List[RpmPackage], List[str]]:
     Raises:
         PatchingError: rpm is missing, gives no end, or cannot read the database at all.
     """
-    options = [] if root == "/" else ["--dbpath", directory(root) or os.path.join(root, DIRECTORIES[0])]
     args = ["rpm", "-qa", "--queryformat", QUERY_FORMAT]
-    result = runner.run(args + options, timeout_s=QUERY_TIMEOUT_S, check=False)
+    result = runner.run(args + _options(root), timeout_s=QUERY_TIMEOUT_S, check=False)
     packages, problems = parse(result.stdout)
     # rpm ends with 0 although it could read only some of the headers, and says so here alone.
     errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
@@ -75,6 +74,23 @@ def query(runner: Runner, root: str) -> Tuple[List[RpmPackage], List[str]]:
     if result.rc != 0 and not errors:
         errors = ["rpm -qa ended with {}".format(result.rc)]
     return packages, errors[:1] + problems
+
+
+def files(runner: Runner, root: str, names: List[str]) -> Dict[str, List[str]]:
+    """Return by name the paths that installed packages have brought; a package that is not installed has none."""
+    found: Dict[str, List[str]] = {}
+    if not names:
+        return found
+    query = ["rpm", "--query", "--queryformat", "[%{=NAME}\t%{FILENAMES}\n]"] + _options(root) + sorted(set(names))
+    for line in runner.run(query, timeout_s=QUERY_TIMEOUT_S, check=False).stdout.splitlines():
+        name, tab, path = line.partition("\t")
+        if tab and path.startswith("/"):
+            found.setdefault(name, []).append(path)
+    return found
+
+
+def _options(root: str) -> List[str]:
+    return [] if root == "/" else ["--dbpath", directory(root) or os.path.join(root, DIRECTORIES[0])]
 
 
 def parse(text: str) -> Tuple[List[RpmPackage], List[str]]:

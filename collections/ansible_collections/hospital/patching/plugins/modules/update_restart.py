@@ -112,12 +112,12 @@ def main():
         supports_check_mode=True,
     )
     given = module.params
-    restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable())
     try:
+        manager = select(given["manager"], this_host(given["state_dir"]))
+        restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(), manager.files)
         result = restarts.run(given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode)
         result["verified"] = None
         if not (module.check_mode or result["failed_units"] or result["reboot_required"]["required"]):
-            manager = select(given["manager"], this_host(given["state_dir"]))
             result["verified"] = manager.verify(given["transaction"], given["expect"], given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())

@@ -4,6 +4,7 @@
 import os
 from typing import Any, Dict, List
 
+from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import install
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_rollback import rollback
@@ -39,6 +40,10 @@ class Apt(PackageManager):
 
     def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
         return verify(self.host, transaction, expect, names)
+
+    def files(self, entries: List[Dict[str, Any]]) -> Dict[str, List[str]]:
+        database = DpkgDatabase(self.host.root)
+        return {entry["name"]: database.files(entry["name"], entry["arch"]) for entry in entries}
 
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         return rollback(self.host, request, names)

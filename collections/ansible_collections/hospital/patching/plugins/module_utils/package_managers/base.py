@@ -82,5 +82,9 @@ class PackageManager(ABC):
         """Compare the host with the ``to`` or ``from`` versions of ``names`` (empty: of all); reads only."""
 
     @abstractmethod
+    def files(self, entries: List[Dict[str, Any]]) -> Dict[str, List[str]]:
+        """Return by name the paths that the installed packages of a transaction's entries have brought."""
+
+    @abstractmethod
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         """Put the versions back that ``transaction`` replaced; empty ``names`` means all."""

@@ -52,6 +52,8 @@ class DnfTransaction(TransactionWork):
     """One installation on a dnf host, from a folder of rpm files."""
 
     TOOL = "rpm"
+    #: rpm's own words of a script that failed stand just behind the script's.
+    ERRORS = ("warning: %", "error", "Error")
     ENVIRONMENT = rpm_quiet.ENVIRONMENT
     folder: RpmFolder
 

@@ -42,5 +42,8 @@ class Zypper(PackageManager):
     def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
         return verify(self.host, transaction, expect, names)
 
+    def files(self, entries: List[Dict[str, Any]]) -> Dict[str, List[str]]:
+        return rpm_database.files(self.host.runner, self.host.root, [entry["name"] for entry in entries])
+
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         return rollback(self.host, request, names)

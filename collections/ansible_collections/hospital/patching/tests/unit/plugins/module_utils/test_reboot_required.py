@@ -34,6 +34,22 @@ def test_the_transaction_gives_a_reason(root, name, reason):
     assert reboot_required.of_transaction([entry(name)], str(root)) == ["{} ({} 2)".format(reason, name)]
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("glibc", "libc changed"),
+        ("kernel-rt-core", "kernel changed"),
+        ("kernel-default", "kernel changed"),
+        ("dbus-broker", "its vendor reboots for it"),
+        ("linux-firmware", "its vendor reboots for it"),
+    ],
+)
+def test_an_rpm_host_reboots_for_what_its_vendor_reboots_for(root, name, reason):
+    assert reboot_required.of_transaction([entry(name)], str(root), "dnf") == ["{} ({} 2)".format(reason, name)]
+    assert reboot_required.of_transaction([entry("kernel-headers")], str(root), "dnf") == []
+    assert reboot_required.of_transaction([entry("dbus-daemon")], str(root), "apt") == []
+
+
 def test_the_vendors_flag(root):
     (root / "run/reboot-required").write_text("*** System restart required ***\n")
     assert reboot_required.flag_reasons(str(root)) == ["/run/reboot-required is set"]

@@ -9,7 +9,9 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils import transaction, transient_scope
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import MARKER
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import Process
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts, shipped_units, template_of
@@ -136,7 +138,8 @@ def run(root, processes, systemctl):
             (directory / "after.json").write_text(json.dumps({"ended": ended}))
         if before:
             (directory / "before.json").write_text(json.dumps(before))
-        restarts = Restarts(systemctl, Clock(), str(root), str(root / "state"), processes)
+        files = Apt(Host(systemctl, Clock(), str(root), str(root / "state"))).files
+        restarts = Restarts(systemctl, Clock(), str(root), str(root / "state"), processes, files)
         return restarts.run("R1", what, list(names), list(reload), check)
 
     return call
@@ -358,4 +361,8 @@ def test_templates():
 
 
 def test_removed_packages_ship_nothing():
-    assert shipped_units(None, [{"name": "a", "arch": "all", "from": "1", "to": None}]) == {}
+    def files(entries):
+        return {entry["name"]: ["/lib/systemd/system/{name}.service".format(**entry)] for entry in entries}
+
+    gone, here = ({"name": name, "arch": "all", "from": "1", "to": to} for name, to in (("a", None), ("b", "2")))
+    assert shipped_units(files, [gone, here]) == {"b.service": "b"}

@@ -33,6 +33,9 @@ class Manager:
         self.asked: list[Any] = []
         self.refusal: PatchingError | None = None
 
+    def files(self, _entries: Any) -> dict[str, list[str]]:
+        return {}
+
     def _answer(self, *arguments: Any) -> dict[str, Any]:
         self.asked.append(arguments)
         if self.refusal:
