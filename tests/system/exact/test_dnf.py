@@ -22,6 +22,8 @@ repo_gpgcheck=1
 gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-hospital
 """
 MANAGER = {"manager": "dnf", "run_id": RUN}
+#: Waits for the slow script, then kills rpm's process and its script.
+KILLER = "until pgrep -f sleep.300; do sleep 0.2; done; pkill -KILL -f dnf_transaction_hook; pkill -KILL -f sleep.300"
 #: A host's text, which no update may replace.
 OWN = "level = 7\n"
 
@@ -60,9 +62,20 @@ def host():
     lab.reset([HOST])
 
 
-def pending(include=("hospital-*",)) -> list[dict[str, Any]]:
-    result = call(HOST, "pending_updates_info", manager="dnf", security_only=False, include=list(include))
-    assert not result.get("failed"), result
+def ok(result: dict[str, Any]) -> dict[str, Any]:
+    assert "subject" not in result, result["msg"]
+    return result
+
+
+def refused(result: dict[str, Any]) -> str:
+    assert "subject" in result, result
+    message: str = result["msg"]
+    return message
+
+
+def pending() -> list[dict[str, Any]]:
+    include = [f"{name}*" for name in rpm_states.NAMES]
+    result = ok(call(HOST, "pending_updates_info", manager="dnf", security_only=False, include=include))
     mine = [one for one in result["updates"] if one["name"] in rpm_states.NAMES]
     assert mine, result
     return mine
@@ -70,12 +83,6 @@ def pending(include=("hospital-*",)) -> list[dict[str, Any]]:
 
 def stage(updates: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
     return call(HOST, "update_stage", host=HOST, updates=updates, **MANAGER, **options)
-
-
-def staged(**options: Any) -> dict[str, Any]:
-    result = stage(pending(), **options)
-    assert not result.get("failed"), result
-    return result
 
 
 def install(transaction: dict[str, Any], **options: Any) -> dict[str, Any]:
@@ -92,7 +99,8 @@ def verify(transaction: dict[str, Any], expect: str = "to", names: tuple[str, ..
 
 def test_there_and_back_without_a_network(host):
     before = found()
-    result = staged()
+    updates = pending()
+    result = ok(stage(updates))
     assert result["not_preserved"] == []
     assert len(result["preserved"]) == 4
     transaction = result["transaction"]
@@ -106,14 +114,13 @@ def test_there_and_back_without_a_network(host):
         "hospital-labels": ("1.0-1", None),
     }
     assert found() == before, "staging changed the host"
-    assert stage(pending())["changed"] is False
+    assert ok(stage(updates))["changed"] is False
     pid = rpm_states.pid(HOST)
     rpm_states.cut_off(HOST)
 
-    checked = install(transaction, _check=True)
-    assert (checked["changed"], found()) == (True, before), "check mode changed the host"
-    installed = install(transaction)
-    assert not installed.get("failed"), installed
+    assert ok(install(transaction, _check=True))["changed"] is True
+    assert found() == before, "check mode changed the host"
+    installed = ok(install(transaction))
     assert (installed["marks_equal"], installed["holds_equal"]) == (True, True)
     assert set(installed["seconds_ms"]) == {"prepare", "rpm", "after"}
     assert installed["conffile_proposals"] == [CONFIG + ".rpmnew"]
@@ -125,61 +132,69 @@ def test_there_and_back_without_a_network(host):
     }
     assert (after.locks, after.configuration, after.verified) == (before.locks, OWN, before.verified)
     assert after.reasons["hospital-words"] == "dependency"
-    assert {name: after.reasons[name] for name in before.reasons if name in after.reasons} == {
-        name: reason for name, reason in before.reasons.items() if name in after.reasons
-    }
-    verified = verify(transaction)
-    assert (verified["verdict"], verified["problems"]) == ("ok", [])
-    assert install(transaction)["nothing_to_do"] is True
-    assert "hospital-agent" in lab.exec(HOST, "dnf --quiet history info last")
+    common = before.reasons.keys() & after.reasons.keys()
+    assert {name: after.reasons[name] for name in common} == {name: before.reasons[name] for name in common}
+    assert ok(verify(transaction))["problems"] == []
+    restarted = ok(call(HOST, "update_restart", transaction=transaction, **MANAGER))
+    assert [unit["unit"] for unit in restarted["restarted"]] == ["hospital-agent.service"]
+    assert rpm_states.pid(HOST) not in (pid, "0")
+    assert ok(install(transaction))["nothing_to_do"] is True
+    assert "hospital-agent" in lab.exec(HOST, "dnf --cacheonly --quiet history info last")
 
-    one = rollback(transaction, "hospital-archive")
-    assert [(item["name"], item["to"]) for item in one["installed"]] == [("hospital-archive", "1.0-1")], one
-    assert verify(transaction, "from", ("hospital-archive",))["verdict"] == "ok"
+    one = ok(rollback(transaction, "hospital-archive"))
+    assert [(item["name"], item["to"]) for item in one["installed"]] == [("hospital-archive", "1.0-1")]
+    assert ok(verify(transaction, "from", ("hospital-archive",)))["problems"] == []
     assert rpm_states.versions(HOST)["hospital-agent"] == "1.1-1"
 
-    everything = rollback(transaction)
-    assert not everything.get("failed"), everything
-    assert verify(transaction, "from")["problems"] == []
+    ok(rollback(transaction))
+    assert ok(verify(transaction, "from"))["problems"] == []
     assert found() == before
-    assert rpm_states.pid(HOST) == pid
-    assert rollback(transaction)["nothing_to_do"] is True
+    assert ok(rollback(transaction))["nothing_to_do"] is True
 
 
 def test_what_a_repository_got_since_is_not_installed(host):
     updates = pending()
-    result = stage(updates)
+    transaction = ok(stage(updates))["transaction"]
     rpm_states.offer(rpm_states.NEWER)
-    installed = install(result["transaction"])
-    assert not installed.get("failed"), installed
+    ok(install(transaction))
     assert rpm_states.versions(HOST)["hospital-agent"] == "1.1-1"
-    # The next host resolves the same versions, although newer ones are offered beside them.
+    ok(rollback(transaction))
+    # As on the next host: the same versions, although newer ones are offered beside them.
     lab.exec(HOST, "rm -r /var/lib/hospital-patching/stage")
-    rollback(result["transaction"])
-    again = stage(updates)
-    assert again["transaction"]["entries"] == result["transaction"]["entries"]
-
-
-def test_a_version_that_is_not_offered_any_more_is_refused(host):
-    updates = pending()
+    assert ok(stage(updates))["transaction"] == transaction
+    # And where they are not offered any more, nothing else is taken instead.
     rpm_states.offer([one for one in rpm_states.NEWER if (one.name, one.version) != ("hospital-agent", "1.1")])
-    refused = stage(updates)
-    assert refused["failed"] is True
-    assert "hospital-agent:noarch: repository now gives 1.2-1; expected manifest allows 1.1-1" in refused["msg"]
+    assert "hospital-agent:noarch: repository now gives 1.2-1; expected manifest allows 1.1-1" in refused(
+        stage(updates)
+    )
 
 
 def test_a_failing_script_is_told_and_taken_back(host):
     rpm_states.offer(rpm_states.FAILING)
     before = found()
-    result = staged()
-    failed = install(result["transaction"])
-    assert failed["failed"] is True
-    assert "%post" in failed["msg"] and "hospital-archive-1.1-1" in failed["msg"], failed["msg"]
-    assert "the index is full" in failed["msg"]
-    verified = verify(result["transaction"])
-    assert [problem["subject"] for problem in verified["problems"]] == ["hospital-archive:noarch"]
-    assert install(result["transaction"])["failed"] is True, "a second run called it done"
-    back = rollback(result["transaction"])
-    assert not back.get("failed"), back
+    transaction = ok(stage(pending()))["transaction"]
+    message = refused(install(transaction))
+    assert "%post of hospital-archive-1.1-1" in message
+    assert "the index is full" in message
+    assert [problem["subject"] for problem in ok(verify(transaction))["problems"]] == ["hospital-archive:noarch"]
+    refused(install(transaction))  # a second call does not call it done either
+    ok(rollback(transaction))
     assert found() == before
-    assert verify(result["transaction"], "from")["problems"] == []
+    assert ok(verify(transaction, "from"))["problems"] == []
+
+
+def test_an_rpm_that_was_killed_is_completed_and_taken_back(host):
+    rpm_states.offer(rpm_states.SLOW)
+    before = found()
+    transaction = ok(stage(pending()))["transaction"]
+    lab.exec(HOST, "systemd-run --quiet --unit=killer sh -c '" + KILLER + "'")
+    call(HOST, "update_install", transaction=transaction, **MANAGER)
+    assert len(lab.exec(HOST, "rpm -q hospital-library").split()) == 2, "nothing was half done"
+    assert ok(verify(transaction))["verdict"] == "failed"
+    lab.exec(HOST, "ln -s /bin/true /usr/local/sbin/sleep")  # its script ends at once from now on
+    installed = ok(install(transaction))
+    assert installed["repaired"] is True
+    assert ok(verify(transaction))["problems"] == []
+    assert lab.exec(HOST, "rpm -q hospital-library").split() == ["hospital-library-1.1-1.noarch"]
+    ok(rollback(transaction))
+    assert found() == before
