@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import lab, rpm_states
 from tests.support.modules import call
+from tests.support.night import Night
 from tests.support.rpm_states import CONFIG
 
 HOST = "rpm1"
@@ -23,7 +24,7 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-hospital
 """
 MANAGER = {"manager": "dnf", "run_id": RUN}
 #: Waits for the slow script, then kills rpm's process and its script.
-KILLER = "until pgrep -f sleep.300; do sleep 0.2; done; pkill -KILL -f dnf_transaction_hook; pkill -KILL -f sleep.300"
+KILLER = "until pgrep -f [s]leep.300; do sleep 0.2; done; pkill -KILL -f [d]nf_transaction_hook; pkill -KILL -f [s]leep.300"
 #: A host's text, which no update may replace.
 OWN = "level = 7\n"
 
@@ -191,10 +192,24 @@ def test_an_rpm_that_was_killed_is_completed_and_taken_back(host):
     call(HOST, "update_install", transaction=transaction, **MANAGER)
     assert len(lab.exec(HOST, "rpm -q hospital-library").split()) == 2, "nothing was half done"
     assert ok(verify(transaction))["verdict"] == "failed"
-    lab.exec(HOST, "ln -s /bin/true /usr/local/sbin/sleep")  # its script ends at once from now on
+    lab.exec(HOST, "touch /run/quick")  # its script ends at once from now on
     installed = ok(install(transaction))
     assert installed["repaired"] is True
     assert ok(verify(transaction))["problems"] == []
     assert lab.exec(HOST, "rpm -q hospital-library").split() == ["hospital-library-1.1-1.noarch"]
     ok(rollback(transaction))
+    assert found() == before
+
+
+def test_a_night(host, tmp_path):
+    before = found()
+    night = Night(tmp_path / "evidence", hosts=HOST, patching_security_only=False)
+    night.ready()
+    played = night.play("patch")
+    assert played.rc == 0, played.stdout
+    assert night.outcomes() == {HOST: "patched"}
+    assert rpm_states.versions(HOST)["hospital-agent"] == "1.1-1"
+    run = {"patching_run_id": night.plan["plan_id"], "rollback_hosts": "all", "rollback_reason": "second thoughts"}
+    back = night.play("rollback", **run)
+    assert back.rc == 0, back.stdout
     assert found() == before

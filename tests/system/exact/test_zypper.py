@@ -16,6 +16,7 @@ import pytest
 from tests.support import lab
 from tests.support.expect import four_parts
 from tests.support.modules import call
+from tests.support.night import Night
 
 HOST = "zypp1"
 RUN = {"manager": "zypper", "run_id": "20261126T010000Z-ab12cd34"}
@@ -212,3 +213,18 @@ def test_what_is_not_as_it_was_planned_is_refused(notes):
     refused = call(HOST, "update_install", transaction=transaction, **RUN)
     assert "hospital-notes:noarch: nothing is installed; expected 1-1" in refused["msg"]
     assert "hospital-viewer-1.0-1.noarch" in lab.exec(HOST, "rpm -qa")
+
+
+def test_a_night(notes):
+    before = picture()
+    offer(notes, "2")
+    night = Night(notes / "evidence", hosts=HOST, patching_security_only=False)
+    night.ready()
+    played = night.play("patch")
+    assert played.rc == 0, played.stdout
+    assert night.outcomes() == {HOST: "patched"}
+    assert "hospital-notes-2-1.noarch" in picture().versions
+    run = {"patching_run_id": night.plan["plan_id"], "rollback_hosts": "all", "rollback_reason": "second thoughts"}
+    back = night.play("rollback", **run)
+    assert back.rc == 0, back.stdout
+    assert picture() == before

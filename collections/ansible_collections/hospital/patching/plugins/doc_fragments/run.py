@@ -52,7 +52,6 @@ options:
   manager:
     description:
       - The package manager; V(auto) takes the first that runs the host.
-      - Hosts of V(dnf) and V(zypper) are assessed only; whatever would change them is refused.
       - Name it on a host that has several installed.
     type: str
     choices: [auto, apt, zypper, dnf]

@@ -115,7 +115,8 @@ etc_archive:
   returned: success
   sample: /var/lib/hospital-patching/etc/etc-before-install-0818093dbb92.tar
 policy_rc_d:
-  description: Whose policy-rc.d kept services as they were, V(ours) or V(site); null when nothing was installed.
+  description: Whose policy-rc.d kept services as they were, V(ours) or V(site); null when nothing was installed, and
+    on hosts of the rpm family, whose scripts run with C(SYSTEMD_OFFLINE=1) instead.
   type: str
   returned: success
   sample: ours

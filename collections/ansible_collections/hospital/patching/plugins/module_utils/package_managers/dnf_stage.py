@@ -154,11 +154,11 @@ class DnfStage(TransactionStage):
         return self.planned(todo, keep, needs, new_bytes)
 
     def _replaced(self, todo: Dict[str, Any]) -> List[RpmPackage]:
-        """Return the installed packages that the transaction replaces or removes; old kernels stay."""
+        """Return the installed packages that the transaction replaces or removes, an older kernel too."""
         found = (
             self.installed.package(entry["name"], entry["arch"], entry["from"])
             for entry in todo["entries"]
-            if entry["from"] and not (entry["to"] and rpm_installed.is_beside(entry["name"]))
+            if entry["from"]
         )
         return [package for package in found if package is not None]
 

@@ -138,12 +138,13 @@ def display(dnf: Any, begun: Optional[str], errors: List[str], failed: List[List
 
         def __init__(self) -> None:
             super().__init__()
-            self.current = None  # type: Optional[List[str]]
+            self.begun = []  # type: List[List[str]]
 
         def error(self, message: str) -> None:
             errors.append(str(message))
-            if self.current is not None and self.current not in failed:
-                failed.append(self.current)
+            # A %posttrans comes after all packages, so its message tells whose it is.
+            named = [one for one in self.begun if str(message).endswith(" " + one[0])] or self.begun[-1:]
+            failed.extend(one for one in named if one not in failed)
             say("error: {}".format(message))
 
         def scriptout(self, msgs: Any) -> None:
@@ -151,10 +152,21 @@ def display(dnf: Any, begun: Optional[str], errors: List[str], failed: List[List
                 say(msgs.decode("utf-8", "replace") if isinstance(msgs, bytes) else str(msgs))
 
         def filelog(self, package: Any, action: Any) -> None:
-            self.current = [package.name, package.arch]
+            self.begin(package, action)
             say("{} {}".format(dnf.transaction.FILE_ACTIONS.get(action, action), package))
-            if begun and action in dnf.transaction.FORWARD_ACTIONS:
-                note(begun, self.current)
+
+        def progress(self, package: Any, action: Any, *_amounts: Any) -> None:
+            self.begin(package, action)  # dnf of EL 8 calls filelog only afterwards
+
+        def begin(self, package: Any, action: Any) -> None:
+            if action not in dnf.transaction.FORWARD_ACTIONS or not hasattr(package, "arch"):
+                return
+            one = [package.name, package.arch]
+            if one in self.begun:
+                return
+            self.begun.append(one)
+            if begun:
+                note(begun, one)
 
     return Display()
 
@@ -180,7 +192,7 @@ def perform(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
     base.conf.installonly_limit = 0  # nor are old kernels
     base.conf.disable_excludes = ["all"]
     base.conf.localpkg_gpgcheck = False  # each signature was checked at stage, and each SHA-256 just now
-    base.conf.tsflags = [flag for flag in base.conf.tsflags if flag != "nodocs"] + ["test"] * bool(asked["test"])
+    base.conf.tsflags = list(base.conf.tsflags) + ["test"] * bool(asked["test"])
     try:
         base.fill_sack(load_system_repo=True, load_available_repos=False)
     except dnf.exceptions.Error as error:

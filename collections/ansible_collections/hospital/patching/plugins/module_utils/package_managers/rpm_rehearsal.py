@@ -8,17 +8,20 @@ from typing import Any, Dict, List
 from ansible_collections.hospital.patching.plugins.module_utils import disk_space, rpm_database
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_installed
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import PackageFolder
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
 )
 
 PREFIX = "hospital-patching-rehearsal-"
-_RECORD = ["--justdb", "--noscripts", "--notriggers", "--nodeps", "--ignorearch", "--ignoresize"]
+_RECORD = ["--justdb", "--noscripts", "--notriggers", "--nodeps", "--nosignature", "--ignorearch", "--ignoresize"]
 
 
 def way_back(host: Host, entries: List[Dict[str, Any]], stage: PackageFolder, preserved: PackageFolder) -> bool:
-    """Test the way back with rpm; return False where there is no room for a copy of its database, or no copy of it.
+    """Test the way back with rpm, but for kernels, whose older version stays.
+
+    Returns False where there is no database, or no room for a copy of it.
 
     Raises:
         PatchingError: rpm could not put the preserved versions back.
@@ -35,11 +38,11 @@ def way_back(host: Host, entries: List[Dict[str, Any]], stage: PackageFolder, pr
         for each in _files(database):
             shutil.copy2(each, copy)
         rpm = ["rpm", "--dbpath", copy]
-        comes = [stage.path(entry["name"], entry["to"], entry["arch"]) for entry in entries if entry["to"]]
-        goes = ["{}-{}".format(entry["name"], _plain(entry["from"])) for entry in entries if entry["to"] is None]
-        new = ["{}-{}".format(entry["name"], _plain(entry["to"])) for entry in entries if entry["from"] is None]
-        back = [_kept(preserved, entry) for entry in entries if entry["from"]]
-        back = [path for path in back if os.path.exists(path)]
+        plain = [entry for entry in entries if not rpm_installed.is_beside(entry["name"])]
+        comes = [stage.path(entry["name"], entry["to"], entry["arch"]) for entry in plain if entry["to"]]
+        goes = [_label(entry, entry["from"]) for entry in plain if entry["to"] is None]
+        new = [_label(entry, entry["to"]) for entry in plain if entry["from"] is None]
+        back = [path for path in (_kept(preserved, entry) for entry in plain if entry["from"]) if os.path.exists(path)]
         if goes:
             host.runner.run(rpm + ["--erase"] + _RECORD[:4] + goes, timeout_s=600)
         if comes:
@@ -68,9 +71,9 @@ def _files(directory: str) -> List[str]:
     return [path for path in (os.path.join(directory, name) for name in sorted(names)) if os.path.isfile(path)]
 
 
-def _plain(evr: str) -> str:
-    """Return version-release: rpm's labels carry the epoch elsewhere."""
-    return evr.rpartition(":")[2]
+def _label(entry: Dict[str, Any], evr: str) -> str:
+    """Return what rpm calls an installed package; an epoch has no place in it."""
+    return "{}-{}.{}".format(entry["name"], evr.rpartition(":")[2], entry["arch"])
 
 
 def _kept(preserved: PackageFolder, entry: Dict[str, Any]) -> str:
