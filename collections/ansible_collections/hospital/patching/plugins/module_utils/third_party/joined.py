@@ -61,7 +61,9 @@ class Joined:
         updates = parts.software(request.updates)
         if not updates:
             return self.packages.stage(request)
-        found = self.packages.stage(request._replace(updates=parts.packages(request.updates)))
+        found = self._nothing_staged(request)
+        if parts.packages(request.updates):
+            found = self.packages.stage(request._replace(updates=parts.packages(request.updates)))
         entries = [staging.as_entry(update) for update in staging.still_wanted(self.host, updates)]
         if not entries:
             return found
@@ -85,6 +87,22 @@ class Joined:
             download_bytes=found["download_bytes"] + more["download_bytes"],
             **lists,
         )
+
+    def _nothing_staged(self, request: StageRequest) -> Dict[str, Any]:
+        """Return what a package manager says that has nothing to stage."""
+        manifest = request.manifest["digest"] if request.manifest else None
+        return {
+            "changed": False,
+            "nothing_to_do": True,
+            "transaction": transaction.build(request.host, self.packages.NAME, manifest, []),
+            "stage_dir": None,
+            "preserved_dir": None,
+            "preserved": [],
+            "not_preserved": [],
+            "space": [],
+            "cves": {},
+            "download_bytes": 0,
+        }
 
     def _staged(self, request: StageRequest, both: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:
         journal = self.packages.journal

@@ -9,7 +9,6 @@ import tarfile
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -75,6 +74,8 @@ def java(tmp_path, make_archive):
 class Packages:
     """A package manager that has nothing to do, and says what it was asked."""
 
+    NAME = "apt"
+
     def __init__(self, host):
         self.host = host
         self.journal = Journal(host.state_dir, host.clock)
@@ -82,12 +83,6 @@ class Packages:
 
     def pending(self, _wanted):
         return {"manager": "apt", "updates": [], "held": [], "problems": []}
-
-    def stage(self, request):
-        self.asked.append(("stage", request.updates))
-        empty = transaction.build(request.host, "apt", None, [])
-        lists = {key: [] for key in ("preserved", "not_preserved", "space")}
-        return {"changed": False, "nothing_to_do": True, "transaction": empty, "download_bytes": 0, **lists}
 
     def install(self, request):
         self.asked.append(("install", request.transaction["digest"]))

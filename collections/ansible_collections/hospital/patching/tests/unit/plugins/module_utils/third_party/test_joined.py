@@ -60,7 +60,7 @@ def test_a_version_is_staged_switched_to_verified_and_put_back(night, java, tmp_
     assert says(tmp_path) == "17.0.1"
     assert night.joined().verify(todo, "from", ["java"])["verdict"] == "ok"
     assert night.rollback(todo)["nothing_to_do"]
-    assert night.packages.asked[-1][0] == "stage", "the package manager was asked for nothing that was its own"
+    assert night.packages.asked == [], "the package manager was asked for nothing that was its own"
 
 
 def test_a_first_version_goes_away_again(night, java, tmp_path):
