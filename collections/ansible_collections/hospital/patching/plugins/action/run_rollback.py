@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -57,13 +57,16 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "give -e \"rollback_reason='…'\"",
             )
         found = self._find(arguments, task_vars)
+        if arguments["run_id"] == taking_back.ALL:
+            found = taking_back.within(found, task_vars["groups"]["all"])
         opened = found.runs()
         with ExitStack() as stack:
             runs = {name: Run(arguments["evidence_dir"], name) for name in opened}
             for name in [] if self._task.check_mode else sorted(opened):
                 stack.enter_context(controllers.opening(runs[name]))
             for run in runs.values():
-                self._require_ready(run, task_vars)
+                wanted = {way.host for way in found.ways if way.run_id == run.run_id}
+                self._require_ready(run, task_vars, wanted if arguments["run_id"] == taking_back.ALL else None)
             if not self._task.check_mode:
                 self._record(runs, found, arguments)
         hosts = [way.host for way in found.ways]
@@ -114,11 +117,18 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             [Way(run.run_id, host, tuple(rollback.own(transactions[host], arguments["updates"]))) for host in hosts]
         )
 
-    def _require_ready(self, run: Run, task_vars: Mapping[str, Any]) -> None:
-        """A run that goes on, or was killed, has hosts in flight that nobody else may touch."""
+    def _require_ready(self, run: Run, task_vars: Mapping[str, Any], wanted: Collection[str] | None = None) -> None:
+        """A run that goes on, or was killed, has hosts in flight that nobody else may touch.
+
+        Args:
+            wanted: the hosts that the inventory has to know; all of the plan when that is None.
+        """
         approved, records = run.plan(), run.ledger.read()
+        known = set(task_vars["groups"]["all"])
+        if wanted is not None:
+            known |= set(approved["hosts"]) - set(wanted)
         opening.require_whole_run(approved, task_vars.get("ansible_limit"))
-        plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=set(task_vars["groups"]))
+        plan.verify_plan(approved, known_hosts=known, groups=set(task_vars["groups"]))
         controllers.require_alone(run, records, self.clock)
         if controllers.driver(records) is not None:
             raise PatchingError(

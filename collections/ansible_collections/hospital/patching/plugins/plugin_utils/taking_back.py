@@ -121,6 +121,20 @@ def find(runs: Sequence[Installs], hosts: Collection[str], items: Sequence[str],
     return found
 
 
+def within(found: Found, known: Collection[str]) -> Found:
+    """Return what can be done in this inventory; a host that it does not know is left, and does not keep the others.
+
+    Raises:
+        PatchingError: it knows none of the hosts.
+    """
+    ways = [way for way in found.ways if way.host in known]
+    gone = {way.host: "the inventory does not know it" for way in found.ways if way.host not in known}
+    if not ways:
+        seen = f"the inventory knows none of {', '.join(gone)}"
+        raise PatchingError("rollback of all runs", seen, "hosts of the inventory", "give the inventory that has them")
+    return Found(ways, {**found.left, **gone}, found.notes)
+
+
 def _take(
     found: Found,
     run: Installs,

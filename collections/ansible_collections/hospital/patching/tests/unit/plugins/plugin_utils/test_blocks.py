@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import blocked_fleet, blocking, blocks
@@ -165,3 +167,29 @@ def test_blocks_that_cannot_be_read_refuse_every_host(tmp_path):
     refused = planned(found).plan["not_planned"]["web1"]
     assert refused["outcome"] == "refused"
     assert "gone.yml is not there" in refused["reason"]
+
+
+NAMES = st.sampled_from(["openssl", "curl", "kernel"])
+ITEMS = st.one_of(NAMES, st.builds("{}={}".format, NAMES, st.sampled_from("12")), st.sampled_from(["DSA-1", "DSA-2"]))
+UPDATES = st.builds(
+    lambda name, before, after, automatic, advisory: update(
+        name, before, after, automatic=automatic, advisories=[advisory]
+    ),
+    NAMES,
+    st.sampled_from([None, "0"]),
+    st.sampled_from("12"),
+    st.booleans(),
+    st.sampled_from(["DSA-1", "DSA-2", "DSA-3"]),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(ITEMS, max_size=3), st.lists(UPDATES, max_size=6))
+def test_nothing_that_is_left_is_blocked_and_no_upgrade_is_left_out_without_a_block(items, updates):
+    known = [Block(item, "why") for item in items]
+    found = blocks.hits(known, "web1", updates)
+    kept = blocks.left(updates, found)
+    assert blocks.hits(known, "web1", kept) == []
+    named = {(hit.name, hit.to) for hit in found}
+    gone = [one for one in updates if one not in kept and one["kind"] == "upgrade"]
+    assert all((one["name"], one["to"]) in named for one in gone)

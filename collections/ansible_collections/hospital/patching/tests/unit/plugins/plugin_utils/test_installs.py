@@ -125,6 +125,16 @@ def test_what_nobody_has_installed_is_refused(tmp_path, hosts, items, run_id, me
         taking_back.find(taking_back.read(Evidence(tmp_path)), hosts, items, run_id)
 
 
+def test_a_host_that_is_no_longer_in_the_inventory_does_not_keep_the_others(tmp_path):
+    night(tmp_path, FIRST, {"web1": [OPENSSL], "web2": [OPENSSL]})
+    found = taking_back.find(taking_back.read(Evidence(tmp_path)), ["all"], ["openssl"])
+    kept = taking_back.within(found, ["web2"])
+    assert [way.host for way in kept.ways] == ["web2"]
+    assert kept.left == {"web1": "the inventory does not know it"}
+    with pytest.raises(PatchingError, match="the inventory knows none of web2, web1"):
+        taking_back.within(found, [])
+
+
 def test_a_run_that_cannot_be_read_may_have_built_upon_it(tmp_path):
     night(tmp_path, FIRST, {"web1": [OPENSSL]})
     (night(tmp_path, SECOND, {"web1": [CURL]}).evidence.run_dir(SECOND) / "plan.json").write_text("{", encoding="utf-8")
