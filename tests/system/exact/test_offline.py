@@ -70,4 +70,3 @@ def test_a_host_without_any_network_is_patched_and_put_back_from_a_carried_folde
     assert back.rc == 0, back.stdout
     assert version(OFFLINE) == "1.0.0"
     assert night.outcomes() == {OFFLINE: "rolled_back"}
-
