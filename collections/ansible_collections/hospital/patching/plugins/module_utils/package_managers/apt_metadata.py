@@ -21,6 +21,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.runner import wi
 PREFIX = "hospital-patching-apt-"
 #: A private directory older than this was left by a call that was killed.
 ABANDONED_S = 86400
+#: For how long all indexes may be fetched. A mirror that sends nothing at all, apt gives up and names by itself
+#: (Acquire::http::Timeout); this is for one that sends a little all the time.
+LIMIT_S = 900
 #: Indexes that take part in resolving; translations, contents and icons do not.
 SEEDED = ("*InRelease", "*_Release", "*_Release.gpg", "*_Packages")
 
@@ -93,12 +96,15 @@ class AptMetadata:
             PatchingError: naming the repository that is unreachable, unsigned or
                 gives indexes that do not belong together.
         """
-        result = self.host.runner.run(
-            ["apt-get", "update", "-q"] + self.options(),
-            timeout_s=900,
-            env={"DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-        )
+        try:
+            result = self.host.runner.run(
+                ["apt-get", "update", "-q"] + self.options(),
+                timeout_s=LIMIT_S,
+                env={"DEBIAN_FRONTEND": "noninteractive"},
+                check=False,
+            )
+        except PatchingError as error:
+            raise self._slow(error)
         problems = refresh_problems(result.rc, result.stderr)
         if problems:
             raise PatchingError(
@@ -107,6 +113,20 @@ class AptMetadata:
                 "signed metadata that can be fetched",
                 "repair or remove this repository in /etc/apt, then run again; nothing was changed",
             )
+
+    def _slow(self, error: PatchingError) -> PatchingError:
+        """Return the error that names the repository whose index was still coming when the time limit had passed."""
+        partial = self.path("lists/partial")
+        coming = sorted(name for name in os.listdir(partial) if os.path.isfile(os.path.join(partial, name)))
+        if not (error.seen.startswith("no end after") and coming):
+            return error
+        address = coming[0].replace("_", "/")
+        return PatchingError(
+            "repository {}".format(address.rpartition("/dists/")[0] or address),
+            "its indexes not here after {} s".format(LIMIT_S),
+            "a repository that gives them within that time",
+            "look at the mirror and the way to it, then run again; nothing was changed",
+        )
 
     def repositories(self) -> List[Dict[str, Any]]:
         """Return each repository once, as apt knows it after :meth:`refresh`."""

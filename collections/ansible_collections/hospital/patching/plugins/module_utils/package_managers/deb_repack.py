@@ -71,7 +71,7 @@ class Repacker:
         """
         try:
             self._pack(package, target)
-        except (OSError, ValueError) as error:  # also a full disk, a name that is no text, MD5 under FIPS
+        except (OSError, ValueError) as error:  # also a full disk, a name that is no text
             raise _cannot(package, str(error))
 
     def _pack(self, package: Package, target: str) -> None:
@@ -198,7 +198,7 @@ class Repacker:
             _same_owner(source, target)
         elif not stat.S_ISREG(mode):
             raise _cannot(package, "{} is neither file, folder nor link".format(path))
-        elif md5 is not None and _md5(source) != md5:
+        elif md5 is not None and self._md5(source) != md5:
             raise _cannot(package, "{} is not as the package brought it".format(path))
         elif (status.st_dev, status.st_ino) in self._taken:
             os.link(self._taken[(status.st_dev, status.st_ino)], target)
@@ -207,6 +207,19 @@ class Repacker:
             _same_owner(source, target)
             if status.st_nlink > 1:
                 self._taken[(status.st_dev, status.st_ino)] = target
+
+    def _md5(self, path: str) -> str:
+        """Return what dpkg records of a file; it finds changes, it guards nothing."""
+        try:
+            total = _new_md5()
+        except ValueError:  # FIPS, under a Python that cannot be told what it is for; coreutils bring their own
+            # By standard input: md5sum writes names that hold a line feed in another way.
+            result = self.runner.run(["sh", "-c", 'md5sum <"$1"', "sh", path])
+            return result.stdout.split()[0]
+        with open(path, "rb") as handle:
+            for chunk in iter(lambda: handle.read(1024 * 1024), b""):
+                total.update(chunk)
+        return total.hexdigest()
 
     def _is_left_out(self, path: str) -> bool:
         """Return whether this host's dpkg is told not to install ``path``; of several patterns the last decides."""
@@ -224,7 +237,7 @@ class Repacker:
     def _take_conffile(self, tree: str, path: str, md5: str) -> None:
         source, target = self.root.rstrip("/") + path, tree + path
         _make_folder(os.path.dirname(target))
-        if os.path.isfile(source) and _md5(source) == md5:
+        if os.path.isfile(source) and self._md5(source) == md5:
             shutil.copy2(source, target)
             _same_owner(source, target)
             return
@@ -266,16 +279,11 @@ def _write(path: str, text: str) -> None:
     os.chmod(path, 0o644)
 
 
-def _md5(path: str) -> str:
-    """Return what dpkg records of a file; it finds changes, it guards nothing."""
+def _new_md5() -> "hashlib._Hash":
     try:
-        total = hashlib.md5(usedforsecurity=False)
+        return hashlib.md5(usedforsecurity=False)
     except TypeError:  # the keyword came with Python 3.9
-        total = hashlib.md5()  # noqa: S324
-    with open(path, "rb") as handle:
-        for chunk in iter(lambda: handle.read(1024 * 1024), b""):
-            total.update(chunk)
-    return total.hexdigest()
+        return hashlib.md5()  # noqa: S324
 
 
 def _same_owner(source: str, target: str) -> None:

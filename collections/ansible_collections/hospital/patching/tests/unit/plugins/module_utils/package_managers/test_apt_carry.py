@@ -19,7 +19,11 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import apt_carry
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    apt_carry,
+    apt_download,
+    apt_metadata,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_stage import AptStage
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING, StageRequest
@@ -310,3 +314,36 @@ def test_a_proxy_with_a_login_is_used_and_its_password_never_told(make_host, pro
     with pytest.raises(PatchingError, match="407") as refused:
         pending(make_host("refused", connected=True, proxy=address.format("passed-on")), EVERYTHING)
     assert "passed-on" not in str(refused.value)
+
+
+class Trickle(Quiet):
+    """Begins to send what ends with ``server.slow``, and never comes to its end."""
+
+    def copyfile(self, source, outputfile):
+        if not self.path.endswith(self.server.slow):
+            super().copyfile(source, outputfile)
+            return
+        outputfile.write(source.read(1))
+        outputfile.flush()
+        self.server.ended.wait(30)
+
+
+@pytest.fixture
+def trickle(repository):
+    with Server(repository.folder, Trickle) as serving:
+        serving.ended = threading.Event()
+        yield serving
+        serving.ended.set()
+        serving.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("slow", "told"), [("Release", "its indexes not here"), (".deb", "1 packages still not here")])
+def test_a_mirror_that_never_comes_to_its_end_is_named(make_host, trickle, monkeypatch, slow, told):
+    trickle.slow = slow
+    host = make_host("slow", connected=True, proxy="http://127.0.0.1:{}".format(trickle.server_port))
+    for module in (apt_metadata, apt_download):
+        monkeypatch.setattr(module, "LIMIT_S", 3 if slow == "Release" or module is apt_download else 60)
+    update = {"name": "viewer", "arch": "all", "from": "1.0", "to": "2.0", "sha256": None, "kind": "upgrade"}
+    with pytest.raises(PatchingError, match=r"repository .*127\.0\.0\.1.*: " + told):
+        AptStage(host, StageRequest("r1", "slow", [update], None, False)).run()
