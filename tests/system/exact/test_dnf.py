@@ -24,7 +24,9 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-hospital
 """
 MANAGER = {"manager": "dnf", "run_id": RUN}
 #: Waits for the slow script, then kills rpm's process and its script.
-KILLER = "until pgrep -f [s]leep.300; do sleep 0.2; done; pkill -KILL -f [d]nf_transaction_hook; pkill -KILL -f [s]leep.300"
+KILLER = (
+    "until pgrep -f [s]leep.300; do sleep 0.2; done; pkill -KILL -f [d]nf_transaction_hook; pkill -KILL -f [s]leep.300"
+)
 #: A host's text, which no update may replace.
 OWN = "level = 7\n"
 
