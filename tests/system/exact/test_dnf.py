@@ -170,6 +170,10 @@ def test_what_a_repository_got_since_is_not_installed(host):
     assert "hospital-agent:noarch: repository now gives 1.2-1; expected manifest allows 1.1-1" in refused(
         stage(updates)
     )
+    # Nor what is locked since: the lock was not there when it was planned.
+    rpm_states.offer(rpm_states.UPDATED)
+    lab.exec(HOST, "dnf --quiet versionlock add hospital-agent")
+    assert "hospital-agent 1.1-1 is excluded or locked on this host" in refused(stage(updates))
 
 
 def test_a_failing_script_is_told_and_taken_back(host):

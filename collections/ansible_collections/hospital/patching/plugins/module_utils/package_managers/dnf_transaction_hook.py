@@ -51,6 +51,9 @@ def resolve(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
         offered = base.sack.query().available().filterm(name=update["name"], arch=update["arch"])
         same = [package for package in offered if evr(package) == update["to"]]
         if not same:
+            if any(evr(package) == update["to"] for package in everything(base, update["name"], update["arch"])):
+                what = "{} {}".format(update["name"], update["to"])
+                raise Failure("resolve", "{} is excluded or locked on this host".format(what))
             versions = [evr(package) for package in sorted(offered)]
             return {"updates": [], "missing": {"name": update["name"], "arch": update["arch"], "versions": versions}}
         # Two repositories may have it: the one that was planned, else the first.
@@ -66,15 +69,20 @@ def resolve(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
     return {"updates": resolving.changes(dnf, base), "missing": None}
 
 
-def fetch(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
-    """Download packages to the folder ``target``."""
+def everything(base: Any, name: str, arch: str) -> Any:
+    """Return all that the repositories have of a package, also what the host's exclusions and locks hide."""
     import hawkey  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - dnf's own
 
+    return base.sack.query(flags=hawkey.IGNORE_EXCLUDES).available().filterm(name=name, arch=arch)
+
+
+def fetch(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
+    """Download packages to the folder ``target``."""
     found = []
     for name, arch, version, origin in asked["packages"]:
         # What is installed now may be excluded from being chosen again; it is fetched for the way back all the same.
-        query = base.sack.query(flags=hawkey.IGNORE_EXCLUDES).available().filterm(name=name, arch=arch)
-        same = [package for package in query if evr(package) == version and origin in (None, package.reponame)]
+        offered = everything(base, name, arch)
+        same = [package for package in offered if evr(package) == version and origin in (None, package.reponame)]
         found += same[:1]
     for repo in base.repos.iter_enabled():
         repo.pkgdir = asked["target"]
