@@ -39,6 +39,7 @@ SAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["portal1", "rpm1"])
 def test_a_package_file_goes_forth_and_back(entries, host):
     before = lab.exec(host, SAYS[host])
