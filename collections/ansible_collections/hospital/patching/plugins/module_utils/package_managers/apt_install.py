@@ -106,12 +106,19 @@ class AptTransaction(TransactionWork):
     def repair(self) -> None:
         """Finish what an interrupted dpkg left half done, as far as dpkg can by itself.
 
+        Before a way back of all packages nothing is configured: the script of a new
+        version that failed or hung would do so once more, and its package is
+        replaced anyhow. dpkg only takes up its own unfinished records then.
+
         It cannot where a package waits for another that was not unpacked yet, or
         where a package's script fails: then the installation that follows
         completes it or says why not.
         """
         try:
-            self.logged(["dpkg"] + CONFFILES + ["--configure", "-a"], "dpkg --configure -a")
+            if self.undoes is not None and self.whole:
+                self.logged(["dpkg", "--set-selections"], "dpkg --set-selections")
+            else:
+                self.logged(["dpkg"] + CONFFILES + ["--configure", "-a"], "dpkg --configure -a")
         except PatchingError:
             return
 

@@ -153,6 +153,8 @@ class TransactionWork(ABC):
         self.journal = Journal(host.state_dir, host.clock)
         self.digest = request.transaction["digest"]
         self.repaired = False
+        #: Whether all packages of the transaction are brought to where they belong, not a part of them.
+        self.whole = True
         self.moments = [host.clock.monotonic()]
 
     def as_way_back(self) -> "TransactionWork":
@@ -219,6 +221,7 @@ class TransactionWork(ABC):
 
     def run(self, entries: List[Entry]) -> Dict[str, Any]:
         """Bring every entry from its ``from`` to its ``to``; return the shape of ``update_install``."""
+        self.whole = len(entries) == len(self.request.transaction["entries"])
         refuse_other_holder(self.journal, self.request.run_id)
         refuse_other_pending(self.journal, self.request.run_id)
         held = self._is_held()

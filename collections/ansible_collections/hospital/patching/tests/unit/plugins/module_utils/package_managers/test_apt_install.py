@@ -253,6 +253,28 @@ def test_an_interrupted_installation_is_repaired_and_completed(patched, host, wa
     assert patched.automatic == {"libssl3"}
 
 
+def test_a_way_back_runs_no_script_of_a_new_version_once_more(patched, host, wanted, run, install_request):
+    """It hung or failed, and would do so again; of a part that goes back the rest has to be finished first."""
+    patched.fail_after = 1
+    with pytest.raises(PatchingError):
+        run()
+    patched.fail_after = None
+    del patched.commands[:]
+    assert rollback(host, install_request(wanted), [])["repaired"] is True
+    assert patched.ran("dpkg", "--configure") == []
+    assert (patched.version("libssl3"), patched.version("openssl")) == ("3.0.20", "3.0.20")
+
+
+def test_a_part_that_goes_back_has_the_rest_finished_first(patched, host, wanted, run, install_request):
+    patched.fail_after = 1
+    with pytest.raises(PatchingError):
+        run()
+    patched.fail_after = None
+    del patched.commands[:]
+    rollback(host, install_request(wanted), ["libssl3"])
+    assert len(patched.ran("dpkg", "--configure")) == 1
+
+
 def test_a_call_that_was_killed_after_dpkg_is_finished(patched, host, wanted, run):
     """SIGKILL after dpkg and before the marks: versions are right, the rest is not."""
     run()
