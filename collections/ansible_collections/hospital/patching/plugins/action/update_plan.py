@@ -170,6 +170,6 @@ def _planned(
         shard=Shard.read(arguments["shard"], arguments["shards"]),
         urgent=urgent,
         given=given,
+        left_out=[*blocked_fleet.notes(blocked), *irreversible.notes(one_way)],
     )
-    left_out = [*blocked_fleet.notes(blocked), *irreversible.notes(one_way)]
-    return planned, [*cves.problems, *past.problems, *left_out, *plan_notes.waiting(fleet), *plan_notes.held_to(fleet)]
+    return planned, [*cves.problems, *past.problems, *plan_notes.waiting(fleet), *plan_notes.held_to(fleet)]

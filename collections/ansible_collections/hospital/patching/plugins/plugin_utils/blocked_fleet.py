@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,15 +40,27 @@ def _applied(
         return replace(candidate, why_not=Exclusion("refused", f"host {host}: {known}"))
     updates: list[Mapping[str, Any]] = list(candidate.assessment["updates"])
     hits = blocks.hits(known, host, updates)
+    told = [*hits, *_held(known, candidate.assessment.get("held") or ())]
+    if told:
+        found[host] = told
     if not hits:
         return candidate
-    found[host] = hits
     left = blocks.left(updates, hits)
     kept = replace(candidate, assessment={**candidate.assessment, "updates": left})
     if left:
         return kept
     more = f" and {len(hits) - 1} more" if len(hits) > 1 else ""
     return replace(kept, why_not=Exclusion("excluded", f"nothing is left to install: {hits[0].told()}{more}"))
+
+
+def _held(known: Sequence[Block], held: Iterable[Mapping[str, Any]]) -> list[Hit]:
+    """Return what assess has held back on the host already, because of a block that still holds."""
+    return [
+        Hit(one["name"], one["arch"], one.get("candidate"), block)
+        for one in held
+        for block in known
+        if block.holds and block.told() in str(one.get("reason"))
+    ]
 
 
 def _read(place: str, named: bool) -> tuple[Block, ...] | PatchingError:

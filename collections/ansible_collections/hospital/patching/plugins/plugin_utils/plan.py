@@ -70,6 +70,7 @@ def build_plan(
     shard: Shard = WHOLE,
     urgent: Emergency | None = None,
     given: Sequence[str] = (),
+    left_out: Sequence[str] = (),
 ) -> Planned:
     """Return the plan for ``candidates``: the inventory's hosts by name.
 
@@ -80,23 +81,24 @@ def build_plan(
         shard: the part of the fleet that is planned.
         urgent: the emergency that the plan is for; ``candidates`` are as it has made them.
         given: settings that somebody gave on the command line; who reads the plan is to know.
+        left_out: which updates were left out, where and why, because they are blocked or cannot be taken back.
     """
     candidates = only(candidates, shard)
     services, service_problems = services_of(candidates)
     fleet = Fleet(candidates, services, service_problems, groups, watched)
     hosts = sorted(candidates, key=natural_key)
-    left_out = {host: why for host in hosts if (why := exclusion(host, fleet)) is not None}
-    asked = [host for host in hosts if host not in left_out]
-    slots = _slots(candidates, asked, now, left_out, urgent.broken if urgent is not None else {})
+    not_planned = {host: why for host in hosts if (why := exclusion(host, fleet)) is not None}
+    asked = [host for host in hosts if host not in not_planned]
+    slots = _slots(candidates, asked, now, not_planned, urgent.broken if urgent is not None else {})
     if urgent is not None:
-        _leave_out(slots, urgent.over_before(slots), left_out)
+        _leave_out(slots, urgent.over_before(slots), not_planned)
         slots = urgent.limited(slots)
     exposed = {host for host in slots if urgent is not None and candidates[host].settings.exposed}
-    _leave_out(slots, other_nights(slots, now, exposed), left_out)
-    _leave_out(slots, _contradicting(candidates, slots), left_out)
+    _leave_out(slots, other_nights(slots, now, exposed), not_planned)
+    _leave_out(slots, _contradicting(candidates, slots), not_planned)
     first = first_of(exposed & set(slots), slots, now)
     candidates = {**candidates, **{host: replace(candidates[host], goes_first=True) for host in first}}
-    waves, manifests = _waves(candidates, services, slots, now, limits, left_out)
+    waves, manifests = _waves(candidates, services, slots, now, limits, not_planned)
     rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests))}
     plan: dict[str, Any] = {
         "schema": SCHEMA,
@@ -115,15 +117,17 @@ def build_plan(
             for number, wave in enumerate(waves, 1)
         ],
         "not_planned": {
-            host: {"outcome": left_out[host].outcome, "reason": left_out[host].reason}
+            host: {"outcome": not_planned[host].outcome, "reason": not_planned[host].reason}
             for host in hosts
-            if host in left_out
+            if host in not_planned
         },
     }
     if urgent is not None:
         plan["emergency"] = urgent.as_dict(exposed & set(slots), first & set(slots))
     if given:
         plan["given"] = sorted(given)
+    if left_out:
+        plan["left_out"] = list(left_out)
     plan["digest"] = plan_digest(plan)
     _check(plan)
     return Planned(plan, {manifest["digest"]: dict(manifest) for manifest in manifests.values()})

@@ -148,6 +148,7 @@ def _header(plan: Mapping[str, Any], spans: Sequence[Span], day: str, where: tzi
     if plan.get("given"):
         given = f"Given on the command line, not by the inventory: {', '.join(plan['given'])}."
         urgent.append(tag("p", given, class_="warn-ink"))
+    urgent += [tag("p", one, class_="warn-ink") for one in plan.get("left_out", ())]
     return tag("header", tag("p", "Plan", class_="over"), tag("h1", day), tag("p", lead, class_="lead"), urgent)
 
 

@@ -28,6 +28,8 @@ def plan_table(plan: Mapping[str, Any]) -> str:
         lines += _wrapped(f"Derived from plan {plan['derived_from']}, from which something was dropped")
     if plan.get("given"):
         lines += _wrapped(f"Given on the command line, not by the inventory: {', '.join(plan['given'])}")
+    for one in plan.get("left_out", ()):
+        lines += _wrapped(one)
     if plan["shard"]["of"] > 1:
         lines.append(f"Shard {plan['shard']['number']} of {plan['shard']['of']}")
     lines += _segments(plan["site"]["segments"])

@@ -11,6 +11,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import update_plan
+from ansible_collections.hospital.patching.plugins.plugin_utils import blocking
+from ansible_collections.hospital.patching.plugins.plugin_utils.blocks import Block
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Machine
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
@@ -61,6 +63,20 @@ def plan(root, tier=1, settings=None, shortened=(), **options):
 def refusal(made):
     assert made["plan"]["hosts"] == {}
     return made["plan"]["not_planned"]["portal1"]["reason"]
+
+
+def test_the_plan_its_page_and_its_text_name_what_is_blocked(tmp_path):
+    settings = {"patching_tier": 3, "patching_irreversible": [{"name": "curl", "reason": "a new format"}]}
+    whole = plan(tmp_path, settings=settings)
+    assert len(whole["plan"]["hosts"]["portal1"]["updates"]) == 1
+    blocking.block(str(tmp_path / "blocks.yml"), Block("curl", "labels fail", "anna@ctl", "2026-11-22T08:00:00Z"))
+    made = plan(tmp_path, settings={"patching_tier": 3})
+    told = "Left out on portal1, portal2: curl is blocked by anna@ctl since 2026-11-22T08:00:00Z: labels fail"
+    assert made["plan"]["left_out"] == [told]
+    assert told in " ".join(" ".join(made["text"]).split())
+    assert told in (tmp_path / "plans" / made["plan_id"] / "plan.html").read_text(encoding="utf-8")
+    assert [one["name"] for one in made["plan"]["hosts"]["portal1"]["updates"]] == ["openssl"]
+    assert any("reversible: no" in one for one in whole["plan"]["left_out"])
 
 
 def test_tier_1_is_planned_while_a_second_machine_watches(tmp_path):

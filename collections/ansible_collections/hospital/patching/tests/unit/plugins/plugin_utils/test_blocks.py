@@ -162,6 +162,17 @@ def test_a_plan_leaves_out_what_is_blocked_and_says_why(tmp_path, place):
     assert told in left_out["reason"]
 
 
+def test_what_assess_has_held_back_because_of_a_block_is_named_too(tmp_path, place):
+    blocking.block(place, BAD)
+    known = pending(update("curl"))
+    reason = f"denied by {BAD.item}: {BAD.told()}"
+    known["held"] = [{"name": "openssl", "arch": "amd64", "candidate": "3.0.17-1", "kind": "denied", "reason": reason}]
+    _found, hits = blocked_fleet.applied({"web1": server("web1", "a", known)}, tmp_path)
+    assert blocked_fleet.notes(hits) == [f"Left out on web1: {BAD.told()}"]
+    blocking.lift(place, BAD.item, "ben@ctl", "", NOW)
+    assert blocked_fleet.applied({"web1": server("web1", "a", known)}, tmp_path)[1] == {}
+
+
 def test_blocks_that_cannot_be_read_refuse_every_host(tmp_path):
     found, _hits = blocked_fleet.applied(fleet(blocks_file=str(tmp_path / "gone.yml")), tmp_path)
     refused = planned(found).plan["not_planned"]["web1"]
