@@ -141,7 +141,7 @@ def test_units_that_did_not_come_back_fail_the_restart_with_all_that_was_done(ca
 
 
 def test_a_part_of_the_transaction_reaches_all_of_the_way_back(call, manager, monkeypatch):
-    answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False}}
+    answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False, "reasons": []}}
     restart = mock.Mock(return_value=answer)
     monkeypatch.setattr(update_restart, "Restarts", mock.Mock(return_value=mock.Mock(run=restart)))
     monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
