@@ -147,9 +147,10 @@ def test_a_part_of_the_transaction_reaches_all_of_the_way_back(call, manager, mo
     monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
     given = dict(RUN, transaction={"digest": "whole"}, names=["a"])
     call(update_rollback, **given)
-    call(update_restart, **given, expect="from", reload=["b.service"])
+    call(update_restart, **given, expect="from", reload=["b.service"], order=["c.service"], boots_unattended=True)
     call(update_verify, **given, expect="from")
-    restart.assert_called_once_with(RUN["run_id"], {"digest": "whole"}, ["a"], ["b.service"], False)
+    asked = [RUN["run_id"], {"digest": "whole"}, ["a"], ["b.service"], False, ["c.service"], True]
+    restart.assert_called_once_with(*asked)
     assert manager.asked[0][1] == ["a"]
     assert manager.asked[1:] == [({"digest": "whole"}, "from", ["a"])] * 2
 
