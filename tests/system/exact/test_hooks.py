@@ -22,6 +22,10 @@ def says(step: str, when: str) -> dict:
     return hook(step, when, run=["sh", "-c", f"echo {when} {step} >> {SAID}"])
 
 
+#: Nothing here is about restore points.
+QUICK = {"patching_snapshot": {"provider": "none", "reason": "only in this test"}, "patching_settle_s": 6}
+
+
 @pytest.fixture
 def script(tmp_path):
     path = tmp_path / "quiesce.sh"
@@ -54,7 +58,7 @@ def test_hooks_of_every_kind_are_done_in_their_order_and_one_that_fails_stops_it
         hook("return", "before", run=["logger", "portal returns"], on="lb1"),
         says("return", "after"),
     ]
-    night.ready()
+    night.ready(**QUICK)
     before = as_found("portal2")
     patched = night.play("patch")
     assert patched.rc != 0
@@ -96,7 +100,7 @@ def test_a_hook_that_fails_later_puts_the_host_back(night, script):
         hook("verify", "after", run=["sh", "-c", "echo patient list; echo no orders arrive >&2; exit 3"]),
         says("return", "after"),
     ]
-    night.ready()
+    night.ready(**QUICK)
     patched = night.play("patch")
     assert patched.rc != 0
     assert night.outcomes() == {GOOD: "rolled_back", "portal2": "not_started"}

@@ -57,7 +57,7 @@ run:
   description: Whether the hook has to be done now; V(false) in check mode and when it is done already.
   type: bool
   returned: with O(state=begun)
-on:
+"on":
   description: The host on which it is done.
   type: str
   returned: with O(state=begun)

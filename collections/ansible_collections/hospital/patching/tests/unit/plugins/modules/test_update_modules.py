@@ -144,15 +144,16 @@ def test_units_that_did_not_come_back_fail_the_restart_with_all_that_was_done(ca
 
 
 def test_a_part_of_the_transaction_reaches_all_of_the_way_back(call, manager, monkeypatch):
-    answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False}}
+    answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False, "reasons": []}}
     restart = mock.Mock(return_value=answer)
     monkeypatch.setattr(update_restart, "Restarts", mock.Mock(return_value=mock.Mock(run=restart)))
     monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
     given = dict(RUN, transaction={"digest": "whole"}, names=["a"])
     call(update_rollback, **given)
-    call(update_restart, **given, expect="from", reload=["b.service"])
+    call(update_restart, **given, expect="from", reload=["b.service"], order=["c.service"], boots_unattended=True)
     call(update_verify, **given, expect="from")
-    restart.assert_called_once_with(RUN["run_id"], {"digest": "whole"}, ["a"], ["b.service"], False)
+    asked = [RUN["run_id"], {"digest": "whole"}, ["a"], ["b.service"], False, ["c.service"], True]
+    restart.assert_called_once_with(*asked)
     assert manager.asked[0][1] == ["a"]
     assert manager.asked[1:] == [({"digest": "whole"}, "from", ["a"])] * 2
 
