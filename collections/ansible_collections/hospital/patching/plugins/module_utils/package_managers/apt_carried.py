@@ -30,11 +30,20 @@ class CarriedMetadata(AptMetadata):
     def __enter__(self) -> "CarriedMetadata":
         self.carried.require(self.digest)
         # Under the state directory: /var/tmp may be mounted noexec, /var/lib is not, or dpkg's own scripts would fail.
-        with open(self.method, "w", encoding="utf-8") as handle:
-            handle.write("#!{} -IS\n{}".format(python(), source_of(apt_carried_method)))
-        os.chmod(self.method, 0o700)
+        text = "#!{} -IS\n{}".format(python(), source_of(apt_carried_method))
+        if not self._is_there(text):
+            with open(self.method, "w", encoding="utf-8") as handle:
+                handle.write(text)
+            os.chmod(self.method, 0o700)
         super().__enter__()
         return self
+
+    def _is_there(self, text: str) -> bool:
+        try:
+            with open(self.method, encoding="utf-8") as handle:
+                return handle.read() == text and os.access(self.method, os.X_OK)
+        except OSError:
+            return False
 
     def options(self) -> List[str]:
         return super().options() + words(
