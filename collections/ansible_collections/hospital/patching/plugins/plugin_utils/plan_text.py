@@ -21,23 +21,7 @@ LEARNED = {"setting": "", "host": " *", "alike": " ~"}
 
 def plan_table(plan: Mapping[str, Any]) -> str:
     """Return waves, hosts, updates and refusals of a plan as readable text."""
-    lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
-    lines += _wrapped(f"Digest {plan['digest']}")
-    lines += [line for one in emergency.told(plan) for line in _wrapped(one)]
-    if plan.get("derived_from"):
-        lines += _wrapped(f"Derived from plan {plan['derived_from']}, from which something was dropped")
-    if plan.get("given"):
-        lines += _wrapped(f"Given on the command line, not by the inventory: {', '.join(plan['given'])}")
-    for one in plan.get("left_out", ()):
-        lines += _wrapped(one)
-    if plan["shard"]["of"] > 1:
-        lines.append(f"Shard {plan['shard']['number']} of {plan['shard']['of']}")
-    lines += _segments(plan["site"]["segments"])
-    if plan["hosts"]:
-        lines += _budget(plan["failure_budget"])
-        limits = plan["limits"]
-        canaries = "a canary alone" if limits["canaries"] == 1 else f"of them {limits['canaries']} canaries"
-        lines.append(f"At once: at most {limits['parallel']} hosts, {canaries}")
+    lines = _head(plan)
     for wave, span in zip(plan["waves"], timeline(plan), strict=True):
         lines += ["", *_wave(plan, wave, span)]
     lines += _learned(plan["hosts"].values())
@@ -56,6 +40,28 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     if software_removals(plan["hosts"]):
         lines += ["", "Software that is removed, by the approval of this plan", *_removals(plan["hosts"])]
     return "\n".join(lines) + "\n"
+
+
+def _head(plan: Mapping[str, Any]) -> list[str]:
+    """Return what is said of the plan before its waves."""
+    lines = _wrapped(f"Plan {plan['plan_id']}, made {plan['created']}")
+    lines += _wrapped(f"Digest {plan['digest']}")
+    lines += [line for one in emergency.told(plan) for line in _wrapped(one)]
+    if plan.get("derived_from"):
+        lines += _wrapped(f"Derived from plan {plan['derived_from']}, from which something was dropped")
+    if plan.get("given"):
+        lines += _wrapped(f"Given on the command line, not by the inventory: {', '.join(plan['given'])}")
+    for one in plan.get("left_out", ()):
+        lines += _wrapped(one)
+    if plan["shard"]["of"] > 1:
+        lines.append(f"Shard {plan['shard']['number']} of {plan['shard']['of']}")
+    lines += _segments(plan["site"]["segments"])
+    if plan["hosts"]:
+        lines += _budget(plan["failure_budget"])
+        limits = plan["limits"]
+        canaries = "a canary alone" if limits["canaries"] == 1 else f"of them {limits['canaries']} canaries"
+        lines.append(f"At once: at most {limits['parallel']} hosts, {canaries}")
+    return lines
 
 
 def _segments(segments: Sequence[str] | None) -> list[str]:

@@ -15,8 +15,11 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 
 #: Plans of before have them not, and a plan of now keeps no dates.
 OPTIONAL = {
-    "plan": {"derived_from", "emergency", "given"},
-    "update": {"source", "source_from", "source_to", "published", "published_by"},
+    "plan": {"derived_from", "emergency", "given", "left_out"},
+    "update": {
+        *("source", "source_from", "source_to", "published", "published_by"),
+        *("installer", "software", "order"),
+    },
 }
 CONTRACTS = (
     "settings",
