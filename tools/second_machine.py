@@ -66,8 +66,12 @@ class SecondMachine:
         return ["nsenter", f"--target={self._keeper}", "--mount", "--net", f"--wd={self.root}", *words]
 
     def environment(self) -> dict[str, str]:
-        """Return what names its lab."""
-        return {"HOSPITAL_LAB_DIR": str(self.lab_dir), "HOSPITAL_LAB_IMAGES_OF": str(FIRST)}
+        """Return what names its lab, and keeps its SSH connections from those of the first: addresses are the same."""
+        return {
+            "HOSPITAL_LAB_DIR": str(self.lab_dir),
+            "HOSPITAL_LAB_IMAGES_OF": str(FIRST),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.lab_dir / "cp"),
+        }
 
     def end(self) -> None:
         """Take the lab down, and everything that ``start`` has made."""
