@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the way back of a zypper host refuses before anything is touched."""
 
+import os
+
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
@@ -54,6 +56,7 @@ class Commands:
 
 @pytest.fixture
 def host(tmp_path):
+    (tmp_path / "var/tmp").mkdir(parents=True)
     return Host(Commands(PROBLEM, 4), Clock(), str(tmp_path), str(tmp_path / "state"))
 
 
@@ -73,11 +76,13 @@ def asked(host, preserve=True):
     return InstallRequest("20261126T010000Z-ab12cd34", wanted, 600, 60, False)
 
 
-def test_a_part_that_the_rest_needs_is_refused(host):
+@pytest.mark.parametrize("check", [True, False])
+def test_a_part_that_the_rest_needs_is_refused(host, check):
     with pytest.raises(
         PatchingError, match=r"^way back of hospital-fonts: Problem: hospital-forms.*Next: roll back all of"
     ):
-        zypper_rollback.rollback(host, asked(host), ["hospital-fonts"])
+        zypper_rollback.rollback(host, asked(host)._replace(check=check), ["hospital-fonts"])
+    assert os.listdir(os.path.join(host.root, "var/tmp")) == []
     assert host.runner.changed == []
 
 
