@@ -93,7 +93,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select_for
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
@@ -113,7 +113,7 @@ def main():
     )
     given = module.params
     try:
-        manager = select(given["manager"], this_host(given["state_dir"]))
+        manager = select_for(given["transaction"], given["manager"], this_host(given["state_dir"]))
         restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(), manager.files)
         result = restarts.run(given["run_id"], given["transaction"], given["names"], given["reload"], module.check_mode)
         result["verified"] = None

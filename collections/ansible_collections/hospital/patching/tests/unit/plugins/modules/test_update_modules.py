@@ -49,8 +49,10 @@ class Manager:
 @pytest.fixture
 def manager(monkeypatch):
     double = Manager()
-    for module in (pending_updates_info, update_stage, update_install, update_rollback, update_verify):
+    for module in (pending_updates_info, update_stage):
         monkeypatch.setattr(module, "select", lambda _name, _host: double)
+    for module in (update_install, update_rollback, update_verify):
+        monkeypatch.setattr(module, "select_for", lambda _transaction, _name, _host: double)
     return double
 
 
