@@ -138,7 +138,7 @@ def test_units_that_did_not_come_back_fail_the_restart_with_all_that_was_done(ca
     assert result["restarted"] == [{"unit": "b.service"}]
     answer["failed_units"] = []
     manager = mock.Mock(**{"verify.return_value": {"verdict": "ok", "problems": []}})
-    monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
+    monkeypatch.setattr(update_restart, "select_for", lambda *_arguments: manager)
     good = call(update_restart, **RUN, transaction={}, expect="from")
     assert good["changed"] is True
     assert good["verified"]["verdict"] == "ok"
@@ -149,7 +149,7 @@ def test_a_part_of_the_transaction_reaches_all_of_the_way_back(call, manager, mo
     answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False}}
     restart = mock.Mock(return_value=answer)
     monkeypatch.setattr(update_restart, "Restarts", mock.Mock(return_value=mock.Mock(run=restart)))
-    monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
+    monkeypatch.setattr(update_restart, "select_for", lambda *_arguments: manager)
     given = dict(RUN, transaction={"digest": "whole"}, names=["a"])
     call(update_rollback, **given)
     call(update_restart, **given, expect="from", reload=["b.service"])
