@@ -52,6 +52,7 @@ options:
   manager:
     description:
       - The package manager; V(auto) takes the first that runs the host.
+      - Where a transaction is given, V(auto) is the one that resolved it, and another is refused.
       - Name it on a host that has several installed.
     type: str
     choices: [auto, apt, zypper, dnf]

@@ -147,7 +147,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select_for
 
 
 def main():
@@ -160,7 +160,7 @@ def main():
         given["run_id"], given["transaction"], given["lock_timeout_s"], given["timeout_s"], module.check_mode
     )
     try:
-        result = select(given["manager"], this_host(given["state_dir"])).install(request)
+        result = select_for(given["transaction"], given["manager"], this_host(given["state_dir"])).install(request)
     except PatchingError as error:
         module.fail_json(msg=str(error), journalled=begun(given["state_dir"], given["run_id"]), **error.parts())
     result["conffile_merge"] = conffile_merge.of_proposals(result.get("conffile_proposals") or [])

@@ -111,7 +111,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.replaced_files i
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders, select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders, select_for
 
 
 def main():
@@ -133,7 +133,7 @@ def main():
     given = module.params
     host = this_host(given["state_dir"])
     try:
-        manager = select(given["manager"], host)
+        manager = select_for(given["transaction"], given["manager"], host)
         packages, names = parts.of_packages(given["transaction"], given["names"])
         left = replaced_folders(host, given["transaction"], given["names"], given["expect"])
         restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(left=left), manager.files)

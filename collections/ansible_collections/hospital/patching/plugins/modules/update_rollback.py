@@ -139,7 +139,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import begun
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select_for
 
 
 def main():
@@ -167,7 +167,8 @@ def main():
         DataRules(given["data_owners"], given["downgrade_safe"]),
     )
     try:
-        result = select(given["manager"], this_host(given["state_dir"])).rollback(request, given["names"])
+        manager = select_for(given["transaction"], given["manager"], this_host(given["state_dir"]))
+        result = manager.rollback(request, given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), journalled=begun(given["state_dir"], given["run_id"]), **error.parts())
     module.exit_json(journalled=begun(given["state_dir"], given["run_id"]), **result)

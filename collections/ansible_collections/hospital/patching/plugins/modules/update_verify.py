@@ -75,7 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select_for
 
 
 def main():
@@ -91,7 +91,7 @@ def main():
     )
     given = module.params
     try:
-        manager = select(given["manager"], this_host(given["state_dir"]))
+        manager = select_for(given["transaction"], given["manager"], this_host(given["state_dir"]))
         result = manager.verify(given["transaction"], given["expect"], given["names"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())

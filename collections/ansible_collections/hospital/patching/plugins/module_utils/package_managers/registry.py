@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All package managers. Explicit imports, because only what is imported travels to a host."""
 
+from typing import Any, Dict
+
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
@@ -38,3 +40,22 @@ def select(name: str, host: Host) -> PackageManager:
         "a supported package manager",
         "set patching_policy to observed for this host, or patch it by hand",
     )
+
+
+def select_for(transaction: Dict[str, Any], name: str, host: Host) -> PackageManager:
+    """Return the package manager that resolved ``transaction``; ``name`` is ``auto`` or its name.
+
+    A host may have several package managers, and ``auto`` would find the first.
+
+    Raises:
+        PatchingError: another one is named, or it does not run this host.
+    """
+    resolved_by = str(transaction.get("manager", "auto"))
+    if name not in ("auto", resolved_by):
+        raise PatchingError(
+            "package manager",
+            "{}, for a transaction of {}".format(name, resolved_by),
+            resolved_by,
+            "leave manager out, or stage the host again with the one that runs it",
+        )
+    return select(resolved_by, host)

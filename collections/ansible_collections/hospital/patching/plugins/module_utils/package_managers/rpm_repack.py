@@ -154,7 +154,7 @@ class Repacker:
         except PatchingError as error:
             raise ValueError(
                 "its header cannot be read: no Python of the system has rpm's bindings (python3-rpm), and "
-                "rpmdb --exportdb (rpm 4.15 and later) fails: {}".format(error.seen)
+                "rpmdb --exportdb fails: {}".format(error.seen)
             )
         return header
 

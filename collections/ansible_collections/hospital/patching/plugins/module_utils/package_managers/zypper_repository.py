@@ -35,10 +35,11 @@ Step = Tuple[str, str, Optional[str], Optional[str]]
 class ZypperRepository(RpmFolder):
     """The folder ``directory``: rpms/, and zypper's own files about it in zypper/."""
 
-    def __init__(self, host: Host, directory: str) -> None:
+    def __init__(self, host: Host, directory: str, zypper: Optional[str] = None) -> None:
+        """Take the folder; zypper's own files go to another place where ``zypper`` names one."""
         super().__init__(directory)
         self.host = host
-        self.zypper = os.path.join(directory, "zypper")
+        self.zypper = zypper or os.path.join(directory, "zypper")
         self.definitions = os.path.join(self.zypper, "repos.d")
         self.cache = os.path.join(self.zypper, "cache")
 

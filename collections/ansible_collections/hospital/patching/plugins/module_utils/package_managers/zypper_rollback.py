@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The way back on a zypper host: the versions that a transaction replaced, from the preserved packages."""
 
+import os
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
@@ -12,6 +13,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     zypper_repository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
+    PrivateDirectory,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import RpmInstalled
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_back import (
     more_than_the_way_back,
@@ -20,6 +24,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_install import (
     ZypperTransaction,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_pending import PREFIX
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_repository import (
     ZypperRepository,
 )
@@ -34,8 +39,10 @@ def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str,
     installed = rpm_installed.read(host)
     entries = reversed_entries(request.transaction, names, repository, installed.find)
     todo, _done = transaction_work.split(entries, installed.find)
-    if todo and not request.check:
-        _rehearse(repository, todo, installed)
+    if todo:
+        with PrivateDirectory(host.root, PREFIX) as private:  # a dry run leaves nothing behind
+            aside = ZypperRepository(host, repository.directory, os.path.join(private.path, "zypper"))
+            _rehearse(aside, todo, installed)
     return ZypperTransaction(host, request, repository, repository.directory).as_way_back().run(entries)
 
 

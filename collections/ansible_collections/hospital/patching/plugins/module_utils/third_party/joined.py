@@ -38,6 +38,11 @@ def select(
     return Joined(package_managers.select(name, host), software, logins or {})
 
 
+def select_for(transaction: Dict[str, Any], name: str, host: Host) -> "Joined":
+    """Return the package manager of a transaction (as package_managers.registry.select_for), joined with software."""
+    return Joined(package_managers.select_for(transaction, name, host), (), {})
+
+
 class Joined:
     """Has the methods of a package manager, and their results."""
 

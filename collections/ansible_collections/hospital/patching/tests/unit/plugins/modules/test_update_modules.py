@@ -49,8 +49,10 @@ class Manager:
 @pytest.fixture
 def manager(monkeypatch):
     double = Manager()
-    for module in (pending_updates_info, update_stage, update_install, update_rollback, update_verify):
+    for module in (pending_updates_info, update_stage):
         monkeypatch.setattr(module, "select", lambda _name, _host, *_software, **_logins: double)
+    for module in (update_install, update_rollback, update_verify):
+        monkeypatch.setattr(module, "select_for", lambda _transaction, _name, _host: double)
     return double
 
 
@@ -136,7 +138,7 @@ def test_units_that_did_not_come_back_fail_the_restart_with_all_that_was_done(ca
     assert result["restarted"] == [{"unit": "b.service"}]
     answer["failed_units"] = []
     manager = mock.Mock(**{"verify.return_value": {"verdict": "ok", "problems": []}})
-    monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
+    monkeypatch.setattr(update_restart, "select_for", lambda *_arguments: manager)
     good = call(update_restart, **RUN, transaction={}, expect="from")
     assert good["changed"] is True
     assert good["verified"]["verdict"] == "ok"
@@ -147,7 +149,7 @@ def test_a_part_of_the_transaction_reaches_all_of_the_way_back(call, manager, mo
     answer = {"changed": True, "failed_units": [], "reboot_required": {"required": False, "reasons": []}}
     restart = mock.Mock(return_value=answer)
     monkeypatch.setattr(update_restart, "Restarts", mock.Mock(return_value=mock.Mock(run=restart)))
-    monkeypatch.setattr(update_restart, "select", lambda *_arguments: manager)
+    monkeypatch.setattr(update_restart, "select_for", lambda *_arguments: manager)
     given = dict(RUN, transaction={"digest": "whole"}, names=["a"])
     call(update_rollback, **given)
     call(update_restart, **given, expect="from", reload=["b.service"], order=["c.service"], boots_unattended=True)

@@ -10,6 +10,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import (
     PACKAGE_MANAGERS,
     select,
+    select_for,
 )
 
 
@@ -29,6 +30,19 @@ def test_an_unknown_name_is_refused(debian, host):
 def test_a_host_of_another_kind_is_refused(tmp_path, name, message):
     with pytest.raises(PatchingError, match=message):
         select(name, this_host()._replace(root=str(tmp_path)))
+
+
+def test_a_transaction_is_for_the_package_manager_that_resolved_it(debian, host):
+    """The host has dpkg and zypper; ``auto`` alone would find apt."""
+    for path in ("var/lib/rpm/Packages", "usr/bin/zypper", "etc/zypp/repos.d/oss.repo"):
+        debian.root.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
+        debian.root.joinpath(path).write_text("")
+    assert select("auto", host).NAME == "apt"
+    assert select_for({"manager": "zypper"}, "auto", host).NAME == "zypper"
+    with pytest.raises(PatchingError, match=r"^package manager: apt, for a transaction of zypper; expected zypper"):
+        select_for({"manager": "zypper"}, "apt", host)
+    with pytest.raises(PatchingError, match="dnf is not installed here"):
+        select_for({"manager": "dnf"}, "auto", host)
 
 
 def test_the_modules_offer_what_is_registered():
