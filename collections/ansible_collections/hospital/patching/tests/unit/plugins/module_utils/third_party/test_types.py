@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The other types: dpkg, rpm, flatpak and snap as doubles of their command lines, a vendor's installer for real."""
+"""The other types: dpkg, rpm, flatpak and snap as doubles of their command lines, installers and pip for real."""
 
 from __future__ import annotations
 
