@@ -30,7 +30,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.carried_files import CarriedFiles
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
-TOOLS = ("apt-get", "dpkg-deb", "gpg", "gpgv")
+TOOLS = ("apt-get", "dpkg-deb", "gpg", "gpgconf", "gpgv")
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="needs apt and gpg")
 
 STATUS = """Package: dpkg
@@ -137,7 +137,9 @@ class SiteRunner(Runner):
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    return Repository(tmp_path_factory.mktemp("archive") / "repository")
+    made = Repository(tmp_path_factory.mktemp("archive") / "repository")
+    run("gpgconf", "--homedir", str(made.home), "--kill", "gpg-agent")  # all is signed
+    return made
 
 
 @pytest.fixture(scope="module")
