@@ -46,7 +46,7 @@ class Case:
     names: Sequence[str] = ()  # what alone goes back
     meanwhile: str = ""  # a shell command between stage and installation
     tidy: str = ""  # one at the end
-    timeout_s: int = 60
+    timeout_s: int = 120
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Bad(NamedTuple):
     said: str = ""
     meanwhile: str = ""
     tidy: str = ""
+    timeout_s: int = 120
 
 
 #: A unit of the host's own that nobody has started.
@@ -55,7 +56,7 @@ PACKAGES: Mapping[str, Bad] = {
     "failing_postinst": Bad("failed", "schema migration failed"),
     "failing_trigger": Bad("failed", "index is damaged"),
     "file_of_another": Bad("failed", "trying to overwrite '/usr/sbin/nginx', which is also in package nginx"),
-    "hanging_postinst": Bad("failed", "no end after 8 s"),
+    "hanging_postinst": Bad("failed", "no end after 10 s", timeout_s=10),
     "killing_postinst": Bad("failed", "killed by signal 9"),
     # The module dies with dpkg: what it has begun is repaired by whoever comes next.
     "killing_work": Bad("killed"),
@@ -91,7 +92,7 @@ def walked(hosts) -> Mapping[str, Walked]:
     """Walk through all bad packages once, half of them on each host."""
     lab.publish(lab.PortalVersion("1.0.0"), *(lab.PortalVersion(VERSIONS[variant], variant) for variant in PACKAGES))
     cases = [
-        Case(variant, updates=[ask(VERSIONS[variant])], meanwhile=bad.meanwhile, tidy=bad.tidy, timeout_s=8)
+        Case(variant, [ask(VERSIONS[variant])], meanwhile=bad.meanwhile, tidy=bad.tidy, timeout_s=bad.timeout_s)
         for variant, bad in PACKAGES.items()
     ]
     return walk({"portal1": cases[::2], "portal2": cases[1::2]})
