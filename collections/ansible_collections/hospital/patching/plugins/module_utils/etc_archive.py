@@ -55,7 +55,7 @@ def bring_back(root: str, path: str) -> List[str]:
     back = []
     for proposal in proposals(root):
         final, ending = os.path.splitext(proposal)
-        free = not os.path.lexists(final) or _directory(final) and not os.path.lexists(final + ".replaced")
+        free = not os.path.lexists(final) or (_directory(final) and not os.path.lexists(final + ".replaced"))
         if ending == ".dpkg-new" and free and _extract(root, path, final):
             os.unlink(proposal)
             back.append(final)
