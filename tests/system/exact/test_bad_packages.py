@@ -40,6 +40,7 @@ class Bad(NamedTuple):
     meanwhile: str = ""
     tidy: str = ""
     timeout_s: int = 120
+    left: str = ""  # a line that dpkg has more to say afterwards
 
 
 #: A unit of the host's own that nobody has started.
@@ -64,7 +65,10 @@ PACKAGES: Mapping[str, Bad] = {
     "debconf": Bad("installed"),
     "conffile": Bad("installed"),
     # A directory where the configuration file was: the host's own file comes back with the old version.
-    "conffile_directory": Bad("installed"),
+    # dpkg goes on to expect the file that was in it, until the package is next upgraded.
+    "conffile_directory": Bad(
+        "installed", left="missing   c /etc/ehr-portal/portal.ini/settings.ini (Not a directory)"
+    ),
     # The new version cannot be removed by its own script; dpkg then asks the old one's.
     "failing_prerm": Bad("installed"),
     # policy-rc.d is asked by Debian's own tools only; what calls systemctl itself is not held.
@@ -101,7 +105,8 @@ def walked(hosts) -> Mapping[str, Walked]:
 @pytest.mark.parametrize("variant", PACKAGES)
 def test_a_bad_package(variant, walked):
     case, bad = walked[variant], PACKAGES[variant]
-    assert case.after.splitlines() == case.before.splitlines(), "the host is not what it was, or the portal is ill"
+    after = [line for line in case.after.splitlines() if line != bad.left or not bad.left]
+    assert after == case.before.splitlines(), "the host is not what it was, or the portal is ill"
     if bad.outcome == "refused":
         assert not case.did("stage")
         assert bad.said in case.said("stage")
