@@ -14,10 +14,10 @@ from tests.support.playbook import play
 
 #: Everything that a way back must leave as it was, and nothing that it may change.
 LOOK = (
-    "dpkg-query -W -f '${Package}:${Architecture} ${Version} ${db:Status-Abbrev}\\n';"
-    " for mark in auto manual hold; do echo $mark; apt-mark show$mark; done;"
-    " update-alternatives --get-selections; dpkg --verify; dpkg --audit; systemctl --failed --plain --no-legend;"
-    " cat /etc/ehr-portal/portal.ini; ls -A /usr/sbin/policy-rc.d 2>/dev/null;"
+    "dpkg-query -W -f '${Package}:${Architecture} ${Version} ${db:Status-Abbrev}\\n';"  # holds are in its first letter
+    " awk '/^Package/ {name = $2} /^Auto-Installed: 1/ {print name}' /var/lib/apt/extended_states | sort;"
+    " update-alternatives --get-selections; dpkg --verify ehr-portal; dpkg --audit;"
+    " systemctl --failed --plain --no-legend; cat /etc/ehr-portal/portal.ini; ls -A /usr/sbin/policy-rc.d 2>/dev/null;"
     " find /etc -name '*.dpkg-new' -o -name '*.dpkg-tmp'; true"
 )
 #: What a page of the portal answers; nothing where it does not.
@@ -46,7 +46,7 @@ class Case:
     names: Sequence[str] = ()  # what alone goes back
     meanwhile: str = ""  # a shell command between stage and installation
     tidy: str = ""  # one at the end
-    timeout_s: int = 60
+    timeout_s: int = 120
 
 
 @dataclass(frozen=True)

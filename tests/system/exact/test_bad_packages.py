@@ -39,6 +39,8 @@ class Bad(NamedTuple):
     said: str = ""
     meanwhile: str = ""
     tidy: str = ""
+    timeout_s: int = 120
+    left: str = ""  # a line that dpkg has more to say afterwards
 
 
 #: A unit of the host's own that nobody has started.
@@ -55,7 +57,7 @@ PACKAGES: Mapping[str, Bad] = {
     "failing_postinst": Bad("failed", "schema migration failed"),
     "failing_trigger": Bad("failed", "index is damaged"),
     "file_of_another": Bad("failed", "trying to overwrite '/usr/sbin/nginx', which is also in package nginx"),
-    "hanging_postinst": Bad("failed", "no end after 8 s"),
+    "hanging_postinst": Bad("failed", "no end after 10 s", timeout_s=10),
     "killing_postinst": Bad("failed", "killed by signal 9"),
     # The module dies with dpkg: what it has begun is repaired by whoever comes next.
     "killing_work": Bad("killed"),
@@ -63,7 +65,10 @@ PACKAGES: Mapping[str, Bad] = {
     "debconf": Bad("installed"),
     "conffile": Bad("installed"),
     # A directory where the configuration file was: the host's own file comes back with the old version.
-    "conffile_directory": Bad("installed"),
+    # dpkg goes on to expect the file that was in it, until the package is next upgraded.
+    "conffile_directory": Bad(
+        "installed", left="missing   c /etc/ehr-portal/portal.ini/settings.ini (Not a directory)"
+    ),
     # The new version cannot be removed by its own script; dpkg then asks the old one's.
     "failing_prerm": Bad("installed"),
     # policy-rc.d is asked by Debian's own tools only; what calls systemctl itself is not held.
@@ -80,6 +85,8 @@ def hosts() -> Iterator[None]:
     portals_as_built()
     for host in PORTALS:
         lab.exec(host, f"echo '{CHANGED_HERE}' >> /etc/ehr-portal/portal.ini")
+        # Debian's archive takes longer to read than all the rest together, and nothing here is in it.
+        lab.exec(host, "find /etc/apt -name '*.sources' -o -name sources.list | grep -v hospital | xargs rm -f")
     yield
     lab.publish()
 
@@ -89,7 +96,7 @@ def walked(hosts) -> Mapping[str, Walked]:
     """Walk through all bad packages once, half of them on each host."""
     lab.publish(lab.PortalVersion("1.0.0"), *(lab.PortalVersion(VERSIONS[variant], variant) for variant in PACKAGES))
     cases = [
-        Case(variant, updates=[ask(VERSIONS[variant])], meanwhile=bad.meanwhile, tidy=bad.tidy, timeout_s=8)
+        Case(variant, [ask(VERSIONS[variant])], meanwhile=bad.meanwhile, tidy=bad.tidy, timeout_s=bad.timeout_s)
         for variant, bad in PACKAGES.items()
     ]
     return walk({"portal1": cases[::2], "portal2": cases[1::2]})
@@ -98,7 +105,8 @@ def walked(hosts) -> Mapping[str, Walked]:
 @pytest.mark.parametrize("variant", PACKAGES)
 def test_a_bad_package(variant, walked):
     case, bad = walked[variant], PACKAGES[variant]
-    assert case.after.splitlines() == case.before.splitlines(), "the host is not what it was, or the portal is ill"
+    after = [line for line in case.after.splitlines() if line != bad.left or not bad.left]
+    assert after == case.before.splitlines(), "the host is not what it was, or the portal is ill"
     if bad.outcome == "refused":
         assert not case.did("stage")
         assert bad.said in case.said("stage")

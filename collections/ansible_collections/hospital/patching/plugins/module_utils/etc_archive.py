@@ -48,16 +48,22 @@ def bring_back(root: str, path: str) -> List[str]:
     """Put back, from the archive ``path``, the configuration files that dpkg could not; return them.
 
     Where a version had a directory in the place of a configuration file, dpkg
-    removes it on the way back, leaves the old version's text as .dpkg-new and
-    puts nothing in the place. What the host had there is in the archive.
+    leaves the old version's text as .dpkg-new on the way back, and the directory
+    or nothing in the place. What the host had there is in the archive. The
+    directory stays beside it as .replaced.
     """
     back = []
     for proposal in proposals(root):
         final, ending = os.path.splitext(proposal)
-        if ending == ".dpkg-new" and not os.path.lexists(final) and _extract(root, path, final):
+        free = not os.path.lexists(final) or (_directory(final) and not os.path.lexists(final + ".replaced"))
+        if ending == ".dpkg-new" and free and _extract(root, path, final):
             os.unlink(proposal)
             back.append(final)
     return back
+
+
+def _directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _extract(root: str, path: str, final: str) -> bool:
@@ -75,5 +81,7 @@ def _extract(root: str, path: str, final: str) -> bool:
                 os.fchmod(handle.fileno(), member.mode)
     except (OSError, KeyError, tarfile.TarError):
         return False  # nothing is lost by that: dpkg's own text still lies beside it
+    if _directory(final):
+        os.rename(final, final + ".replaced")
     os.rename(final + ".part", final)
     return True

@@ -11,7 +11,7 @@ description:
     the transaction are removed and removed ones come back.
   - Undoes what the installation did to marks, holds and alternatives. What was marked, held or chosen since stays so.
   - A configuration file that the package manager cannot put back, since the newer version had a directory in its
-    place, comes from the archive of C(/etc).
+    place, comes from the archive of C(/etc); the directory stays beside it as C(.replaced).
   - Declared software goes back to its kept version, after the packages and in reverse order.
   - Checks the dependencies before anything is touched.
   - A package that owns data (a database, a directory, a PACS) is refused unless O(downgrade_safe) names this pair

@@ -135,10 +135,14 @@ class AptResolver:
             )
 
 
+#: How apt begins what it says of a package that stands in the way.
+_UNMET = (" Depends: ", " PreDepends: ", " Breaks: ", " Conflicts: ")
+
+
 def _reason(out: str, err: str) -> str:
     """Return apt's errors, and the unmet dependencies that it explains on its standard output."""
     errors = [line[2:].strip() for line in err.splitlines() if line.startswith("E:")]
-    unmet = [" ".join(line.split()) for line in out.splitlines() if " Depends: " in line or " Breaks: " in line]
+    unmet = [" ".join(line.split()) for line in out.splitlines() if any(word in line for word in _UNMET)]
     return "; ".join(errors + unmet[:5])[:600] or "no reason given"
 
 

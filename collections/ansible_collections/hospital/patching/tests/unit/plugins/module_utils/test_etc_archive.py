@@ -55,6 +55,15 @@ def test_a_configuration_file_that_dpkg_could_not_place_comes_back(replaced):
     assert etc_archive.bring_back(str(root), path) == []
 
 
+def test_the_directory_that_dpkg_leaves_in_its_place_stays_beside_it(replaced):
+    root, folder, path = replaced
+    (folder / "app.ini").mkdir()
+    (folder / "app.ini" / "part.ini").write_text("the new version's")
+    assert etc_archive.bring_back(str(root), path) == [str(folder / "app.ini")]
+    assert (folder / "app.ini").read_text() == "the host's own"
+    assert (folder / "app.ini.replaced" / "part.ini").read_text() == "the new version's"
+
+
 def test_what_is_there_is_never_replaced_by_the_archive(replaced):
     root, folder, path = replaced
     (folder / "app.ini").write_text("changed since")

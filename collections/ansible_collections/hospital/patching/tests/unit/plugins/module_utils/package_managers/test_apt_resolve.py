@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Resolved transactions, fed with a package list that apt 2.6 wrote."""
 
+import re
+
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -46,12 +48,13 @@ def test_targets():
     assert target("a", "all", "2") == "a=2"
 
 
-def test_what_apt_cannot_resolve_is_told_with_its_reason(tmp_path):
-    out = (
-        "The following packages have unmet dependencies:\n apt : Depends: adduser but it is not going to be installed\n"
-    )
+@pytest.mark.parametrize(
+    "why", ["apt : Depends: adduser but it is not going", "ehr-portal : Conflicts: hostname but 3.23+nmu1 is to be"]
+)
+def test_what_apt_cannot_resolve_is_told_with_its_reason(why, tmp_path):
+    out = "The following packages have unmet dependencies:\n {} installed\n".format(why)
     apt = Apt(100, out, "E: Unable to correct problems, you have held broken packages.\n")
-    with pytest.raises(PatchingError, match=r"held broken packages\.; apt : Depends: adduser but it is not going"):
+    with pytest.raises(PatchingError, match=r"held broken packages\.; " + re.escape(why)):
         AptResolver(apt, [], str(tmp_path)).install(["adduser-"])
 
 
