@@ -11,7 +11,7 @@ from tests.support.expect import version
 from tests.support.night import PORTALS, Night, as_found
 from tests.support.traffic import Traffic
 
-LIMIT_S = 300
+LIMIT_S = 900
 #: On lb1: a host's drain ends only when this is there.
 MAY_GO = "/run/{}-may-go"
 #: What takes a host out of, and back into, its pool on lb1.

@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import variable
 from ansible_collections.hospital.patching.plugins.plugin_utils.halt_files import first_line
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
 HEAD = "# Updates that nobody installs. Written by block.yml, read again before every host.\n---\n"
@@ -102,7 +103,8 @@ def _alone(place: str, check: bool) -> Iterator[None]:
 
 
 def _write(place: str, known: Sequence[Block]) -> None:
-    listed = [one.as_dict() for one in known]
+    # Arguments of a task carry Ansible's own kinds of text, which YAML refuses to write.
+    listed = plain([one.as_dict() for one in known])
     text = HEAD + yaml.safe_dump(listed, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
     blocks.parse(text, place)  # what could not be read again would close the whole fleet
     write_text(Path(place), text)

@@ -75,6 +75,15 @@ def test_a_block_is_written_read_and_lifted_and_stays_on_record(place):
     assert [one.holds for one in blocks.read(place)] == [False, True]
 
 
+class Tagged(str):
+    """Text as Ansible hands it to a task: YAML knows how to write no other kind than Python's own."""
+
+
+def test_text_of_ansibles_own_kind_is_written(place):
+    assert blocking.block(place, Block(Tagged("openssl"), Tagged("why"), hosts=(Tagged("web*"),)))
+    assert blocks.read(place) == (Block("openssl", "why", hosts=("web*",)),)
+
+
 def test_check_mode_writes_nothing(place, tmp_path):
     assert blocking.block(place, BAD, check=True)
     assert list(tmp_path.iterdir()) == []
