@@ -42,7 +42,7 @@ def test_what_was_known_before_an_outage_is_read_from_its_own_key(tmp_path):
 
 def test_the_fact_of_an_assessment_has_of_the_software_what_a_plan_needs(tmp_path):
     software = {"reboot_required": {"required": True, "reasons": ["flag"]}, "competing_updaters": [], "packages": ["a"]}
-    arguments = {key: None for key in host_assessment.KEPT}
+    arguments = dict.fromkeys(host_assessment.KEPT)
     arguments.update(evidence_dir=str(tmp_path), status="assessed", reason="", software=software, addresses=[])
     plugin = host_assessment.ActionModule.__new__(host_assessment.ActionModule)
     plugin._task = SimpleNamespace(check_mode=True)
