@@ -13,6 +13,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import assessmen
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
 KEPT = ("status", "reason", "software", "pending", "holder", "addresses", "answered", "shortened")
+#: What of the software a plan needs.
+PLANNED = ("competing_updaters", "reboot_required")
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -42,6 +44,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         assessments.carry_over(document, store, host)
         if not self._task.check_mode:
             assessments.keep(document, store, host)
-        known = {key: value for key, value in document.items() if key != "software"}
+        software = document["software"] or {}
+        known = {**document, "software": {key: software[key] for key in PLANNED if key in software}}
         # The fact lets check mode plan without a file, and the plan of one night skip reading them back.
         return {"changed": False, "ansible_facts": {"patching_assessment": known}}
