@@ -47,7 +47,17 @@ def offer(places: Places, name: str, packages: Sequence[rpm_packages.RpmPackage]
     folder = places.rpm / name
     with tempfile.TemporaryDirectory(dir=places.rpm) as work:
         made = Path(work, "made")
-        keys.sign_rpms(places, rpm_packages.build(packages, made))
+        made.mkdir()
+        # A signature carries its time: what was signed once stays the same file in every later state.
+        kept = places.rpm / f"{name}-signed"
+        kept.mkdir(exist_ok=True)
+        for package in packages:
+            signed = kept / hashlib.sha256(repr(package).encode()).hexdigest()[:16]
+            if not signed.exists():
+                (built,) = rpm_packages.build([package], Path(work, "built"))
+                keys.sign_rpms(places, [built])
+                shutil.move(built, signed)
+            shutil.copyfile(signed, made / package.file_name)
         _index(places, made, [])
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
