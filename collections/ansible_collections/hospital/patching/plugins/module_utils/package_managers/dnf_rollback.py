@@ -29,7 +29,7 @@ def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str,
     if not request.check:
         transaction_work.enter_work(host, request)
     installed = rpm_installed.read(host)
-    entries = reversed_entries(request.transaction, names, preserved, finder(host, installed))
+    entries = reversed_entries(request.transaction, names, preserved, finder(host, installed), request.data_rules)
     todo, _done = transaction_work.split(entries, finder(host, installed))
     work = DnfTransaction(host, request, preserved, preserved.directory)
     if todo and not work.interrupted(installed):

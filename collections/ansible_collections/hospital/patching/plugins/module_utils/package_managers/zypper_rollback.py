@@ -37,7 +37,7 @@ def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str,
     if not request.check:
         transaction_work.enter_work(host, request)
     installed = rpm_installed.read(host)
-    entries = reversed_entries(request.transaction, names, repository, installed.find)
+    entries = reversed_entries(request.transaction, names, repository, installed.find, request.data_rules)
     todo, _done = transaction_work.split(entries, installed.find)
     if todo:
         with PrivateDirectory(host.root, PREFIX) as private:  # a dry run leaves nothing behind
