@@ -97,7 +97,9 @@ def test_a_hook_that_fails_later_puts_the_host_back(night, script):
     night.settings["patching_hooks"] = [
         hook("install", "before", script=str(script)),
         says("restart", "before"),
-        hook("verify", "after", run=["sh", "-c", "echo patient list; echo no orders arrive >&2; exit 3"]),
+        hook(
+            "verify", "after", run=["sh", "-c", "echo patient list; echo no orders arrive >&2; exit 3"], name="orders"
+        ),
         says("return", "after"),
     ]
     night.ready(**QUICK)
