@@ -161,6 +161,14 @@ class AptStage(TransactionStage):
 
     def _refuse_drift(self, resolver: AptResolver, update: Dict[str, Any]) -> None:
         found = by_version(resolver.show([update["name"]]))
+        others = sorted({arch for _name, arch, version in found if version == update["to"]})
+        if others:
+            raise PatchingError(
+                "{}:{}".format(update["name"], update["arch"]),
+                "repository gives {} for {} only".format(update["to"], ", ".join(others)),
+                "manifest allows it for {}".format(update["arch"]),
+                "find out whose manifest this is, then assess and plan this host again; nothing was staged",
+            )
         versions = sorted({version for _name, _arch, version in found}, key=dpkg_version.key)
         raise self.drift(update, versions)
 

@@ -136,6 +136,14 @@ def test_a_version_that_the_repository_lost_is_drift(patched, updates, stage, ho
     assert not os.path.exists(host.state_dir)
 
 
+def test_a_version_for_another_architecture_only_is_told(updates, stage):
+    asked = [dict(update, arch="arm64") if update["name"] == "openssl" else update for update in updates]
+    with pytest.raises(
+        PatchingError, match=r"openssl:arm64: repository gives 3\.0\.22 for amd64 only; expected manifest allows it for"
+    ):
+        stage(asked)
+
+
 def test_a_rebuilt_file_under_the_same_version_is_refused(patched, updates, stage):
     allowed = manifest_of(updates)
     patched.offer("openssl", "amd64", "3.0.22", text="rebuilt")
