@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from hospital_lab import machine
 
 from tests.support import lab
 from tests.support.expect import four_parts, version
@@ -76,6 +77,8 @@ PACKAGES: Mapping[str, Bad] = {
 }
 VERSIONS = {variant: f"2.{number:02}" for number, variant in enumerate(PACKAGES)}
 
+#: apt does so unless it is told otherwise.
+CHECK_DATES = 'Acquire::Check-Valid-Until "true";\nAcquire::Check-Date "true";\n'
 CHANGED_HERE = "# changed here, with nothing of it in any package"
 
 
@@ -88,7 +91,7 @@ def hosts() -> Iterator[None]:
         # Debian's archive takes longer to read than all the rest together, and nothing here is in it.
         lab.exec(host, "find /etc/apt -name '*.sources' -o -name sources.list | grep -v hospital | xargs rm -f")
         # Where the machine reads frozen archives, its settings and so the hosts' leave the date alone.
-        lab.exec(host, "echo 'Check-Valid-Until: yes' >> /etc/apt/sources.list.d/hospital.sources")
+        lab.write(host, "/etc/apt/apt.conf.d/zz-dates", CHECK_DATES)
     yield
     lab.publish()
 
@@ -171,6 +174,7 @@ def manifest_of(walked: Walked) -> dict[str, Any]:
     entries = walked.results["stage"]["transaction"]["entries"]
     return {
         "digest": "sha256:" + "0" * 64,
+        "group": f"debian-12-{machine.architecture()}",
         "entries": [
             {"name": one["name"], "arch": one["arch"], "version": one["to"], "sha256": one["sha256"], "kind": "upgrade"}
             for one in entries
@@ -206,6 +210,12 @@ def test_a_manifest_of_another_architecture(canary):
     manifest["entries"][0]["arch"] = "arm64"
     case = walk({"portal2": [Case("foreign", updates=[foreign], manifest=manifest)]})["foreign"]
     require_refused(case, "ehr-portal:arm64", "repository gives 1.1.0 for all only")
+
+
+def test_a_manifest_of_another_release(canary):
+    manifest = {**manifest_of(canary), "group": f"debian-13-{machine.architecture()}"}
+    case = walk({"portal2": [Case("other_release", updates=[ask("1.1.0")], manifest=manifest)]})["other_release"]
+    require_refused(case, "it is debian-12-", "the manifest is for debian-13-")
 
 
 # --- a second wave, after the repository went on ------------------------------------------------------

@@ -31,7 +31,7 @@ def check(manifest: Optional[Dict[str, Any]], host: str, root: str, machine: Opt
     if manifest is None:
         return
     release = read_os_release(root)
-    group = _NUMBER.sub("", manifest["group"])
+    group = _NUMBER.sub("", str(manifest.get("group") or "no group"))
     names = _architectures(DpkgDatabase(root).native(), machine or os.uname().machine)
     here = ["{}-{}-{}".format(release["id"], release["version_id"], name) for name in names]
     if group not in here:
