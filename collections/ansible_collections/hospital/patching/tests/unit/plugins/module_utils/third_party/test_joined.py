@@ -181,7 +181,7 @@ def test_what_something_else_installed_is_drift(night, java, tmp_path):
 
 def test_a_stage_that_was_cut_off_is_done_again(night, java, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "tree_digest", lambda _folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(switch, "tree_digest", lambda _folder: (once for once in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             night.stage(java("17.0.2"))
     (tmp_path / "java/17.0.2/bin/java").unlink()
