@@ -154,7 +154,7 @@ class DnfTransaction(TransactionWork):
         """When only scripts failed, only their packages are not finished."""
         told = self._answered()
         if told.get("failed"):
-            rpm_unfinished.keep(self.host.state_dir, [(name, arch) for name, arch in told["failed"]])
+            rpm_unfinished.keep(self.host.state_dir, [(str(name), str(arch)) for name, arch in told["failed"]])
 
     def _refuse_failed_scripts(self, log: str, start: int) -> None:
         with open(log, "rb") as handle:

@@ -65,7 +65,7 @@ def build(entries: List[Entry], region: int) -> bytes:
         index += _ENTRY.pack(entry.tag, entry.kind, len(data), entry.count)
         data += entry.data
     first = _ENTRY.pack(region, BINARY, len(data), _ENTRY.size)
-    data += _ENTRY.pack(region, BINARY, -_ENTRY.size * (len(entries) + 1), _ENTRY.size)
+    data += _ENTRY.pack(region, BINARY, -(len(entries) + 1) * _ENTRY.size, _ENTRY.size)
     return MAGIC + struct.pack(">II", len(entries) + 1, len(data)) + first + index + data
 
 

@@ -39,4 +39,4 @@ def text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

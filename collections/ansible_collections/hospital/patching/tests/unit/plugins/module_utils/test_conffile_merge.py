@@ -173,7 +173,7 @@ def test_no_value_is_ever_in_the_report(template):
     for _round in range(150):
         keys = ["k" + letter for letter in "abcdef"]
         secrets = [
-            "S{}Z".format(number) + "".join(rolled.choice(alphabet) for _ in range(rolled.randint(0, 30)))
+            "S{}Z".format(number) + "".join(rolled.choice(alphabet) for _letter in range(rolled.randint(0, 30)))
             for number in range(12)
         ]
         old = "".join(template.format(key=key, value=value) for key, value in zip(keys, secrets))

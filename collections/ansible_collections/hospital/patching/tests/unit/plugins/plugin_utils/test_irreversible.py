@@ -17,8 +17,8 @@ DATABASE = update("postgresql-15", "15.1", "15.2")
 RULE = {"name": "postgresql-*", "reason": "it migrates the archive"}
 
 
-def plan(*updates, rule=RULE):
-    fleet = {"db1": server("db1", "db", pending(*updates), downtime_s=60, min_healthy=0, irreversible=[rule])}
+def plan(*updates, rule=None):
+    fleet = {"db1": server("db1", "db", pending(*updates), downtime_s=60, min_healthy=0, irreversible=[rule or RULE])}
     found, left_out = irreversible.applied(fleet)
     return planned(found).plan, irreversible.notes(left_out)
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host below a folder, on which real archives with a real program are unpacked, switched and tried."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import tarfile

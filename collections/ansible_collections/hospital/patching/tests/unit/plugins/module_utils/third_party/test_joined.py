@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Archives as part of a transaction: staged, installed, verified, put back, cut off and refused."""
 
-from __future__ import annotations
-
+import json
 import os
 import subprocess
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction
+from ansible_collections.hospital.patching.plugins.module_utils import schema, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     EVERYTHING,
@@ -17,12 +16,25 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 )
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import switch
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders
-from ansible_collections.hospital.patching.plugins.plugin_utils import schema
+
+CONTRACTS = os.path.join(os.path.dirname(__file__), *[os.pardir] * 5, "plugins", "plugin_utils", "schemas")
+
+
+def validate(kind, value):
+    """Hold a value against a contract as hosts do, which a test holds equal to the controller's library."""
+    contracts = {}
+    for name in os.listdir(CONTRACTS):
+        with open(os.path.join(CONTRACTS, name), encoding="utf-8") as handle:
+            document = json.load(handle)
+        contracts[document["$id"]] = contracts[name] = document
+    schema.check(value, contracts[kind + ".json"], kind, contracts)
 
 
 def says(tmp_path):
     """Return what the runtime that is in use prints."""
-    done = subprocess.run([tmp_path / "java/current/bin/java"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [str(tmp_path / "java/current/bin/java")], check=True, stderr=subprocess.PIPE, universal_newlines=True
+    )
     return done.stderr.split('"')[1]
 
 
@@ -43,7 +55,7 @@ def test_a_version_is_staged_switched_to_verified_and_put_back(night, java, tmp_
     assert says(tmp_path) == "17.0.1"
     staged = night.stage(java("17.0.2"))
     todo = staged["transaction"]
-    schema.validate("transaction", todo, "transaction")
+    validate("transaction", todo)
     assert says(tmp_path) == "17.0.1", "staging has switched"
     assert [(one["name"], one["version"]) for one in staged["preserved"]] == [("java", "17.0.1")]
     assert staged["not_preserved"] == []
@@ -76,7 +88,7 @@ def test_end_of_life_software_is_removed_and_can_come_back(night, java, tmp_path
     gone = {"name": "java", "type": "archive", "absent": True}
     gone.update({key: java("17.0.1")[key] for key in ("root", "link")})
     (update,) = night.joined(gone).pending(EVERYTHING)["updates"]
-    schema.validate("update", update, "update")
+    validate("update", update)
     assert (update["kind"], update["from"], update["to"]) == ("removal", "17.0.1", None)
     todo = night.to(gone)
     assert not os.path.lexists(tmp_path / "java/current")
@@ -169,7 +181,7 @@ def test_what_something_else_installed_is_drift(night, java, tmp_path):
 
 def test_a_stage_that_was_cut_off_is_done_again(night, java, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "tree_digest", lambda _folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(switch, "tree_digest", lambda _folder: (once for once in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             night.stage(java("17.0.2"))
     (tmp_path / "java/17.0.2/bin/java").unlink()

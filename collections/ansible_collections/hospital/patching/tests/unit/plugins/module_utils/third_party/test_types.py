@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The other types: dpkg, rpm, flatpak and snap as doubles of their command lines, installers and pip for real."""
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import sys
@@ -185,7 +183,8 @@ def test_a_python_environment_is_made_beside_and_switched_to(night, wheelhouse, 
         }
 
     def says():
-        return subprocess.run([tmp_path / "tool/current/bin/tool"], capture_output=True, text=True, check=True).stdout
+        command = [str(tmp_path / "tool/current/bin/tool")]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
 
     night.to(tool("1.0"))
     todo = night.stage(tool("2.0"))["transaction"]
