@@ -53,11 +53,11 @@ PACKAGES: Mapping[str, Bad] = {
     "removes_another": Bad("refused", "nginx-light"),
     "removes_essential": Bad("refused", "hostname"),
     "unmet_dependency": Bad("refused", "ehr-viewer"),
+    "file_of_another": Bad("refused", "it brings /usr/sbin/nginx, a file of nginx"),
     # Failed in the window: said in dpkg's or the script's own words, and taken back.
     "failing_preinst": Bad("failed", "not on this hardware"),
     "failing_postinst": Bad("failed", "schema migration failed"),
     "failing_trigger": Bad("failed", "index is damaged"),
-    "file_of_another": Bad("failed", "trying to overwrite '/usr/sbin/nginx', which is also in package nginx"),
     "hanging_postinst": Bad("failed", "no end after 10 s", timeout_s=10),
     "killing_postinst": Bad("failed", "killed by signal 9"),
     # The module dies with dpkg: what it has begun is repaired by whoever comes next.
