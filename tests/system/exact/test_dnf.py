@@ -190,6 +190,7 @@ def test_a_failing_script_is_told_and_taken_back(host):
     assert ok(verify(transaction, "from"))["problems"] == []
 
 
+@pytest.mark.slow
 def test_an_rpm_that_was_killed_is_completed_and_taken_back(host):
     rpm_states.offer(rpm_states.SLOW)
     before = found()
@@ -207,6 +208,7 @@ def test_an_rpm_that_was_killed_is_completed_and_taken_back(host):
     assert found() == before
 
 
+@pytest.mark.slow
 def test_a_night(host, tmp_path):
     before = found()
     night = Night(tmp_path / "evidence", hosts=HOST, patching_security_only=False)

@@ -26,6 +26,7 @@ def night(tmp_path) -> Night:
     return Night(tmp_path / "evidence", patching_carried=str(tmp_path / "carried"))
 
 
+@pytest.mark.slow
 def test_a_host_without_any_network_is_patched_and_put_back_from_a_carried_folder(night):
     folder = Path(night.settings["patching_carried"])
     asked = night.play("carry_request")

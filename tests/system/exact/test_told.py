@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from tests.support import lab
 from tests.support.night import PORTALS
 
@@ -13,6 +15,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 OWED = "/run/reboot-required is set by dbus"
 
 
+@pytest.mark.slow
 def test_files_to_merge_a_reboot_owed_before_and_other_updaters_are_told(night):
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "conffile"))
     lab.exec("portal1", "echo 'greeting = kept on the host' >> /etc/ehr-portal/portal.ini")

@@ -188,6 +188,7 @@ def test_a_script_that_fails_is_told_and_taken_back(notes):
     assert picture() == before
 
 
+@pytest.mark.slow
 def test_what_is_not_as_it_was_planned_is_refused(notes):
     offer(notes, "2", spoil=True)
     before = picture()
@@ -215,6 +216,7 @@ def test_what_is_not_as_it_was_planned_is_refused(notes):
     assert "hospital-viewer-1.0-1.noarch" in lab.exec(HOST, "rpm -qa")
 
 
+@pytest.mark.slow
 def test_a_night(notes):
     before = picture()
     offer(notes, "2")
