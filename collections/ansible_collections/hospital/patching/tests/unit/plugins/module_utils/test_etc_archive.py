@@ -37,6 +37,8 @@ def replaced(tmp_path):
     """A host on which a directory took the place of a configuration file, after dpkg's way back."""
     folder = tmp_path / "etc/app"
     folder.mkdir(parents=True)
+    for each in (folder.parent, folder):
+        each.chmod(0o755)
     (folder / "app.ini").write_text("the host's own")
     (folder / "app.ini").chmod(0o640)
     path = etc_archive.archive(str(tmp_path), str(tmp_path / "state/x.tar"))
@@ -48,18 +50,18 @@ def replaced(tmp_path):
 def test_a_configuration_file_that_dpkg_could_not_place_comes_back(replaced):
     root, folder, path = replaced
     (folder / "new.ini.dpkg-new").write_text("of nothing that was there before")
-    assert etc_archive.bring_back(str(root), path) == [str(folder / "app.ini")]
+    assert etc_archive.bring_back(str(root), path, []) == [str(folder / "app.ini")]
     assert (folder / "app.ini").read_text() == "the host's own"
     assert stat.S_IMODE(os.stat(str(folder / "app.ini")).st_mode) == 0o640
     assert sorted(os.listdir(str(folder))) == ["app.ini", "new.ini.dpkg-new"]
-    assert etc_archive.bring_back(str(root), path) == []
+    assert etc_archive.bring_back(str(root), path, []) == []
 
 
 def test_the_directory_that_dpkg_leaves_in_its_place_stays_beside_it(replaced):
     root, folder, path = replaced
     (folder / "app.ini").mkdir()
     (folder / "app.ini" / "part.ini").write_text("the new version's")
-    assert etc_archive.bring_back(str(root), path) == [str(folder / "app.ini")]
+    assert etc_archive.bring_back(str(root), path, []) == [str(folder / "app.ini")]
     assert (folder / "app.ini").read_text() == "the host's own"
     assert (folder / "app.ini.replaced" / "part.ini").read_text() == "the new version's"
 
@@ -67,7 +69,7 @@ def test_the_directory_that_dpkg_leaves_in_its_place_stays_beside_it(replaced):
 def test_what_is_there_is_never_replaced_by_the_archive(replaced):
     root, folder, path = replaced
     (folder / "app.ini").write_text("changed since")
-    assert etc_archive.bring_back(str(root), path) == []
+    assert etc_archive.bring_back(str(root), path, []) == []
     assert (folder / "app.ini").read_text() == "changed since"
 
 
@@ -77,8 +79,46 @@ def test_without_a_readable_archive_the_vendors_text_stays_beside_it(replaced, h
     os.unlink(path)
     if harm == "damaged":
         (root / "state/x.tar").write_text("no archive")
-    assert etc_archive.bring_back(str(root), path) == []
+    assert etc_archive.bring_back(str(root), path, []) == []
     assert os.listdir(str(folder)) == ["app.ini.dpkg-new"]
+
+
+def test_a_proposal_that_lay_there_before_is_left_alone(replaced):
+    root, folder, path = replaced
+    assert etc_archive.bring_back(str(root), path, [str(folder / "app.ini.dpkg-new")]) == []
+    assert os.listdir(str(folder)) == ["app.ini.dpkg-new"]
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+@pytest.mark.parametrize("whose", ["etc", "etc/app"])
+def test_nothing_is_written_where_others_may_write(replaced, mode, whose):
+    root, folder, path = replaced
+    (root / whose).chmod(mode)
+    assert etc_archive.bring_back(str(root), path, []) == []
+    assert os.listdir(str(folder)) == ["app.ini.dpkg-new"]
+
+
+def test_nothing_is_written_into_the_folder_of_a_service_user(replaced, monkeypatch):
+    root, folder, path = replaced
+    seen = os.lstat
+
+    def another(each):
+        found = list(seen(each))
+        found[stat.ST_UID] = 4711 if each == str(folder) else 0
+        return os.stat_result(found)
+
+    monkeypatch.setattr(etc_archive.os, "lstat", another)
+    assert etc_archive.bring_back(str(root), path, []) == []
+    assert os.listdir(str(folder)) == ["app.ini.dpkg-new"]
+
+
+def test_a_link_in_the_place_of_the_unfinished_file_is_not_followed(replaced):
+    root, folder, path = replaced
+    (root / "shadow").write_text("secret")
+    (folder / "app.ini.part").symlink_to(root / "shadow")
+    assert etc_archive.bring_back(str(root), path, []) == [str(folder / "app.ini")]
+    assert (root / "shadow").read_text() == "secret"
+    assert sorted(os.listdir(str(folder))) == ["app.ini", "app.ini.part"]
 
 
 def test_proposals(tmp_path):
