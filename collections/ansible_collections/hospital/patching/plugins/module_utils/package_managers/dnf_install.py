@@ -118,11 +118,13 @@ class DnfTransaction(TransactionWork):
             self._refuse_failed_scripts(log, start)
             raise
         self._refuse_failed_scripts(log, start)
-        rest = rpm_unfinished.read(self.host.state_dir) - {(entry["name"], entry["arch"]) for entry in todo}
-        rpm_unfinished.keep(self.host.state_dir, rest)
+        self.settled(todo)
         if self.undoes is not None:
             before = transaction_record.read(self.undoes)
             rpm_config.put_back(self.host, before, [entry["name"] for entry in todo if entry["to"]])
+
+    def settled(self, entries: List[Entry]) -> None:
+        rpm_unfinished.forget(self.host.state_dir, entries)
 
     def _perform(self, todo: List[Entry]) -> None:
         asked = dict(dnf_perform.question(todo, self.folder, self.look()), test=False)

@@ -51,7 +51,7 @@ def split(entries: List[Entry], find: Find) -> Tuple[List[Entry], List[Entry]]:
         broken = state is not None and state.broken
         if version == entry["to"] and not broken:
             done.append(entry)
-        elif version == entry["from"] or broken:
+        elif version == entry["from"] or (broken and _is_of(entry, version)):
             todo.append(entry)
         else:
             raise PatchingError(
@@ -61,6 +61,11 @@ def split(entries: List[Entry], find: Find) -> Tuple[List[Entry], List[Entry]]:
                 "find out what else changed this host, then assess, plan and stage it again; nothing was changed",
             )
     return todo, done
+
+
+def _is_of(entry: Entry, version: Optional[str]) -> bool:
+    """Return whether a half-done package may be this entry's; one that dpkg knew before has any version."""
+    return version == entry["to"] or entry["from"] is None or entry["to"] is None
 
 
 def version_problems(entries: List[Entry], find: Find) -> List[Dict[str, str]]:
@@ -211,6 +216,9 @@ class TransactionWork(ABC):
 
     @abstractmethod
     def set_marks(self, automatic: List[str], manual: List[str]) -> None:
+    def settled(self, entries: List[Entry]) -> None:  # noqa: B027 - most note nothing
+        """Forget what was noted of packages that are all at their targets now."""
+
         """Mark these ``name:arch`` as automatically or manually installed."""
 
     def differences(self) -> List[str]:
@@ -326,6 +334,7 @@ class TransactionWork(ABC):
         self.mark_time()
         result = self._result(todo, done, changed=True)
         result.update(
+        self.settled(entries)
             marks_equal=not marks,
             holds_equal=not lost,
             alternatives_equal=not others,

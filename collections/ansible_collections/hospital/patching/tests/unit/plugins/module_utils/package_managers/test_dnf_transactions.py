@@ -322,6 +322,16 @@ def test_a_killed_rpm_is_completed_or_taken_back(manager, redhat, wanted, instal
     assert rpm_unfinished.read(manager.host.state_dir) == set()
 
 
+def test_the_notes_of_a_transaction_end_with_it(manager, wanted, install_request):
+    """In another architecture, or of a package that never arrived, they made each later run a repair."""
+    manager.install(install_request(wanted))
+    kept = [("agent", "x86_64"), ("labels", "noarch"), ("words", "noarch"), ("other", "noarch")]
+    rpm_unfinished.keep(manager.host.state_dir, kept)
+    assert manager.install(install_request(wanted))["repaired"] is True
+    assert rpm_unfinished.read(manager.host.state_dir) == {("other", "noarch")}
+    assert manager.install(install_request(wanted))["nothing_to_do"] is True
+
+
 def test_a_way_back_that_does_not_fit_is_refused_before_it_begins(manager, redhat, wanted, install_request):
     manager.install(install_request(wanted))
     redhat.differ = ["dnf would also remove words-1-1.noarch"]
