@@ -158,6 +158,8 @@ class TransactionWork(ABC):
         self.journal = Journal(host.state_dir, host.clock)
         self.digest = request.transaction["digest"]
         self.repaired = False
+        #: Whether no earlier attempt is gone on with.
+        self.anew = False
         #: Whether all packages of the transaction are brought to where they belong, not a part of them.
         self.whole = True
         self.moments = [host.clock.monotonic()]
@@ -214,11 +216,11 @@ class TransactionWork(ABC):
             PatchingError: it would do something else (nothing was changed then), or it failed.
         """
 
-    @abstractmethod
-    def set_marks(self, automatic: List[str], manual: List[str]) -> None:
     def settled(self, entries: List[Entry]) -> None:  # noqa: B027 - most note nothing
         """Forget what was noted of packages that are all at their targets now."""
 
+    @abstractmethod
+    def set_marks(self, automatic: List[str], manual: List[str]) -> None:
         """Mark these ``name:arch`` as automatically or manually installed."""
 
     def differences(self) -> List[str]:
@@ -258,7 +260,7 @@ class TransactionWork(ABC):
         self.journal.append(self.request.run_id, self.step, "begin", transaction=self.digest)
         try:
             if not unfinished:
-                transaction_record.forget(self.record_dir)
+                self._begin_anew(interrupted)
             result = self._work(entries, installed, interrupted)
         except (PatchingError, OSError) as error:
             failure = self._told(error)
@@ -295,12 +297,23 @@ class TransactionWork(ABC):
         return holder is not None and holder["run_id"] == self.request.run_id
 
     def _begun_and_not_done(self) -> bool:
-        """Return whether an earlier attempt was cut off after it began."""
+        """Return whether an earlier attempt was cut off after it began, and not undone since."""
+        opposite = "rollback" if self.step == "install" else "install"
         last = None
         for record in self.journal.read():
-            if record["step"] == self.step and record["detail"].get("transaction") == self.digest:
-                last = record["event"]
-        return last in ("begin", "failed")
+            if record["detail"].get("transaction") != self.digest:
+                continue
+            if record["step"] == self.step or (record["step"] == opposite and record["event"] == "done"):
+                last = (record["step"], record["event"])
+        return last in ((self.step, "begin"), (self.step, "failed"))
+
+    def _begin_anew(self, interrupted: List[str]) -> None:
+        """Forget what an earlier attempt that came to its end has recorded of the host before it."""
+        self.anew = True
+        transaction_record.forget(self.record_dir)
+        if not interrupted:  # else a repair may be all that there is to do, and the archive is still that of before
+            with contextlib.suppress(OSError):
+                os.unlink(self.etc_before(self.step))
 
     def _work(self, entries: List[Entry], installed: Any, interrupted: List[str]) -> Dict[str, Any]:
         before = self._before(installed)
@@ -321,6 +334,7 @@ class TransactionWork(ABC):
         installed = self.look()
         self.repaired = bool(interrupted)
         self._compare_versions(entries, installed)
+        self.settled(entries)
         marks = self._restore_marks(before, entries, installed)
         lost = transaction_record.holds_lost(before, self.marks(installed))
         others = self._restore_alternatives(before, entries)
@@ -334,7 +348,6 @@ class TransactionWork(ABC):
         self.mark_time()
         result = self._result(todo, done, changed=True)
         result.update(
-        self.settled(entries)
             marks_equal=not marks,
             holds_equal=not lost,
             alternatives_equal=not others,
@@ -387,7 +400,7 @@ class TransactionWork(ABC):
     def _archive_etc(self) -> Optional[str]:
         path = self.etc_before(self.step)
         # A resumed attempt keeps the archive of the first, which saw /etc untouched.
-        if os.path.exists(path):
+        if os.path.exists(path) and not self.anew:
             return path
         try:
             return etc_archive.archive(self.host.root, path)

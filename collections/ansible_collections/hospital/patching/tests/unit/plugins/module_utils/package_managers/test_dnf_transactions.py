@@ -7,6 +7,7 @@ What the hook itself does with the real dnf is tested in the lab (tests/system/e
 import hashlib
 import json
 import os
+import tarfile
 
 import pytest
 
@@ -330,6 +331,37 @@ def test_the_notes_of_a_transaction_end_with_it(manager, wanted, install_request
     assert manager.install(install_request(wanted))["repaired"] is True
     assert rpm_unfinished.read(manager.host.state_dir) == {("other", "noarch")}
     assert manager.install(install_request(wanted))["nothing_to_do"] is True
+
+
+def in_archive(result):
+    with tarfile.open(result["etc_archive"]) as tar:
+        return sorted(os.path.basename(name) for name in tar.getnames()[1:])
+
+
+def test_a_night_after_a_way_back_has_a_record_of_its_own(manager, redhat, wanted, install_request, tmp_path):
+    (tmp_path / "etc/first").write_text("")
+    redhat.failing = {"agent"}
+    with pytest.raises(PatchingError):
+        manager.install(install_request(wanted))
+    redhat.failing = set()
+    manager.rollback(install_request(wanted), [])
+    (tmp_path / "etc/second.rpmnew").write_text("the administrator's, of the day between")
+    result = manager.install(install_request(wanted))
+    assert result["conffile_proposals"] == []
+    assert in_archive(result) == ["first", "second.rpmnew"]
+    manager.rollback(install_request(wanted), [])
+    (tmp_path / "etc/third").write_text("")
+    assert in_archive(manager.install(install_request(wanted))) == ["first", "second.rpmnew", "third"]
+
+
+def test_a_resumed_attempt_keeps_the_archive_of_the_first(manager, redhat, wanted, install_request, tmp_path):
+    redhat.failing = {"agent"}
+    (tmp_path / "etc/first").write_text("")
+    with pytest.raises(PatchingError):
+        manager.install(install_request(wanted))
+    redhat.failing = set()
+    (tmp_path / "etc/second").write_text("")
+    assert in_archive(manager.install(install_request(wanted))) == ["first"]
 
 
 def test_a_way_back_that_does_not_fit_is_refused_before_it_begins(manager, redhat, wanted, install_request):
