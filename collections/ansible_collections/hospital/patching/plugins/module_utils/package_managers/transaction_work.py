@@ -216,6 +216,9 @@ class TransactionWork(ABC):
             PatchingError: it would do something else (nothing was changed then), or it failed.
         """
 
+    def refuse_locked(self, todo: List[Entry], installed: Any) -> None:  # noqa: B027 - others' tools do
+        """Refuse an installation of what somebody has locked since it was staged, where the tool itself does not."""
+
     def settled(self, entries: List[Entry]) -> None:  # noqa: B027 - most note nothing
         """Forget what was noted of packages that are all at their targets now."""
 
@@ -244,6 +247,8 @@ class TransactionWork(ABC):
         unfinished = self._begun_and_not_done()
         if not (todo or unfinished):
             return self._result([], done, changed=False)
+        if self.undoes is None:
+            self.refuse_locked(todo, installed)
         if not interrupted:
             self.folder.check(todo)
         # Asked in the dry run too, which comes before a host is held and drained.

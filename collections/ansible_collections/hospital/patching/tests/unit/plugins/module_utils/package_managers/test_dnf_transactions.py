@@ -289,6 +289,31 @@ def test_dnf_is_stopped_before_it_does_anything_else(manager, redhat, wanted, in
     assert versions(redhat) == before
 
 
+def lock(tmp_path, text):
+    path = tmp_path / "etc/dnf/plugins/versionlock.list"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("text", ["agent-0:1.0-1.*\n", "agent\n", "labels-0:1-1.*\n"])
+def test_a_lock_that_was_set_after_the_stage_is_honoured(
+    manager, redhat, wanted, install_request, tmp_path, check, text
+):
+    lock(tmp_path, text)
+    with pytest.raises(PatchingError, match=r"^(agent|labels):noarch: dnf versionlock holds 1"):
+        manager.install(install_request(wanted, check=check))
+    assert (redhat.work, versions(redhat)) == ([], {"agent": ["1.0-1"], "labels": ["1-1"]})
+
+
+def test_a_lock_hinders_neither_its_own_version_nor_the_way_back(manager, redhat, wanted, install_request, tmp_path):
+    lock(tmp_path, "agent-0:1.1-1.*\n")
+    manager.install(install_request(wanted))
+    assert versions(redhat) == AFTER
+    manager.rollback(install_request(wanted), [])
+    assert versions(redhat) == {"agent": ["1.0-1"], "labels": ["1-1"]}
+
+
 def test_drift_is_refused(manager, redhat, wanted, install_request):
     redhat.installed["agent"] = ["1.0-9"]
     with pytest.raises(PatchingError, match=r"agent:noarch: 1\.0-9 is installed; expected 1\.0-1"):
