@@ -2,6 +2,7 @@
 """/etc before an installation, and the configuration files that packages proposed instead of installing."""
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -12,6 +13,10 @@ from typing import Iterable, List
 #: Endings that dpkg, ucf and rpm give to the maintainer's version beside a kept file. Where rpm replaces the file
 #: itself, it leaves the host's own as .rpmsave or .rpmorig: no less a case for a person.
 PROPOSAL_ENDINGS = (".dpkg-dist", ".dpkg-new", ".ucf-dist", ".rpmnew", ".rpmsave", ".rpmorig")
+#: What an error of a path says that another program has just removed or replaced.
+CHANGED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+#: Larger files are copied by way of the disk.
+_SPOOLED_BYTES = 16 * 1024 * 1024
 
 
 def archive(root: str, path: str) -> str:
@@ -33,9 +38,35 @@ def _write(root: str, path: str) -> None:
     with os.fdopen(descriptor, "wb") as handle:
         # Not compressed: the window pays for every second, and /etc is small.
         with tarfile.open(fileobj=handle, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            tar.add(os.path.join(root, "etc"), arcname="etc")
+            _add(tar, os.path.join(root, "etc"), "etc", os.path.dirname(path))
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def _add(tar: tarfile.TarFile, path: str, name: str, spool: str) -> None:
+    """Add what lies at ``path``; what vanishes or becomes something else meanwhile is passed over."""
+    try:
+        info = tar.gettarinfo(path, name)
+        if info is None:
+            return  # a socket
+        if not info.isreg():
+            below = sorted(os.listdir(path)) if info.isdir() else []
+            tar.addfile(info)
+            for each in below:
+                _add(tar, os.path.join(path, each), name + "/" + each, spool)
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in CHANGED:
+            return
+        raise
+    # Copied first: a file that shrinks while it is read would leave less than its header says.
+    with os.fdopen(descriptor, "rb") as source, tempfile.SpooledTemporaryFile(_SPOOLED_BYTES, dir=spool) as copy:
+        if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            shutil.copyfileobj(source, copy)
+            info.size = copy.tell()
+            copy.seek(0)
+            tar.addfile(info, copy)  # type: ignore[arg-type,unused-ignore]
 
 
 def proposals(root: str) -> List[str]:

@@ -2,6 +2,7 @@
 """What installing exactly a transaction is under every package manager; each adds its own commands."""
 
 import contextlib
+import errno
 import json
 import os
 from abc import ABC, abstractmethod
@@ -412,12 +413,11 @@ class TransactionWork(ABC):
         except OSError as error:
             if self.undoes is not None:
                 return None  # no disk is too full for the way back: the installation's archive is there
-            raise PatchingError(
-                path,
-                str(error),
-                "room for a copy of /etc",
-                "make room there, then run again; nothing was installed",
-            )
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                expected, cure = "room for a copy of /etc", "make room there"
+            else:
+                expected, cure = "a copy of /etc", "correct it"
+            raise PatchingError(path, str(error), expected, cure + ", then run again; nothing was installed")
 
     def logged(self, command: List[str], name: str) -> None:
         """Run one command with its output in the step's log.

@@ -20,6 +20,52 @@ def test_the_archive_is_whole_and_for_root_only(tmp_path):
         assert sorted(tar.getnames()) == ["etc", "etc/link", "etc/ssl", "etc/ssl/key"]
 
 
+def test_what_vanishes_or_changes_while_etc_is_read_is_passed_over(tmp_path, monkeypatch):
+    for name in ("a/gone", "b/linked", "c/left", "d.conf"):
+        (tmp_path / "etc" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "etc" / name).write_text(name)
+    seen = tarfile.TarFile.gettarinfo
+
+    def meanwhile(tar, name=None, *others):
+        info = seen(tar, name, *others)
+        if name.endswith("/gone"):
+            os.unlink(name)
+        if name.endswith("/linked"):
+            os.unlink(name)
+            os.symlink("/etc/hostname", name)
+        return info
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", meanwhile)
+    listed = os.listdir
+    monkeypatch.setattr("os.listdir", lambda path: [*listed(path), *["never"] * path.endswith("/c")])
+    path = etc_archive.archive(str(tmp_path), str(tmp_path / "state/x.tar"))
+    with tarfile.open(path) as tar:
+        assert tar.getnames() == ["etc", "etc/a", "etc/b", "etc/c", "etc/c/left", "etc/d.conf"]
+
+
+@pytest.mark.parametrize("most", [1, 1 << 20])
+def test_a_file_that_shrinks_or_grows_is_archived_as_it_was_read(tmp_path, monkeypatch, most):
+    (tmp_path / "etc").mkdir()
+    for name in ("grows", "shrinks", "z"):
+        (tmp_path / "etc" / name).write_text("before" * 1000)
+    seen = tarfile.TarFile.gettarinfo
+
+    def meanwhile(tar, name=None, *others):
+        info = seen(tar, name, *others)
+        if os.path.basename(name) in ("grows", "shrinks"):
+            with open(name, "w") as handle:
+                handle.write("after" * (3 if name.endswith("shrinks") else 5000))
+        return info
+
+    monkeypatch.setattr(tarfile.TarFile, "gettarinfo", meanwhile)
+    monkeypatch.setattr(etc_archive, "_SPOOLED_BYTES", most)
+    path = etc_archive.archive(str(tmp_path), str(tmp_path / "state/x.tar"))
+    with tarfile.open(path) as tar:
+        sizes = {member.name: len(tar.extractfile(member).read()) for member in tar if member.isfile()}
+    assert sizes == {"etc/grows": 25000, "etc/shrinks": 15, "etc/z": 6000}
+    assert os.listdir(str(tmp_path / "state")) == ["x.tar"]
+
+
 def test_half_an_archive_is_not_left_on_a_full_disk(tmp_path, monkeypatch):
     (tmp_path / "etc").mkdir()
 
