@@ -47,8 +47,8 @@ def _add(tar: tarfile.TarFile, path: str, name: str, spool: str) -> None:
     """Add what lies at ``path``; what vanishes or becomes something else meanwhile is passed over."""
     try:
         info = tar.gettarinfo(path, name)
-        if info is None:
-            return  # a socket
+        if not info:
+            return  # None: a socket
         if not info.isreg():
             below = sorted(os.listdir(path)) if info.isdir() else []
             tar.addfile(info)

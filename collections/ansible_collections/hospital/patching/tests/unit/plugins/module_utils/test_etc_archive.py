@@ -2,6 +2,7 @@
 """/etc before an installation."""
 
 import os
+import socket
 import stat
 import tarfile
 
@@ -35,6 +36,9 @@ def test_what_vanishes_or_changes_while_etc_is_read_is_passed_over(tmp_path, mon
             os.symlink("/etc/hostname", name)
         return info
 
+    pipe = socket.socket(socket.AF_UNIX)
+    pipe.bind(str(tmp_path / "etc/socket"))
+    pipe.close()
     monkeypatch.setattr(tarfile.TarFile, "gettarinfo", meanwhile)
     listed = os.listdir
     monkeypatch.setattr("os.listdir", lambda path: [*listed(path), *["never"] * path.endswith("/c")])
