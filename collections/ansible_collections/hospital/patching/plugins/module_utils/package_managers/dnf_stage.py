@@ -172,7 +172,8 @@ class DnfStage(TransactionStage):
         self._rehearse(todo)
         self.preserved.create()
         kept, lost = self._preserve(todo)
-        rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
+        if not lost:
+            rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
         cves = {
             entry["name"]: self.offered[entry["name"], entry["arch"]]["cves"]
             for entry in todo["entries"]

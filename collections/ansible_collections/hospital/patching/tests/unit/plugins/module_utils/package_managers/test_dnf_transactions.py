@@ -16,7 +16,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf_perform, rpm_unfinished
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    dnf_perform,
+    rpm_rehearsal,
+    rpm_unfinished,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import RpmInstalled
@@ -228,6 +232,15 @@ def test_the_stage_is_whole_or_made_again(stage, redhat):
     assert stage()["changed"] is False
     os.unlink(RpmFolder(first["preserved_dir"]).path("agent", "1.0-1", "noarch"))
     assert stage()["changed"] is True
+
+
+def test_a_way_back_of_which_something_is_lost_is_not_tested(stage, redhat, monkeypatch):
+    """rpm would refuse what the lost package's dependencies lack; that it is lost is told already."""
+    asked = []
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_args: asked.append(1))
+    del redhat.repository[("agent", "1.0-1")]
+    assert [item["name"] for item in stage()["not_preserved"]] == ["agent"]
+    assert asked == []
 
 
 def test_check_mode_stages_nothing(stage, tmp_path):
