@@ -38,7 +38,7 @@ def blocked(store: Evidence, block: Block, changed: bool) -> list[str]:
 def command(block: Block) -> str:
     """Return the one command that takes it back on the whole fleet."""
     updates, reason = (shlex.quote(f"{key}={value}") for key, value in _values(block))
-    return f"ansible-playbook playbooks/rollback.yml -e patching_run_id=all -e {updates} -e {reason}"
+    return f"ansible-playbook -i INVENTORY playbooks/rollback.yml -e patching_run_id=all -e {updates} -e {reason}"
 
 
 def _values(block: Block) -> list[tuple[str, str]]:

@@ -149,6 +149,7 @@ def test_whoever_blocks_an_update_is_told_where_it_is_and_how_to_take_it_back(tm
     told = "\n".join(block_text.blocked(store, block, changed=True))
     assert "Pending on web2" in told
     assert "Installed on web1; to take it back there:" in told
+    assert "ansible-playbook -i INVENTORY playbooks/rollback.yml -e patching_run_id=all" in told
     assert "-e patching_run_id=all -e rollback_updates=openssl=2 -e 'rollback_reason=" in told
     unknown = block_text.blocked(store, Block("opensll", "labels fail"), changed=True)
     assert "is it spelt as plans show it?" in unknown[-1]
