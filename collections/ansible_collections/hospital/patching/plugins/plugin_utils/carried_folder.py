@@ -131,6 +131,8 @@ class CarriedFolder:
     def needed(self, platform: str, updates: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         """Return the size by SHA-256 of what a host needs: all indexes, and the packages of ``updates``.
 
+        Declared software among them is not carried: stage fetches it from where it is declared to be.
+
         Raises:
             PatchingError: the folder has nothing for the platform, or lacks a package of an update.
         """
@@ -144,6 +146,8 @@ class CarriedFolder:
         sizes = {one["sha256"]: one["size_bytes"] for one in part["files"]}
         kept = {(one["name"], one["version"]): one for one in part["files"]}
         for update in updates:
+            if "installer" in update:
+                continue  # declared software comes from its own source: this folder holds packages only
             if update["to"] is not None:
                 if update["sha256"] not in sizes:
                     raise PatchingError(

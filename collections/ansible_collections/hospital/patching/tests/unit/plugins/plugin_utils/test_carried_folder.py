@@ -75,6 +75,13 @@ def test_a_host_gets_the_indexes_its_updates_and_what_they_replace(folder: Carri
     assert SUM["viewer 2"] in folder.needed(PLATFORM, [removal]), "what is removed has a way back too"
 
 
+def test_declared_software_is_not_asked_of_the_folder(folder: CarriedFolder) -> None:
+    pacs = {**UPDATE, "name": "pacs", "to": "7", "sha256": "ab" * 32, "installer": "archive"}
+    assert folder.needed(PLATFORM, [UPDATE, pacs]) == folder.needed(PLATFORM, [UPDATE])
+    # A package of the same name and version is another thing.
+    assert folder.needed(PLATFORM, [{**UPDATE, "installer": "deb"}]) == folder.needed(PLATFORM, [])
+
+
 def test_filling_again_forgets_what_nobody_needs_and_changes_nothing_otherwise(
     folder: CarriedFolder, tmp_path: Path
 ) -> None:
