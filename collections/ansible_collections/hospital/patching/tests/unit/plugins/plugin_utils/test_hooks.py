@@ -169,8 +169,27 @@ def test_the_worst_case_has_the_limits_of_hooks_in_it(tmp_path):
     given = hooks.read([one(timeout_s=100), of_kind("run", ["a"], timeout_s=7), {**RUN, "step": "stage"}])
     hooked = replace(plain, settings=replace(plain.settings, hooks=given))
     before, after = (with_estimates({HOST: each}, History())[HOST].settings for each in (plain, hooked))
-    assert after.estimate_s - before.estimate_s == 107
-    assert after.way_back_s - before.way_back_s == 7
+    # Each command may clean up for 10 s, and its answer be on its way for 30 s.
+    assert after.estimate_s - before.estimate_s == 100 + 7 + 2 * 40
+    assert after.way_back_s - before.way_back_s == 7 + 40
+    others = [of_kind("module", "a.b.c", timeout_s=9), of_kind("tasks", "/a.yml", timeout_s=5)]
+    assert hooks.longest_s(others) == (14, 14), "these are ended by Ansible at their limit"
+
+
+def test_what_was_learned_has_the_limits_of_hooks_added():
+    plain = server(HOST, "db")
+    given = hooks.read([one(timeout_s=100), of_kind("script", "/a", timeout_s=600)])
+    hooked = replace(plain, settings=replace(plain.settings, hooks=given[:1], host_hooks=given[1:]))
+    slow = {step: {HOST: [2000] * 3} for step in ("install", "restart")}
+    for known in (
+        History({HOST: [400] * 3}, {HOST: [500] * 3}),  # nights that all went well
+        History({HOST: [400] * 3}, {HOST: [9000]}),  # one way back that was long
+        History({HOST: [400] * 3}, steps=slow),  # steps that were slow
+    ):
+        before, after = (with_estimates({HOST: each}, known)[HOST] for each in (plain, hooked))
+        assert after.settings.estimate_s - before.settings.estimate_s == 100 + 600 + 2 * 40
+        assert after.settings.way_back_s - before.settings.way_back_s == 600 + 40
+        assert after.estimated_by == before.estimated_by
 
 
 # --- the run -----------------------------------------------------------------
