@@ -249,18 +249,21 @@ def test_on_the_way_back_a_failed_hook_of_restart_or_verify_is_told_only():
 
 
 @pytest.mark.parametrize(
-    ("result", "seen"),
+    ("result", "took_ms", "seen"),
     [
-        ({"rc": 3, "stderr": "patient list\nlag 40 MB\n"}, "exit 3: lag 40 MB; "),
-        ({"rc": 1, "stdout": "see https://bob:geheim@lb1/x"}, "exit 1: see https://***@lb1/x; "),
-        ({"rc": 124, "stderr": "Terminated"}, "no end after 60 s; "),
-        ({"rc": 137}, "no end after 60 s; "),
-        ({"msg": "time is up", "timedout": {"period": 60}}, "no end after 60 s; "),
-        ({}, "it failed; "),
+        ({"rc": 3, "stderr": "patient list\nlag 40 MB\n"}, 70_000, "exit 3: lag 40 MB; "),
+        ({"rc": 1, "stdout": "see https://bob:geheim@lb1/x"}, 900, "exit 1: see https://***@lb1/x; "),
+        ({"rc": 124, "stderr": "Terminated"}, 60_000, "no end after 60 s; "),
+        ({"rc": 137}, 70_100, "no end after 60 s; "),
+        # Something else killed it, or it says so itself.
+        ({"rc": 137, "stderr": "Killed"}, 59_999, "exit 137: Killed; "),
+        ({"rc": 124}, 800, "exit 124; "),
+        ({"msg": "time is up", "timedout": {"period": 60}}, 10, "no end after 60 s; "),
+        ({}, 70_000, "it failed; "),
     ],
 )
-def test_a_failed_hook_tells_how_it_ended_and_its_last_line_only(result, seen):
-    text = str(hook_records.error_of(HOST, one(means="the list runs late.", on="lb1"), result))
+def test_a_failed_hook_tells_how_it_ended_and_its_last_line_only(result, took_ms, seen):
+    text = str(hook_records.error_of(HOST, one(means="the list runs late.", on="lb1"), result, took_ms))
     assert f"of host db1 on lb1: {seen}" in text
     assert "the list runs late; correct what it names" in text
     assert "patient" not in text
