@@ -126,6 +126,29 @@ def test_another_content_of_a_hooks_file_is_another_plan_and_refused_at_run_time
         ("- hosts", "holds no tasks"),
         ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "uses delegate_to"),
         ("- ansible.builtin.include_tasks: more.yml\n", "uses ansible.builtin.include_tasks"),
+        ("- ansible.legacy.import_role: {name: more}\n", "uses ansible.legacy.import_role"),
+        ("- local_action: ansible.builtin.command a\n", "uses local_action"),
+        ("- action: include_tasks more.yml\n", "uses action: include_tasks"),
+        ("- action: !unsafe include_tasks more.yml\n", "uses action: include_tasks"),
+        ("- action: {module: ansible.legacy.add_host name=pump1}\n", "uses action: ansible.legacy.add_host"),
+        ("- action: \"{{ 'add_host' }} name=pump1\"\n", "uses action: {{"),
+        ("- meta: end_host\n", "uses meta"),
+        ("- block:\n    - ansible.builtin.meta: end_play\n", "uses ansible.builtin.meta"),
+        ("- command: a\n  vars: {ansible_host: pump1}\n", "uses the variable ansible_host"),
+        ("- command: a\n  vars: !unsafe {ansible_host: pump1}\n", "uses the variable ansible_host"),
+        ("- vars: {ansible_host: pump1}\n  block:\n    - command: a\n", "uses the variable ansible_host"),
+        ("- set_fact: {ansible_connection: local}\n", "uses the variable ansible_connection"),
+        ("- ansible.builtin.set_fact:\n  args: {ansible_host: pump1}\n", "uses the variable ansible_host"),
+        ("- set_fact: {\"ansible{{ '_host' }}\": pump1}\n", "uses the variable ansible{{ '_host' }}"),
+        ("- set_fact: ansible_host=pump1\n", "uses set_fact with text"),
+        ("- action: set_fact ansible_host=pump1\n", "uses action: set_fact with text"),
+        ("- action: {module: set_fact, args: ansible_host=pump1}\n", "uses action: set_fact with text"),
+        ("- set_fact:\n  args: '{{ others }}'\n", "uses set_fact with text"),
+        ("- command: a\n  loop: [pump1]\n  loop_control: {loop_var: ansible_host}\n", "uses loop_var: ansible_host"),
+        ("- command: a\n  register: ansible_host\n", "uses register: ansible_host"),
+        ("- &task\n  command: a\n  vars: {one: *task}\n", "uses an alias within its own anchor"),
+        ("- include_vars: more.yml\n", "uses include_vars without name"),
+        ("- include_vars: {file: more.yml, name: ansible_host}\n", "uses include_vars without name"),
     ],
 )
 def test_a_file_of_tasks_that_cannot_be_approved_refuses_its_host(tmp_path, text, seen):
@@ -141,6 +164,22 @@ def test_a_file_of_tasks_with_tags_of_ansible_is_read(tmp_path):
     path = tmp_path / "tasks.yml"
     path.write_text("- ansible.builtin.command: a\n  vars:\n    one: !vault |\n      6162\n")
     assert planned(fleet(tmp_path, {"step": "verify", "when": "after", "tasks": str(path)})).plan["hosts"][HOST]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- ansible.builtin.command: a\n  register: orders\n  loop: [1]\n  loop_control: {loop_var: order}\n",
+        "- ansible.builtin.set_fact: {orders: '{{ ansible_host }}'}\n  when: ansible_facts.os_family == 'Debian'\n",
+        "- action: ansible.builtin.command a\n  args: {chdir: /}\n",
+        "- ansible.builtin.include_vars: {file: /srv/secrets.yml, name: secrets}\n  no_log: true\n",
+        "- community.general.nmcli: {conn_name: a, connection: b, meta: c}\n",
+    ],
+)
+def test_a_file_of_plain_tasks_is_approved(tmp_path, text):
+    path = tmp_path / "tasks.yml"
+    path.write_text(text)
+    assert HOST in planned(fleet(tmp_path, {"step": "verify", "when": "after", "tasks": str(path)})).plan["hosts"]
 
 
 @pytest.mark.parametrize(
