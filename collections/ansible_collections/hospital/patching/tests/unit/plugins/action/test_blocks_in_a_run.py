@@ -190,16 +190,17 @@ def test_who_owns_data_is_read_as_the_inventory_has_it_now(run, variables, rules
     assert act(run_host, run, hostvars=variables, part="transaction")["data_rules"] == rules
 
 
-def closed_night(root, run_id, host):
+def closed_night(root, run_id, *hosts):
     fleet = {name: candidate(name, PORTAL, pending(OPENSSL)) for name in HOSTS}
     fleet["lb1"] = candidate("lb1", {})
     made = planned(fleet)
     kept = Run(str(root), run_id)
     kept.evidence.start_run(run_id, loaded(made))
-    kept.save_stage(host, staged(kept, host, OPENSSL))
     done = [{"name": "openssl", "arch": "amd64", "from": "", "to": ""}]
-    kept.record(host, "install", "done", module="hospital.patching.update_install", changed=True, installed=done)
-    kept.record(host, "record", "outcome", outcome="patched", reason="")
+    for host in hosts:
+        kept.save_stage(host, staged(kept, host, OPENSSL))
+        kept.record(host, "install", "done", module="hospital.patching.update_install", changed=True, installed=done)
+        kept.record(host, "record", "outcome", outcome="patched", reason="")
     return kept
 
 
@@ -230,3 +231,20 @@ def test_an_advisory_is_taken_back_in_every_run_the_newest_first(tmp_path):
     again = act(run_rollback, older, state="opened", hosts=["portal9"], updates=[], **where)
     assert "rollback of DSA-1-1 on portal9" in again["msg"]
     assert Evidence(tmp_path).runs() == [older.run_id, newer.run_id]
+
+
+@pytest.mark.parametrize("names", [["openssl"], []])
+def test_of_one_run_a_host_that_a_later_run_has_changed_is_left_and_does_not_keep_the_others(tmp_path, names):
+    run = closed_night(tmp_path, "20261115T080000Z-aaaaaaaa", "portal1", "portal2")
+    later = closed_night(tmp_path, "20261122T080000Z-bbbbbbbb", "portal2")
+    where = {"run_id": run.run_id, "updates": names, "advisories": [], "reason": "labels fail"}
+    opened = act(run_rollback, run, state="opened", hosts=["all"], **where)
+    assert opened["ansible_facts"]["patching_run"]["hosts"] == ["portal1"]
+    (told,) = opened["text"]
+    assert told.startswith("portal2 is left as it is: ")
+    assert f"patching_run_id={later.run_id} -e rollback_hosts=portal2" in told
+    run.record("portal1", "record", "outcome", outcome="rolled_back", reason="")
+    bad = act(run_rollback, run, run_id=run.run_id, state="closed")["bad"]
+    assert bad.startswith("portal2 was not taken back: ")
+    refused = act(run_rollback, run, state="opened", hosts=["portal2"], **where)
+    assert f"since run {run.run_id}, run {later.run_id} has brought openssl" in refused["msg"]
