@@ -16,14 +16,20 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.names import nat
 NAMED = 10
 
 
-def blocked(store: Evidence, block: Block, changed: bool) -> list[str]:
-    """Return what holds now."""
+def blocked(store: Evidence, block: Block, changed: bool, named: Sequence[str] = ()) -> list[str]:
+    """Return what holds now.
+
+    Args:
+        named: the hosts that the block names; none for the whole fleet.
+    """
     pending, unread = _pending(store, block)
     installed, unreadable = installs.where(store, block.item)
     lines = [
         block.told() if changed else f"{block.item} was blocked already: nothing changed",
         "It holds at once: no host installs it that has not begun to; a host in the middle of it is finished",
     ]
+    if named:
+        lines.append(f"This block is for {_some(named)} only")
     if pending:
         lines.append(f"Pending on {_some(pending)}")
     if installed:

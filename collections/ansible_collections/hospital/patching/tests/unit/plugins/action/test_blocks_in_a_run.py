@@ -75,7 +75,7 @@ def act(module, run, host="portal1", check=False, hostvars=None, **options):
     plugin._loader, plugin.clock = DataLoader(), Now()
     plugin._task, plugin._display = mock.Mock(check_mode=check), mock.Mock()
     known = {name: {**ALL_HOSTS, **(hostvars or {})} for name in HOSTS}
-    task_vars = {"inventory_hostname": host, "hostvars": known, "groups": {"all": ["lb1", *HOSTS]}}
+    task_vars = {"inventory_hostname": host, "hostvars": known, "groups": {"all": ["lb1", *HOSTS], "webs": HOSTS}}
     with (
         mock.patch.object(ActionBase, "run", return_value={}),
         mock.patch.object(run_gate.contacts, "journey", return_value=ALLOWED),
@@ -161,6 +161,19 @@ def test_assess_is_told_what_is_blocked_on_this_host(run):
     assert (deny["item"], deny["fleet"]) == ("openssl", True)
     (run.evidence.root / FILE).write_text("?", encoding="utf-8")
     assert act(update_block_info, run)["problem"]
+
+
+def test_a_block_of_some_hosts_names_them_and_one_that_names_no_host_is_refused(run):
+    made = act(update_block, run, item="openssl", reason="labels fail", hosts=["portal*", "lb1"])
+    assert "This block is for lb1, portal1, portal2 only" in made["text"]
+    everywhere = act(update_block, run, item="openssl", reason="labels fail", hosts=[])
+    assert not any("This block is for" in line for line in everywhere["text"])
+    for name, why in (("portall*", "no host of the inventory"), ("webs", "the name of a group")):
+        refused = act(update_block, run, item="curl", reason="slow", hosts=["lb1", name])
+        assert refused["failed"]
+        assert refused["msg"].startswith(f"block_hosts, '{name}': {why}")
+    assert "curl" not in (run.evidence.root / FILE).read_text(encoding="utf-8")
+    assert act(update_block, run, item="openssl", hosts=["gone"], state="absent")["changed"]
 
 
 def test_whoever_blocks_is_recorded_and_may_withdraw(run):
