@@ -182,3 +182,13 @@ def test_whoever_blocks_an_update_is_told_where_it_is_and_how_to_take_it_back(tm
     assert "-e patching_run_id=all -e rollback_updates=openssl=2 -e 'rollback_reason=" in told
     unknown = block_text.blocked(store, Block("opensll", "labels fail"), changed=True)
     assert "is it spelt as plans show it?" in unknown[-1]
+
+
+def test_of_a_block_for_some_hosts_only_these_are_told_and_taken_back(tmp_path):
+    night(tmp_path, FIRST, {"web1": [OPENSSL], "web2": [OPENSSL], "db1": [OPENSSL]})
+    told = block_text.blocked(Evidence(tmp_path), Block("openssl=2", "labels fail", hosts=("web*",)), changed=True)
+    (installed,) = [line for line in told if line.startswith("Installed on ")]
+    assert installed == "Installed on web1, web2; to take it back there:"
+    assert "-e rollback_updates=openssl=2 -e rollback_hosts=web1,web2 -e 'rollback_reason=" in told[-1]
+    nowhere = block_text.blocked(Evidence(tmp_path), Block("openssl=2", "labels fail", hosts=("lb1",)), changed=True)
+    assert not any("rollback.yml" in line or "is it spelt" in line for line in nowhere)
