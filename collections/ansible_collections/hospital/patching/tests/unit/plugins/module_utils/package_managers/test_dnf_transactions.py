@@ -15,7 +15,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf_perform, rpm_unfinished
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    dnf_perform,
+    rpm_rehearsal,
+    rpm_unfinished,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import RpmInstalled
@@ -227,6 +231,18 @@ def test_the_stage_is_whole_or_made_again(stage, redhat):
     assert stage()["changed"] is False
     os.unlink(RpmFolder(first["preserved_dir"]).path("agent", "1.0-1", "noarch"))
     assert stage()["changed"] is True
+
+
+def test_whether_the_way_back_was_tried_is_told_and_without_room_it_is_tried_again(stage, redhat, monkeypatch):
+    assert stage(check=True)["way_back_tried"] is None
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: False)
+    assert stage()["way_back_tried"] is False
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: True)
+    assert stage()["way_back_tried"] is True
+    again = stage()
+    assert (again["changed"], again["way_back_tried"]) == (False, True)
+    redhat.installed.update(agent=["1.1-1"], labels=[], words=["1-1"])
+    assert stage()["way_back_tried"] is None
 
 
 def test_check_mode_stages_nothing(stage, tmp_path):
