@@ -121,6 +121,7 @@ def run_suite(suite: Suite, full: bool, stream: bool, machine: SecondMachine | N
                 assert process.stdout is not None
                 while chunk := os.read(process.stdout.fileno(), 65536):
                     log.write(chunk)
+                    log.flush()
                     if stream:
                         sys.stdout.buffer.write(chunk)
                         sys.stdout.buffer.flush()

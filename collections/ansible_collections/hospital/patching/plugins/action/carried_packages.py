@@ -23,11 +23,11 @@ class ActionModule(HostStep):
         if self._task.check_mode:
             return {"skipped": True, "changed": False, "msg": "not predictable: only downloading shows what there is"}
         folder = CarriedFolder(Path(arguments["folder"]))
-        requests = folder.requests()
+        requests, have = folder.requests(), folder.have()
         with both_ends(self) as (here, there):
             asked, archive = here / "requests.json.gz", f"{there}/files.tar"
             with gzip.open(asked, "wt", encoding="utf-8") as handle:
-                json.dump({"requests": requests, "have": folder.have()}, handle)
+                json.dump({"requests": requests, "have": have}, handle)
             given = self._transfer_file(str(asked), f"{there}/requests.json.gz")
             result = super()._execute(module, {**arguments, "requests": given, "archive": archive}, task_vars)
             if result.get("failed"):
@@ -37,7 +37,7 @@ class ActionModule(HostStep):
             index = folder.fill(here / "files.tar", result, Clock().stamp())
         waiting = sorted(host for host, one in requests.items() if one["platform"] not in index["platforms"])
         return {
-            "changed": index["digest"] != before,
+            "changed": index["digest"] != before or folder.names() != have,
             "digest": index["digest"],
             "platform": result["platform"],
             "resolved": result["resolved"],

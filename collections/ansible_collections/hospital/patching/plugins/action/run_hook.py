@@ -38,7 +38,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if arguments["state"] == "done":
             self._record(run, host, "done", detail)
             return {"changed": False}
-        error = hook_records.error_of(host, hook, arguments["result"])
+        error = hook_records.error_of(host, hook, arguments["result"], detail["took_ms"])
         return self._failed(run, host, hook, detail, error, bool(arguments["result"].get("lost_connection")))
 
     @staticmethod

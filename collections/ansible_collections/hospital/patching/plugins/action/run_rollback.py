@@ -108,14 +108,23 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             plan.order(run.plan()), run.ledger.read(), transactions, arguments["hosts"], arguments["updates"]
         )
         newer = taking_back.newer(run.evidence, run.run_id)
+        found = Found([])
         for host in hosts:
-            names = rollback.own(transactions[host], arguments["updates"]) or rollback.own(transactions[host])
-            built = taking_back.built_upon(host, run.run_id, names, taking_back.later_than(newer, run.run_id, host))
-            if built is not None:
-                raise built
-        return Found(
-            [Way(run.run_id, host, tuple(rollback.own(transactions[host], arguments["updates"]))) for host in hosts]
-        )
+            names = rollback.own(transactions[host], arguments["updates"])
+            changed = names or rollback.own(transactions[host])
+            built = taking_back.built_upon(host, run.run_id, changed, taking_back.later_than(newer, run.run_id, host))
+            if built is None:
+                found.ways.append(Way(run.run_id, host, tuple(names)))
+            else:
+                found.left[host] = str(built)
+        if not found.ways:
+            raise PatchingError(
+                f"rollback of run {run.run_id}",
+                "; ".join(found.left.values()),
+                "a host on which nothing was built upon it",
+                "take back first what is named",
+            )
+        return found
 
     def _require_ready(self, run: Run, task_vars: Mapping[str, Any], wanted: Collection[str] | None = None) -> None:
         """A run that goes on, or was killed, has hosts in flight that nobody else may touch.

@@ -26,6 +26,7 @@ KEPT = (
     "cves",
     "download_bytes",
     "nothing_to_do",
+    "way_back_tried",
 )
 
 

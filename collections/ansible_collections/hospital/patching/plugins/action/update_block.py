@@ -35,9 +35,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         places = blocking.places(task_vars["hostvars"], task_vars["groups"]["all"], store.root)
         if arguments["state"] == "present":
             hosts = tuple(arguments["hosts"])
+            named = blocking.named(hosts, task_vars["groups"])
             wanted = Block(item, first_line(arguments["reason"]), by, stamp(now), hosts)
             changed = [place for place in places if blocking.block(place, wanted, check)]
-            text = block_text.blocked(store, wanted, bool(changed))
+            text = block_text.blocked(store, wanted, bool(changed), named)
         else:
             reason = arguments["reason"]
             changed = [place for place in places if blocking.lift(place, item, by, reason, now, check)]

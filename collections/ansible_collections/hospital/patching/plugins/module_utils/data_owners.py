@@ -10,15 +10,34 @@ import fnmatch
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 PATTERNS = (
+    # Names of the rpm family stand beside Debian's: with the version before -server, or with none.
     "postgresql-[0-9]*",
+    "postgresql-server",
+    "postgresql[0-9]*-server",
+    "mariadb",  # the server on SUSE; the client of EL, which comes with its server, is held with it
     "mariadb-server*",
+    "mariadb[0-9]*-server*",
+    "MariaDB-server*",
     "mysql-server*",
+    "mysql[0-9]*-server*",
+    "mysql-community-server*",
+    "mysql-commercial-server*",
+    "percona-server-server*",
     "mssql-server*",
     "mongodb*",
+    "redis",
+    "redis[0-9]*",
     "redis-server",
+    "valkey",
+    "valkey[0-9]*",
+    "valkey-server",
     "slapd",
+    "openldap-servers",
+    "openldap2",
+    "389-ds",
     "389-ds-base",
     "samba",
+    "samba-dc",
     "samba-ad-dc",
     "couchdb",
     "orthanc",
@@ -28,7 +47,7 @@ PATTERNS = (
     "influxdb*",
 )
 #: Clients and libraries that match a pattern above but own nothing.
-EXCEPT = ("postgresql-client-*", "*-doc", "*-dev")
+EXCEPT = ("postgresql-client-*", "*-client", "*-libs", "*-doc", "*-docs", "*-dev", "*-devel")
 
 
 #: What a site adds: patterns of more owners, and {name, from, to} of downgrades that it has found safe.

@@ -12,7 +12,8 @@ description:
     C(patching_run).
   - With O(run_id=all), O(updates) or O(advisories) are taken back on every host on which any run of the evidence
     directory has installed them, the newest run first, each host by its own transaction.
-  - What a later run has built upon is refused, because what would come back is not what was there before.
+  - A host on which a later run has built upon it is left as it is, because what would come back is not what was there
+    before; the request is refused where that holds for every host.
   - V(refused) leaves a host as it was, and says why.
   - V(closed) says which of the hosts were not taken back and proven.
 author: The hospital.patching engineers (@hospital-patching)

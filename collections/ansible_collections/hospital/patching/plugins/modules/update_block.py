@@ -26,7 +26,9 @@ options:
     type: str
     default: ''
   hosts:
-    description: Shell patterns of host names. Empty means every host.
+    description:
+      - Shell patterns of host names. Empty means every host.
+      - One that names no host of the inventory is refused; groups are not looked up.
     type: list
     elements: str
     default: []

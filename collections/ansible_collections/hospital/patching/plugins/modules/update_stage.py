@@ -126,6 +126,15 @@ download_bytes:
   type: int
   returned: success
   sample: 41822932
+way_back_tried:
+  description:
+    - Whether rpm has tested the way back on a copy of its database. V(false) where C(/var/tmp) has no room for the
+      copy, or there is no database; the next call tries again.
+    - Null where nothing was to be tested, that is with nothing to do, with anything in RV(not_preserved), in check mode
+      of what is not staged yet, and on hosts of apt.
+  type: bool
+  returned: success
+  sample: true
 """
 
 from ansible.module_utils.basic import AnsibleModule

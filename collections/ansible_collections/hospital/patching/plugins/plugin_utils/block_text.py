@@ -16,18 +16,25 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.names import nat
 NAMED = 10
 
 
-def blocked(store: Evidence, block: Block, changed: bool) -> list[str]:
-    """Return what holds now."""
+def blocked(store: Evidence, block: Block, changed: bool, named: Sequence[str] = ()) -> list[str]:
+    """Return what holds now.
+
+    Args:
+        named: the hosts that the block names; none for the whole fleet.
+    """
     pending, unread = _pending(store, block)
     installed, unreadable = installs.where(store, block.item)
     lines = [
         block.told() if changed else f"{block.item} was blocked already: nothing changed",
         "It holds at once: no host installs it that has not begun to; a host in the middle of it is finished",
     ]
+    if named:
+        lines.append(f"This block is for {_some(named)} only")
     if pending:
         lines.append(f"Pending on {_some(pending)}")
-    if installed:
-        lines += [f"Installed on {_some(list(installed))}; to take it back there:", command(block)]
+    mine = [host for host in installed if block.is_for(host)]
+    if mine:
+        lines += [f"Installed on {_some(mine)}; to take it back there:", command(block, mine)]
     if not pending and not installed:
         lines.append(
             f"No assessment has {block.item} pending and no run has installed it: is it spelt as plans show it?"
@@ -35,10 +42,11 @@ def blocked(store: Evidence, block: Block, changed: bool) -> list[str]:
     return [*lines, *unread, *unreadable]
 
 
-def command(block: Block) -> str:
-    """Return the one command that takes it back on the whole fleet."""
+def command(block: Block, hosts: Sequence[str]) -> str:
+    """Return the one command that takes it back: on the whole fleet, or on ``hosts`` where the block names some."""
     updates, reason = (shlex.quote(f"{key}={value}") for key, value in _values(block))
-    return f"ansible-playbook playbooks/rollback.yml -e patching_run_id=all -e {updates} -e {reason}"
+    only = "-e " + shlex.quote(f"rollback_hosts={','.join(hosts)}") + " " if block.hosts else ""
+    return f"ansible-playbook -i INVENTORY playbooks/rollback.yml -e patching_run_id=all -e {updates} {only}-e {reason}"
 
 
 def _values(block: Block) -> list[tuple[str, str]]:

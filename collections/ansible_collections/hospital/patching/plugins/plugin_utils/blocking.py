@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fcntl
+import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import variable
 from ansible_collections.hospital.patching.plugins.plugin_utils.halt_files import first_line
+from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 
@@ -44,6 +46,24 @@ def places(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str], root
                 "write the block where that is served; until then stop runs with stop.yml, or the fleet with a freeze",
             )
     return found or [blocks.place_of(None, root)]
+
+
+def named(patterns: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the inventory's hosts that a block's patterns name; none for a block of the whole fleet.
+
+    Raises:
+        PatchingError: a pattern names no host: the block would hold nowhere, and nobody would notice.
+    """
+    hosts = sorted(groups["all"], key=natural_key)
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(host, pattern) for host in hosts):
+            raise PatchingError(
+                f"block_hosts, {pattern!r}",
+                "the name of a group" if pattern in groups else "no host of the inventory",
+                "names of hosts, or shell patterns of them",
+                "name the hosts, or leave block_hosts out to block it on all; nothing was blocked",
+            )
+    return [host for host in hosts if any(fnmatch.fnmatchcase(host, pattern) for pattern in patterns)]
 
 
 def block(place: str, wanted: Block, check: bool = False) -> bool:

@@ -13,12 +13,14 @@ own sums find what was damaged or exchanged on the way, and name it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,16 @@ class CarriedFolder:
     # --- requests -----------------------------------------------------------
 
     def save_request(self, host: str, request: Mapping[str, Any]) -> Path:
-        """Write what a host asks for."""
+        """Write what a host asks for.
+
+        Raises:
+            PatchingError: the folder cannot be written.
+        """
         schema.validate("carry_request", request, f"the request of {host}")
         path = self.path / "requests" / f"{host}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, request)
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, request)
         return path
 
     def requests(self) -> dict[str, dict[str, Any]]:
@@ -84,22 +91,70 @@ class CarriedFolder:
         return index
 
     def digest(self) -> str:
-        """Return the index's digest, or empty text where there is no index yet."""
-        return str(self.index()["digest"]) if (self.path / "index.json").is_file() else ""
+        """Return the index's digest, or empty text where there is no whole index yet."""
+        return str(self._usable().get("digest", ""))
+
+    def _usable(self) -> Mapping[str, Any]:
+        """Return the index, or nothing where filling has to begin anew: a damaged one names no file reliably."""
+        try:
+            return self.index()
+        except PatchingError:
+            return {}
 
     def have(self) -> list[str]:
+        """Return the SHA-256 of the files that are here and whole; a damaged one is to be fetched again.
+
+        Raises:
+            PatchingError: the folder cannot be listed.
+        """
+        return [name for name in self.names() if self._sum(name) == name]
+
+    def names(self) -> list[str]:
         """Return the SHA-256 of the files that are here, as their names say."""
         files = self.path / "files"
-        return sorted(path.name for path in files.iterdir() if not path.suffix) if files.is_dir() else []
+        with _told(files):
+            return sorted(path.name for path in files.iterdir() if not path.suffix) if files.is_dir() else []
+
+    def _sum(self, name: str) -> str:
+        try:
+            with (self.path / "files" / name).open("rb") as source:
+                return hashlib.file_digest(source, "sha256").hexdigest()
+        except OSError:  # a medium that cannot give it back has lost it
+            return ""
 
     def fill(self, archive: Path, content: Mapping[str, Any], made: str) -> dict[str, Any]:
         """Take in what one connected host has fetched for its platform; return the new index.
 
         Raises:
-            PatchingError: a file is not what its name says, or one is missing.
+            PatchingError: a file is not what its name says, one is missing, or the folder cannot be written.
         """
         files = self.path / "files"
-        files.mkdir(parents=True, exist_ok=True)
+        with _told(files):
+            files.mkdir(parents=True, exist_ok=True)
+            try:
+                self._take_in(archive)
+            finally:
+                for part in files.glob("*.part"):  # of this time or of one that was killed: it takes room
+                    part.unlink()
+        known = self._usable()
+        before = known.get("platforms", {})
+        platforms = {**before, content["platform"]: {key: content[key] for key in ("releases", "lists", "files")}}
+        index = {"schema": 1, "made": known["made"] if platforms == before else made, "platforms": platforms}
+        index["digest"] = digest(index)
+        schema.validate("carried_folder", index, str(self.path / "index.json"))
+        wanted = {name for part in platforms.values() for name in _all(part)}
+        with _told(files):
+            _write(self.path / "index.json", index)
+            # Beside a damaged index, files of other platforms wait for their own connected host.
+            for name in set(self.names()) - wanted if known else ():
+                (files / name).unlink()
+        for name in sorted(wanted - set(self.names())):
+            raise PatchingError(str(files / name), "missing", "every file that the index names", "run it again")
+        return index
+
+    def _take_in(self, archive: Path) -> None:
+        """Unpack the files, each under its name only once it is whole and on the medium."""
+        files = self.path / "files"
         with tarfile.open(archive) as bundle:
             for member in bundle:
                 source = bundle.extractfile(member)
@@ -108,28 +163,17 @@ class CarriedFolder:
                 part = files / f"{member.name}.part"
                 with part.open("wb") as target:
                     found = _copy(source, target)
+                    target.flush()
+                    os.fsync(target.fileno())
                 if found != member.name:
-                    part.unlink()
                     raise PatchingError(f"file {member.name}", f"SHA-256 {found}", "its name", "run it again")
                 part.replace(files / member.name)
-        platforms = dict(self.index()["platforms"]) if (self.path / "index.json").is_file() else {}
-        before = dict(platforms)
-        platforms[content["platform"]] = {key: content[key] for key in ("releases", "lists", "files")}
-        made = self.index()["made"] if platforms == before else made
-        index = {"schema": 1, "made": made, "platforms": platforms}
-        index["digest"] = digest(index)
-        schema.validate("carried_folder", index, str(self.path / "index.json"))
-        _write(self.path / "index.json", index)
-        wanted = {name for part in platforms.values() for name in _all(part)}
-        for name in self.have():
-            if name not in wanted:
-                (files / name).unlink()
-        for name in sorted(wanted - set(self.have())):
-            raise PatchingError(str(files / name), "missing", "every file that the index names", "run it again")
-        return index
+        _sync(files)
 
     def needed(self, platform: str, updates: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         """Return the size by SHA-256 of what a host needs: all indexes, and the packages of ``updates``.
+
+        Declared software among them is not carried: stage fetches it from where it is declared to be.
 
         Raises:
             PatchingError: the folder has nothing for the platform, or lacks a package of an update.
@@ -144,6 +188,8 @@ class CarriedFolder:
         sizes = {one["sha256"]: one["size_bytes"] for one in part["files"]}
         kept = {(one["name"], one["version"]): one for one in part["files"]}
         for update in updates:
+            if "installer" in update:
+                continue  # declared software comes from its own source: this folder holds packages only
             if update["to"] is not None:
                 if update["sha256"] not in sizes:
                     raise PatchingError(
@@ -163,15 +209,14 @@ class CarriedFolder:
         """Write ``names`` into a tar file.
 
         Raises:
-            PatchingError: one is missing, or is not what its name says.
+            PatchingError: one is missing or not what its name says, or the tar file cannot be written.
         """
-        with tarfile.open(archive, "w:gz", compresslevel=1) as bundle:
+        with _told(archive), tarfile.open(archive, "w:gz", compresslevel=1) as bundle:
             for name in sorted(names):
                 path = self.path / "files" / name
                 if not path.is_file():
                     raise PatchingError(str(path), "missing", self._what(name), AGAIN)
-                with path.open("rb") as source:
-                    found = hashlib.file_digest(source, "sha256").hexdigest()
+                found = self._sum(name) or "that cannot be read"
                 if found != name:
                     raise PatchingError(f"{path} ({self._what(name)})", f"SHA-256 {found}", f"SHA-256 {name}", AGAIN)
                 bundle.add(path, name, recursive=False)
@@ -191,6 +236,19 @@ class CarriedFolder:
 def releases(index: Mapping[str, Any], platform: str) -> dict[str, str]:
     """Return the signed files by address, for the host."""
     return dict(index["platforms"][platform]["releases"])
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell what a medium or a file system did not let us do, such as a stick that is full or read-only."""
+    try:
+        yield
+    except OSError as error:
+        seen = error.strerror or str(error)
+        where = str(error.filename or path)
+        expected = "a file system that can be read and written, with room"
+        next_step = "make room there or mount it for writing, else use another one; then run it again"
+        raise PatchingError(where, seen, expected, next_step) from error
 
 
 def _all(part: Mapping[str, Any]) -> set[str]:
@@ -226,3 +284,16 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     part.replace(path)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    """Have names on the medium before it is pulled out."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems know no such thing of a folder
+            raise
+    finally:
+        os.close(handle)

@@ -109,10 +109,8 @@ def _measured(history: History) -> dict[str, Times]:
 def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike) -> Candidate:
     settings = candidate.settings
     longest = _longest(host, history, alike)
-    # What past nights tell has the hooks in it; what the inventory states knows nothing of them.
-    hooks_s, hooks_back_s = hooks.longest_s((*settings.hooks, *settings.host_hooks))
-    forward, by = _estimate(longest.get("forward"), settings.estimate_s + hooks_s)
-    way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s + hooks_back_s)
+    forward, by = _estimate(longest.get("forward"), settings.estimate_s)
+    way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s)
     # Ways back are rare: one that took longer, of whichever host like it, counts from the first time on.
     slowest = _whole_minutes(_with_margin(alike.way_back))
     if slowest > way_back:
@@ -127,9 +125,11 @@ def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike)
     if work > forward:
         forward = _whole_minutes(work)
         by = "host" if all(longest[step][1] == "host" for step in disruptive) else "alike"
+    # Past nights may have had no hook, or one that ended at once; the next one may need all of its time.
+    hooks_s, hooks_back_s = hooks.longest_s((*settings.hooks, *settings.host_hooks))
     return replace(
         candidate,
-        settings=replace(settings, estimate_s=forward, way_back_s=way_back),
+        settings=replace(settings, estimate_s=forward + hooks_s, way_back_s=way_back + hooks_back_s),
         estimated_by={"forward": by, "way_back": back_by},
         estimated_steps_s=steps,
     )

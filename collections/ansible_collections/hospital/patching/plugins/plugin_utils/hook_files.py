@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,31 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 
 #: What a file of tasks may not hold. Other files are outside what is approved, and ``on`` says where tasks are done:
 #: every address is held against the device segments before anything begins.
-FORBIDDEN = ("delegate_to", "connection", "add_host", "include_tasks", "import_tasks", "include_role", "import_role")
-FORBIDDEN_MODULES = frozenset({*FORBIDDEN, *(f"ansible.builtin.{name}" for name in FORBIDDEN)})
+#: ``meta`` could end the host's journey in the middle.
+FORBIDDEN = frozenset(
+    {"delegate_to", "connection", "local_action", "add_host", "meta", "import_playbook"}
+    | {"include", "include_tasks", "import_tasks", "include_role", "import_role"}
+)
+#: Ansible's own modules have these names too.
+BUILTIN = ("ansible.builtin.", "ansible.legacy.")
+#: Variables with this prefix say how and where a host is reached.
+RESERVED = "ansible_"
+TEMPLATE = "{"
 
 
 class _Tasks(yaml.SafeLoader):
-    """Reads tags of Ansible's, such as !vault, as nothing: only the keys are looked at."""
+    """Reads tags of Ansible's, such as !unsafe, as what they stand before: Ansible may do it as well."""
 
 
-_Tasks.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return node.value
+
+
+_Tasks.add_multi_constructor("!", _untagged)
 
 
 def sealed(candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
@@ -100,24 +117,74 @@ def _require_tasks(host: str, hook: Mapping[str, Any], content: bytes) -> None:
         ) from error
     if not isinstance(found, list) or not found or not all(isinstance(task, dict) for task in found):
         raise _refused(host, hook, f"{_path(hook)} holds no tasks", "a list of tasks", "correct the file")
-    for key in _keys(found):
-        if key in FORBIDDEN_MODULES:
-            raise _refused(
-                host,
-                hook,
-                f"{_path(hook)} uses {key}",
-                "tasks of this one file, done where the hook's on says",
-                "write those tasks into the file, or make hooks of their own with on",
-            )
+    try:
+        used = next(chain(_outside(found), _variables(found)), "")
+    except RecursionError:
+        used = "an alias within its own anchor"
+    if used:
+        raise _refused(
+            host,
+            hook,
+            f"{_path(hook)} uses {used}",
+            "tasks of this one file, done where the hook's on says",
+            "write those tasks into the file without it, or make hooks of their own with on",
+        )
 
 
-def _keys(tasks: list[dict[object, Any]]) -> Iterator[str]:
-    """Yield the keywords and modules of tasks, those of blocks included."""
+def _outside(tasks: list[dict[object, Any]]) -> Iterator[str]:
+    """Yield what leads to other files and hosts, or may do so, in blocks too."""
     for task in tasks:
-        for key, value in task.items():
-            yield str(key)
-            if key in ("block", "rescue", "always") and isinstance(value, list):
-                yield from _keys([one for one in value if isinstance(one, dict)])
+        for said, name, value in _words(task):
+            if name in FORBIDDEN or TEMPLATE in name:
+                yield said
+            elif name == "set_fact" and any(isinstance(one, str) and one for one in (value, task.get("args"))):
+                yield f"{said} with text, which may name any variable"
+            elif name == "include_vars" and not _name_of(value, task.get("args")):
+                yield f"{said} without name, so that the file may set any variable"
+            elif name in ("block", "rescue", "always") and isinstance(value, list):
+                yield from _outside([one for one in value if isinstance(one, dict)])
+
+
+def _words(task: Mapping[object, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the keywords and modules of a task: as they stand, without a prefix, and what is said of them."""
+    for key, value in task.items():
+        if key != "action":
+            yield str(key), _plain(str(key)), value
+            continue
+        given = value if isinstance(value, Mapping) else {"module": value}
+        word, *texts = str(given.get("module")).split(None, 1) or [""]
+        texts += [given["args"]] if isinstance(given.get("args"), str) else []
+        yield f"action: {word}", _plain(word), " ".join(texts) or given
+
+
+def _plain(name: str) -> str:
+    for prefix in BUILTIN:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _name_of(*given: object) -> str:
+    """Return the variable that keeps all that include_vars reads."""
+    names = [str(one["name"]) for one in given if isinstance(one, Mapping) and one.get("name")]
+    return "" if any(_is_reserved(name) for name in names) else "".join(names[:1])
+
+
+def _variables(value: object) -> Iterator[str]:
+    """Yield the variables that say where a host is, or may do so, wherever they are set."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if _is_reserved(str(key)):
+                yield f"the variable {key}"
+            elif key in ("register", "loop_var", "index_var") and isinstance(item, str) and _is_reserved(item):
+                yield f"{key}: {item}"
+            yield from _variables(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _variables(item)
+
+
+def _is_reserved(name: str) -> bool:
+    return name.startswith(RESERVED) or TEMPLATE in name
 
 
 def _refused(host: str, hook: Mapping[str, Any], seen: str, expected: str, next_step: str) -> PatchingError:

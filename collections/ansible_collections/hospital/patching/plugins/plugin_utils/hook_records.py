@@ -74,11 +74,11 @@ def is_told_only(hook: Mapping[str, Any], way_back: bool) -> bool:
     return way_back and hook["step"] in hooks.TOLD_ONLY
 
 
-def error_of(host: str, hook: Mapping[str, Any], result: Mapping[str, Any]) -> PatchingError:
+def error_of(host: str, hook: Mapping[str, Any], result: Mapping[str, Any], took_ms: int) -> PatchingError:
     """Return what a failed hook is told as: how it ended and its last line, for all else may hold secrets."""
     where = f" on {hook['on']}" if hook.get("on") else ""
     subject = f"hook {hooks.title(hook)!r} {hook['when']} {hook['step']} of host {host}{where}"
-    if timed_out(hook, result):
+    if timed_out(hook, result, took_ms):
         seen = f"no end after {hook['timeout_s']} s"
     else:
         said = _last_line(result)
@@ -90,9 +90,16 @@ def error_of(host: str, hook: Mapping[str, Any], result: Mapping[str, Any]) -> P
     return PatchingError(subject, seen, f"success within {hook['timeout_s']} s", next_step)
 
 
-def timed_out(hook: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Say whether a hook was ended at its limit, by timeout(1) on the host or by Ansible."""
-    return bool(result.get("timedout")) or (hooks.kind_of(hook) in ("run", "script") and result.get("rc") in ENDED)
+def timed_out(hook: Mapping[str, Any], result: Mapping[str, Any], took_ms: int) -> bool:
+    """Say whether a hook was ended at its limit, by timeout(1) on the host or by Ansible.
+
+    One that ended before its time was killed by something else, such as a host without memory, or has a meaning of
+    its own for the code.
+    """
+    if result.get("timedout"):
+        return True
+    ended = hooks.kind_of(hook) in ("run", "script") and result.get("rc") in ENDED
+    return ended and took_ms >= hook["timeout_s"] * 1000
 
 
 def _last_line(result: Mapping[str, Any]) -> str:

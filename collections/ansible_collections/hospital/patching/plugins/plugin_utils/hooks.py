@@ -185,8 +185,8 @@ def hosts_of(hooks: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def longest_s(hooks: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """Return how much longer the journey and the way back may take with these hooks, at worst."""
-    forward = sum(hook["timeout_s"] for hook in hooks if hook["step"] != "stage")
-    return forward, sum(hook["timeout_s"] for hook in hooks if hook["step"] in WAY_BACK)
+    forward = sum(call(hook)["limit_s"] for hook in hooks if hook["step"] != "stage")
+    return forward, sum(call(hook)["limit_s"] for hook in hooks if hook["step"] in WAY_BACK)
 
 
 def call(hook: Mapping[str, Any]) -> dict[str, Any]:

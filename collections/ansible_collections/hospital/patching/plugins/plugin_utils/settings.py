@@ -358,7 +358,7 @@ SETTINGS = (
     Setting("patching_estimate_s", "seconds", 1800, "the time to patch the host, at worst", types.whole(1)),
     Setting("patching_way_back_s", "seconds", 1800, "the time to put the host back, at worst", types.whole(1)),
     Setting("patching_evidence_dir", "path", "./evidence", "where evidence is kept", types.text),
-    Setting("patching_evidence_url", "URL", None, "where evidence is also kept", types.text),
+    Setting("patching_evidence_url", "URL", None, "where evidence is also kept; not used by this release", types.text),
     Setting(
         "patching_carried",
         "path",

@@ -103,19 +103,26 @@ def find(runs: Sequence[Installs], hosts: Collection[str], items: Sequence[str],
     everyone = list(hosts) in ([], [ALL])
     found = Found([])
     later: dict[str, dict[str, tuple[str, Mapping[str, Any]]]] = {}
-    done: set[str] = set()
+    done: dict[str, set[str]] = {}
+    staying: dict[str, dict[tuple[str, ...], str]] = {}
     for run in runs:
         mine = run_id in (ALL, run.run_id)
         for host in reversed(list(run.hosts)):
             entries = run.about(host, items) if mine and (everyone or host in hosts) else []
-            if entries and host in done:
+            names = tuple(dict.fromkeys(str(entry["name"]) for entry in entries))
+            known = done.setdefault(host, set())
+            if known.intersection(names):
                 found.notes.append(f"{host} has an older version of it from run {run.run_id}, which is not taken back")
-            elif entries:
-                done.add(host)
-                _take(found, run, host, entries, later.get(host, {}))
+            more = tuple(name for name in names if name not in known)
+            if more:
+                known.update(more)
+                why = _take(found, run, host, more, later.get(host, {}))
+                if why is not None:
+                    staying.setdefault(host, {})[more] = why
         for host, standing in run.hosts.items():
             for entry in standing:
                 later.setdefault(host, {}).setdefault(entry["name"], (run.run_id, entry))
+    found.left.update(_left(staying, {way.host for way in found.ways}))
     anywhere = sorted({host for run in runs for host in run.hosts if run.about(host, items)})
     _require_each(found, [] if everyone else hosts, items, anywhere)
     return found
@@ -139,15 +146,39 @@ def _take(
     found: Found,
     run: Installs,
     host: str,
-    entries: Iterable[Mapping[str, Any]],
+    names: tuple[str, ...],
     later: Mapping[str, tuple[str, Mapping[str, Any]]],
-) -> None:
-    names = tuple(dict.fromkeys(str(entry["name"]) for entry in entries))
+) -> str | None:
+    """Add a host's way back, or return why these packages stay: built upon, or the host has another way already."""
     built = built_upon(host, run.run_id, names, later)
-    if built is None:
+    if built is not None:
+        return str(built)
+    other = next((way for way in found.ways if way.host == host), None)
+    if other is None:
         found.ways.append(Way(run.run_id, host, names))
-    else:
-        found.left[host] = str(built)
+        return None
+    error = PatchingError(
+        f"host {host}",
+        f"run {run.run_id} has installed {', '.join(names)}, and run {other.run_id} {', '.join(other.names)}",
+        "packages of one run: a host goes back by one transaction at a time",
+        f"take the older one back after this: rollback.yml -e patching_run_id={run.run_id} -e rollback_hosts={host} "
+        f"-e rollback_updates={','.join(names)}",
+    )
+    return str(error)
+
+
+def _left(staying: Mapping[str, Mapping[tuple[str, ...], str]], going: Collection[str]) -> dict[str, str]:
+    """Return what is left as it is: by host, or by host and packages where the host's others go back.
+
+    A host that was taken back must not hide what of it was not.
+    """
+    left = {}
+    for host, reasons in staying.items():
+        if host in going:
+            left.update({f"{host} ({', '.join(names)})": why for names, why in reasons.items()})
+        else:
+            left[host] = "; ".join(reasons.values())
+    return left
 
 
 def built_upon(

@@ -172,14 +172,23 @@ class DnfStage(TransactionStage):
         self._rehearse(todo)
         self.preserved.create()
         kept, lost = self._preserve(todo)
+        tried = None
         if not lost:
-            rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
+            tried = rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
         cves = {
             entry["name"]: self.offered[entry["name"], entry["arch"]]["cves"]
             for entry in todo["entries"]
             if entry["from"] and entry["to"]
         }
-        return dict(plan, changed=True, preserved=kept, not_preserved=lost, cves=cves, download_bytes=self.fetched)
+        return dict(
+            plan,
+            changed=True,
+            preserved=kept,
+            not_preserved=lost,
+            cves=cves,
+            download_bytes=self.fetched,
+            way_back_tried=tried,
+        )
 
     def _fetch(self, packages: List[List[Optional[str]]]) -> Dict[Tuple[str, str, str], Dict[str, Any]]:
         """Have dnf download packages, and return its files by name, architecture and version."""

@@ -155,6 +155,7 @@ class TransactionStage(ABC):
             "space": [],
             "cves": {},
             "download_bytes": 0,
+            "way_back_tried": None,
         }
 
     def _built(self, entries: List[Entry]) -> Dict[str, Any]:
@@ -201,6 +202,8 @@ class TransactionStage(ABC):
             kept = [self.preserved.path(item["name"], item["version"], item["arch"]) for item in result["preserved"]]
             if result["transaction"] != todo or result["not_preserved"] or not all(map(os.path.exists, kept)):
                 return None
+            if result["way_back_tried"] is False:  # there may be room by now
+                return None
             self.stage.check(todo["entries"])
         except (OSError, ValueError, KeyError, PatchingError):
             return None
@@ -224,6 +227,7 @@ class TransactionStage(ABC):
             "not_preserved": [],
             "space": disk_space.survey(needs),
             "download_bytes": download_bytes,
+            "way_back_tried": None,
         }
 
     def _journalled(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:

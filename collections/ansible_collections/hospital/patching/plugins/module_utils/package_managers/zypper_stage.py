@@ -156,8 +156,9 @@ class ZypperStage(TransactionStage):
         self._rehearse(todo)
         self.preserved.create()
         kept, lost, more = self._preserve(todo)
+        tried = None
         if not lost:
-            rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
+            tried = rpm_rehearsal.way_back(self.host, todo["entries"], self.stage, self.preserved)
         advised = {entry["name"]: self.described[(entry["name"], entry["arch"])]["cves"] for entry in todo["entries"]}
         return dict(
             plan,
@@ -166,6 +167,7 @@ class ZypperStage(TransactionStage):
             not_preserved=lost,
             cves={name: cves for name, cves in advised.items() if cves},
             download_bytes=fetched + more,
+            way_back_tried=tried,
         )
 
     def _fetch_new(self, todo: Dict[str, Any]) -> int:

@@ -107,6 +107,7 @@ class Joined:
             "space": [],
             "cves": {},
             "download_bytes": 0,
+            "way_back_tried": None,
         }
 
     def _staged(self, request: StageRequest, both: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:

@@ -75,7 +75,7 @@ def act(module, run, host="portal1", check=False, hostvars=None, **options):
     plugin._loader, plugin.clock = DataLoader(), Now()
     plugin._task, plugin._display = mock.Mock(check_mode=check), mock.Mock()
     known = {name: {**ALL_HOSTS, **(hostvars or {})} for name in HOSTS}
-    task_vars = {"inventory_hostname": host, "hostvars": known, "groups": {"all": ["lb1", *HOSTS]}}
+    task_vars = {"inventory_hostname": host, "hostvars": known, "groups": {"all": ["lb1", *HOSTS], "webs": HOSTS}}
     with (
         mock.patch.object(ActionBase, "run", return_value={}),
         mock.patch.object(run_gate.contacts, "journey", return_value=ALLOWED),
@@ -163,6 +163,19 @@ def test_assess_is_told_what_is_blocked_on_this_host(run):
     assert act(update_block_info, run)["problem"]
 
 
+def test_a_block_of_some_hosts_names_them_and_one_that_names_no_host_is_refused(run):
+    made = act(update_block, run, item="openssl", reason="labels fail", hosts=["portal*", "lb1"])
+    assert "This block is for lb1, portal1, portal2 only" in made["text"]
+    everywhere = act(update_block, run, item="openssl", reason="labels fail", hosts=[])
+    assert not any("This block is for" in line for line in everywhere["text"])
+    for name, why in (("portall*", "no host of the inventory"), ("webs", "the name of a group")):
+        refused = act(update_block, run, item="curl", reason="slow", hosts=["lb1", name])
+        assert refused["failed"]
+        assert refused["msg"].startswith(f"block_hosts, '{name}': {why}")
+    assert "curl" not in (run.evidence.root / FILE).read_text(encoding="utf-8")
+    assert act(update_block, run, item="openssl", hosts=["gone"], state="absent")["changed"]
+
+
 def test_whoever_blocks_is_recorded_and_may_withdraw(run):
     made = act(update_block, run, item="openssl=3.0.17-1", reason="labels\nfail", hosts=[], state="present")
     assert made["changed"]
@@ -190,16 +203,17 @@ def test_who_owns_data_is_read_as_the_inventory_has_it_now(run, variables, rules
     assert act(run_host, run, hostvars=variables, part="transaction")["data_rules"] == rules
 
 
-def closed_night(root, run_id, host):
+def closed_night(root, run_id, *hosts):
     fleet = {name: candidate(name, PORTAL, pending(OPENSSL)) for name in HOSTS}
     fleet["lb1"] = candidate("lb1", {})
     made = planned(fleet)
     kept = Run(str(root), run_id)
     kept.evidence.start_run(run_id, loaded(made))
-    kept.save_stage(host, staged(kept, host, OPENSSL))
     done = [{"name": "openssl", "arch": "amd64", "from": "", "to": ""}]
-    kept.record(host, "install", "done", module="hospital.patching.update_install", changed=True, installed=done)
-    kept.record(host, "record", "outcome", outcome="patched", reason="")
+    for host in hosts:
+        kept.save_stage(host, staged(kept, host, OPENSSL))
+        kept.record(host, "install", "done", module="hospital.patching.update_install", changed=True, installed=done)
+        kept.record(host, "record", "outcome", outcome="patched", reason="")
     return kept
 
 
@@ -230,3 +244,20 @@ def test_an_advisory_is_taken_back_in_every_run_the_newest_first(tmp_path):
     again = act(run_rollback, older, state="opened", hosts=["portal9"], updates=[], **where)
     assert "rollback of DSA-1-1 on portal9" in again["msg"]
     assert Evidence(tmp_path).runs() == [older.run_id, newer.run_id]
+
+
+@pytest.mark.parametrize("names", [["openssl"], []])
+def test_of_one_run_a_host_that_a_later_run_has_changed_is_left_and_does_not_keep_the_others(tmp_path, names):
+    run = closed_night(tmp_path, "20261115T080000Z-aaaaaaaa", "portal1", "portal2")
+    later = closed_night(tmp_path, "20261122T080000Z-bbbbbbbb", "portal2")
+    where = {"run_id": run.run_id, "updates": names, "advisories": [], "reason": "labels fail"}
+    opened = act(run_rollback, run, state="opened", hosts=["all"], **where)
+    assert opened["ansible_facts"]["patching_run"]["hosts"] == ["portal1"]
+    (told,) = opened["text"]
+    assert told.startswith("portal2 is left as it is: ")
+    assert f"patching_run_id={later.run_id} -e rollback_hosts=portal2" in told
+    run.record("portal1", "record", "outcome", outcome="rolled_back", reason="")
+    bad = act(run_rollback, run, run_id=run.run_id, state="closed")["bad"]
+    assert bad.startswith("portal2 was not taken back: ")
+    refused = act(run_rollback, run, state="opened", hosts=["portal2"], **where)
+    assert f"since run {run.run_id}, run {later.run_id} has brought openssl" in refused["msg"]

@@ -98,6 +98,12 @@ def test_a_failure_is_told_with_its_last_line_and_fails_the_step(run):
     assert "patients" not in str(recorded(run))
 
 
+@pytest.mark.parametrize(("seconds", "seen"), [(1, "exit 137"), (8, "no end after 7 s")])
+def test_a_killed_hook_has_timed_out_only_when_its_time_was_up(run, seconds, seen):
+    began_ms = int(run_hook.ActionModule.clock.monotonic() * 1000) - seconds * 1000
+    assert seen in call(run, "failed", began_ms=began_ms, result={"rc": 137})["msg"]
+
+
 def test_on_the_way_back_a_failure_of_verify_is_told_and_does_not_stop_it(run):
     ended = call(run, "failed", number=1, way_back=True, result={"rc": 3})
     assert "failed" not in ended

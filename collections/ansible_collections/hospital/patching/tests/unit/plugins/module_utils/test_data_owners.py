@@ -16,6 +16,57 @@ def test_these_do_not(name):
     assert not owns_data(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "postgresql-server",
+        "postgresql15-server",
+        "postgresql17-server",
+        "mariadb",
+        "mariadb-server-galera",
+        "mariadb10.11-server",
+        "MariaDB-server",
+        "mysql8.4-server",
+        "mysql-community-server",
+        "redis",
+        "redis7",
+        "valkey",
+        "openldap-servers",
+        "openldap2",
+        "389-ds",
+        "samba-dc",
+    ],
+)
+def test_these_do_on_hosts_of_the_rpm_family(name):
+    assert owns_data(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "postgresql",
+        "postgresql15",
+        "postgresql-libs",
+        "postgresql15-server-devel",
+        "libmariadb3",
+        "mariadb-client",
+        "mariadb-connector-c",
+        "mysql-community-client",
+        "mysql-community-libs",
+        "redis7-devel",
+        "valkey-devel",
+        "openldap",
+        "openldap-clients",
+        "openldap2-client",
+        "openldap2-devel",
+        "389-ds-base-libs",
+        "samba-client",
+    ],
+)
+def test_clients_and_libraries_of_the_rpm_family_do_not(name):
+    assert not owns_data(name)
+
+
 SAFE = [{"name": "pacsd", "from": "2.1", "to": "2.0"}]
 
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import carried_folder
 from ansible_collections.hospital.patching.plugins.plugin_utils.carried_folder import CarriedFolder
 
 PLATFORM = "debian bookworm amd64"
@@ -75,6 +78,13 @@ def test_a_host_gets_the_indexes_its_updates_and_what_they_replace(folder: Carri
     assert SUM["viewer 2"] in folder.needed(PLATFORM, [removal]), "what is removed has a way back too"
 
 
+def test_declared_software_is_not_asked_of_the_folder(folder: CarriedFolder) -> None:
+    pacs = {**UPDATE, "name": "pacs", "to": "7", "sha256": "ab" * 32, "installer": "archive"}
+    assert folder.needed(PLATFORM, [UPDATE, pacs]) == folder.needed(PLATFORM, [UPDATE])
+    # A package of the same name and version is another thing.
+    assert folder.needed(PLATFORM, [{**UPDATE, "installer": "deb"}]) == folder.needed(PLATFORM, [])
+
+
 def test_filling_again_forgets_what_nobody_needs_and_changes_nothing_otherwise(
     folder: CarriedFolder, tmp_path: Path
 ) -> None:
@@ -128,6 +138,65 @@ def test_a_copy_with_other_names_or_contents_is_not_taken_in(tmp_path: Path, nam
     with pytest.raises(PatchingError):
         folder.fill(archive(tmp_path / "files.tar", **{name: b"harm"}), content(), "2026-11-20T10:00:00Z")
     assert folder.have() == []
+
+
+ALL = ("viewer 1", "viewer 2", "other 2")
+
+
+def test_a_damaged_file_is_fetched_again(folder: CarriedFolder, tmp_path: Path) -> None:
+    path = folder.path / "files" / SUM["viewer 2"]
+    path.write_bytes(b"neu")
+    assert SUM["viewer 2"] not in folder.have()
+    assert len(folder.have()) == len(FILES) - 1
+    again = archive(tmp_path / "again.tar", **{SUM["viewer 2"]: FILES["viewer 2"]})
+    folder.fill(again, content(*ALL), "2026-12-20T10:00:00Z")
+    assert folder.have() == folder.names() == sorted(SUM.values())
+    folder.bundle([SUM["viewer 2"]], tmp_path / "copy.tar")
+
+
+def test_a_damaged_index_is_made_anew_and_no_file_is_lost(folder: CarriedFolder, tmp_path: Path) -> None:
+    (folder.path / "index.json").write_text("{", encoding="utf-8")
+    assert folder.digest() == ""
+    folder.fill(archive(tmp_path / "empty.tar"), content("viewer 2"), "2026-12-20T10:00:00Z")
+    assert list(folder.index()["platforms"]) == [PLATFORM]
+    assert folder.have() == sorted(SUM.values())
+
+
+def test_what_a_killed_run_left_half_written_takes_no_room(folder: CarriedFolder, tmp_path: Path) -> None:
+    part = folder.path / "files" / f"{'ab' * 32}.part"
+    part.write_bytes(b"half")
+    folder.fill(archive(tmp_path / "empty.tar"), content(*ALL), "2026-12-20T10:00:00Z")
+    assert not part.exists()
+
+
+def test_files_are_on_the_medium_before_they_have_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    monkeypatch.setattr(
+        carried_folder.os, "fsync", lambda handle: synced.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+    )
+    folder = CarriedFolder(tmp_path / "carried")
+    packed = archive(tmp_path / "files.tar", **{SUM[name]: data for name, data in FILES.items()})
+    folder.fill(packed, content(*ALL), "2026-11-20T10:00:00Z")
+    files = folder.path / "files"
+    assert {f"{files / SUM[name]}.part" for name in FILES} | {str(files), str(folder.path)} <= set(synced)
+
+
+@pytest.mark.parametrize("why", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_medium_that_cannot_be_written_is_told(
+    folder: CarriedFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: int
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(why, os.strerror(why))
+
+    packed = archive(tmp_path / "again.tar", **{SUM["viewer 2"]: FILES["viewer 2"]})
+    monkeypatch.setattr(carried_folder.os, "fsync", full)
+    with pytest.raises(PatchingError, match=f"{os.strerror(why)}; expected a file system .* with room"):
+        folder.fill(packed, content(*ALL), "2026-12-20T10:00:00Z")
+    assert list((folder.path / "files").glob("*.part")) == []
+    with pytest.raises(PatchingError, match=rf"portal1\.json: {os.strerror(why)}"):
+        folder.save_request("portal1", REQUEST)
+    with pytest.raises(PatchingError, match=r"missing/copy\.tar: No such file"):
+        folder.bundle([SUM["viewer 2"]], tmp_path / "missing/copy.tar")
 
 
 def test_requests_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -126,6 +126,29 @@ def test_another_content_of_a_hooks_file_is_another_plan_and_refused_at_run_time
         ("- hosts", "holds no tasks"),
         ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "uses delegate_to"),
         ("- ansible.builtin.include_tasks: more.yml\n", "uses ansible.builtin.include_tasks"),
+        ("- ansible.legacy.import_role: {name: more}\n", "uses ansible.legacy.import_role"),
+        ("- local_action: ansible.builtin.command a\n", "uses local_action"),
+        ("- action: include_tasks more.yml\n", "uses action: include_tasks"),
+        ("- action: !unsafe include_tasks more.yml\n", "uses action: include_tasks"),
+        ("- action: {module: ansible.legacy.add_host name=pump1}\n", "uses action: ansible.legacy.add_host"),
+        ("- action: \"{{ 'add_host' }} name=pump1\"\n", "uses action: {{"),
+        ("- meta: end_host\n", "uses meta"),
+        ("- block:\n    - ansible.builtin.meta: end_play\n", "uses ansible.builtin.meta"),
+        ("- command: a\n  vars: {ansible_host: pump1}\n", "uses the variable ansible_host"),
+        ("- command: a\n  vars: !unsafe {ansible_host: pump1}\n", "uses the variable ansible_host"),
+        ("- vars: {ansible_host: pump1}\n  block:\n    - command: a\n", "uses the variable ansible_host"),
+        ("- set_fact: {ansible_connection: local}\n", "uses the variable ansible_connection"),
+        ("- ansible.builtin.set_fact:\n  args: {ansible_host: pump1}\n", "uses the variable ansible_host"),
+        ("- set_fact: {\"ansible{{ '_host' }}\": pump1}\n", "uses the variable ansible{{ '_host' }}"),
+        ("- set_fact: ansible_host=pump1\n", "uses set_fact with text"),
+        ("- action: set_fact ansible_host=pump1\n", "uses action: set_fact with text"),
+        ("- action: {module: set_fact, args: ansible_host=pump1}\n", "uses action: set_fact with text"),
+        ("- set_fact:\n  args: '{{ others }}'\n", "uses set_fact with text"),
+        ("- command: a\n  loop: [pump1]\n  loop_control: {loop_var: ansible_host}\n", "uses loop_var: ansible_host"),
+        ("- command: a\n  register: ansible_host\n", "uses register: ansible_host"),
+        ("- &task\n  command: a\n  vars: {one: *task}\n", "uses an alias within its own anchor"),
+        ("- include_vars: more.yml\n", "uses include_vars without name"),
+        ("- include_vars: {file: more.yml, name: ansible_host}\n", "uses include_vars without name"),
     ],
 )
 def test_a_file_of_tasks_that_cannot_be_approved_refuses_its_host(tmp_path, text, seen):
@@ -141,6 +164,22 @@ def test_a_file_of_tasks_with_tags_of_ansible_is_read(tmp_path):
     path = tmp_path / "tasks.yml"
     path.write_text("- ansible.builtin.command: a\n  vars:\n    one: !vault |\n      6162\n")
     assert planned(fleet(tmp_path, {"step": "verify", "when": "after", "tasks": str(path)})).plan["hosts"][HOST]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- ansible.builtin.command: a\n  register: orders\n  loop: [1]\n  loop_control: {loop_var: order}\n",
+        "- ansible.builtin.set_fact: {orders: '{{ ansible_host }}'}\n  when: ansible_facts.os_family == 'Debian'\n",
+        "- action: ansible.builtin.command a\n  args: {chdir: /}\n",
+        "- ansible.builtin.include_vars: {file: /srv/secrets.yml, name: secrets}\n  no_log: true\n",
+        "- community.general.nmcli: {conn_name: a, connection: b, meta: c}\n",
+    ],
+)
+def test_a_file_of_plain_tasks_is_approved(tmp_path, text):
+    path = tmp_path / "tasks.yml"
+    path.write_text(text)
+    assert HOST in planned(fleet(tmp_path, {"step": "verify", "when": "after", "tasks": str(path)})).plan["hosts"]
 
 
 @pytest.mark.parametrize(
@@ -169,8 +208,27 @@ def test_the_worst_case_has_the_limits_of_hooks_in_it(tmp_path):
     given = hooks.read([one(timeout_s=100), of_kind("run", ["a"], timeout_s=7), {**RUN, "step": "stage"}])
     hooked = replace(plain, settings=replace(plain.settings, hooks=given))
     before, after = (with_estimates({HOST: each}, History())[HOST].settings for each in (plain, hooked))
-    assert after.estimate_s - before.estimate_s == 107
-    assert after.way_back_s - before.way_back_s == 7
+    # Each command may clean up for 10 s, and its answer be on its way for 30 s.
+    assert after.estimate_s - before.estimate_s == 100 + 7 + 2 * 40
+    assert after.way_back_s - before.way_back_s == 7 + 40
+    others = [of_kind("module", "a.b.c", timeout_s=9), of_kind("tasks", "/a.yml", timeout_s=5)]
+    assert hooks.longest_s(others) == (14, 14), "these are ended by Ansible at their limit"
+
+
+def test_what_was_learned_has_the_limits_of_hooks_added():
+    plain = server(HOST, "db")
+    given = hooks.read([one(timeout_s=100), of_kind("script", "/a", timeout_s=600)])
+    hooked = replace(plain, settings=replace(plain.settings, hooks=given[:1], host_hooks=given[1:]))
+    slow = {step: {HOST: [2000] * 3} for step in ("install", "restart")}
+    for known in (
+        History({HOST: [400] * 3}, {HOST: [500] * 3}),  # nights that all went well
+        History({HOST: [400] * 3}, {HOST: [9000]}),  # one way back that was long
+        History({HOST: [400] * 3}, steps=slow),  # steps that were slow
+    ):
+        before, after = (with_estimates({HOST: each}, known)[HOST] for each in (plain, hooked))
+        assert after.settings.estimate_s - before.settings.estimate_s == 100 + 600 + 2 * 40
+        assert after.settings.way_back_s - before.settings.way_back_s == 600 + 40
+        assert after.estimated_by == before.estimated_by
 
 
 # --- the run -----------------------------------------------------------------
@@ -230,18 +288,21 @@ def test_on_the_way_back_a_failed_hook_of_restart_or_verify_is_told_only():
 
 
 @pytest.mark.parametrize(
-    ("result", "seen"),
+    ("result", "took_ms", "seen"),
     [
-        ({"rc": 3, "stderr": "patient list\nlag 40 MB\n"}, "exit 3: lag 40 MB; "),
-        ({"rc": 1, "stdout": "see https://bob:geheim@lb1/x"}, "exit 1: see https://***@lb1/x; "),
-        ({"rc": 124, "stderr": "Terminated"}, "no end after 60 s; "),
-        ({"rc": 137}, "no end after 60 s; "),
-        ({"msg": "time is up", "timedout": {"period": 60}}, "no end after 60 s; "),
-        ({}, "it failed; "),
+        ({"rc": 3, "stderr": "patient list\nlag 40 MB\n"}, 70_000, "exit 3: lag 40 MB; "),
+        ({"rc": 1, "stdout": "see https://bob:geheim@lb1/x"}, 900, "exit 1: see https://***@lb1/x; "),
+        ({"rc": 124, "stderr": "Terminated"}, 60_000, "no end after 60 s; "),
+        ({"rc": 137}, 70_100, "no end after 60 s; "),
+        # Something else killed it, or it says so itself.
+        ({"rc": 137, "stderr": "Killed"}, 59_999, "exit 137: Killed; "),
+        ({"rc": 124}, 800, "exit 124; "),
+        ({"msg": "time is up", "timedout": {"period": 60}}, 10, "no end after 60 s; "),
+        ({}, 70_000, "it failed; "),
     ],
 )
-def test_a_failed_hook_tells_how_it_ended_and_its_last_line_only(result, seen):
-    text = str(hook_records.error_of(HOST, one(means="the list runs late.", on="lb1"), result))
+def test_a_failed_hook_tells_how_it_ended_and_its_last_line_only(result, took_ms, seen):
+    text = str(hook_records.error_of(HOST, one(means="the list runs late.", on="lb1"), result, took_ms))
     assert f"of host db1 on lb1: {seen}" in text
     assert "the list runs late; correct what it names" in text
     assert "patient" not in text

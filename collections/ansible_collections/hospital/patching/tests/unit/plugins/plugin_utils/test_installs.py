@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import block_text, installs, taking_back
+from ansible_collections.hospital.patching.plugins.plugin_utils import block_text, installs, rollback, taking_back
 from ansible_collections.hospital.patching.plugins.plugin_utils.blocks import Block
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan import build_plan
@@ -110,6 +110,35 @@ def test_by_name_the_newest_goes_back_and_the_older_is_told(tmp_path):
     assert found.notes == [f"web1 has an older version of it from run {FIRST}, which is not taken back"]
 
 
+def test_packages_of_two_runs_on_one_host_are_not_taken_for_one(tmp_path):
+    night(tmp_path, FIRST, {"web1": [CURL], "web2": [CURL]})
+    later = night(tmp_path, SECOND, {"web1": [OPENSSL]})
+    found = taking_back.find(taking_back.read(Evidence(tmp_path)), ["all"], ["openssl", "curl"])
+    assert [(way.run_id, way.host, way.names) for way in found.ways] == [
+        (SECOND, "web1", ("openssl",)),
+        (FIRST, "web2", ("curl",)),
+    ]
+    assert list(found.left) == ["web1 (curl)"]
+    again = f"patching_run_id={FIRST} -e rollback_hosts=web1 -e rollback_updates=curl"
+    assert again in found.left["web1 (curl)"]
+    assert found.notes == []
+
+    # That the host is recorded as taken back does not hide it.
+    asked = {"hosts": ["web1"], "updates": ["openssl"], "reason": "bad", "left": found.left}
+    later.record(None, "gate", "begin", rollback=asked)
+    later.record("web1", "record", "outcome", outcome="rolled_back", reason="")
+    assert list(rollback.not_taken_back(later.ledger.read())) == ["web1 (curl)"]
+
+
+def test_what_one_run_has_built_upon_does_not_keep_another_package_of_the_host(tmp_path):
+    night(tmp_path, FIRST, {"web1": [CURL]})
+    night(tmp_path, "20261116T080000Z-cccccccc", {"web1": [OPENSSL]})
+    night(tmp_path, SECOND, {"web1": [NEWER]})
+    found = taking_back.find(taking_back.read(Evidence(tmp_path)), ["web1"], ["openssl=2", "curl"])
+    assert [(way.run_id, way.names) for way in found.ways] == [(FIRST, ("curl",))]
+    assert "has brought openssl from 2 to 3" in found.left["web1 (openssl)"]
+
+
 @pytest.mark.parametrize(
     ("hosts", "items", "run_id", "message"),
     [
@@ -149,6 +178,17 @@ def test_whoever_blocks_an_update_is_told_where_it_is_and_how_to_take_it_back(tm
     told = "\n".join(block_text.blocked(store, block, changed=True))
     assert "Pending on web2" in told
     assert "Installed on web1; to take it back there:" in told
+    assert "ansible-playbook -i INVENTORY playbooks/rollback.yml -e patching_run_id=all" in told
     assert "-e patching_run_id=all -e rollback_updates=openssl=2 -e 'rollback_reason=" in told
     unknown = block_text.blocked(store, Block("opensll", "labels fail"), changed=True)
     assert "is it spelt as plans show it?" in unknown[-1]
+
+
+def test_of_a_block_for_some_hosts_only_these_are_told_and_taken_back(tmp_path):
+    night(tmp_path, FIRST, {"web1": [OPENSSL], "web2": [OPENSSL], "db1": [OPENSSL]})
+    told = block_text.blocked(Evidence(tmp_path), Block("openssl=2", "labels fail", hosts=("web*",)), changed=True)
+    (installed,) = [line for line in told if line.startswith("Installed on ")]
+    assert installed == "Installed on web1, web2; to take it back there:"
+    assert "-e rollback_updates=openssl=2 -e rollback_hosts=web1,web2 -e 'rollback_reason=" in told[-1]
+    nowhere = block_text.blocked(Evidence(tmp_path), Block("openssl=2", "labels fail", hosts=("lb1",)), changed=True)
+    assert not any("rollback.yml" in line or "is it spelt" in line for line in nowhere)

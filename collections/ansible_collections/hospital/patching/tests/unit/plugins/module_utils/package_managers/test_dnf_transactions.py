@@ -243,6 +243,18 @@ def test_a_way_back_of_which_something_is_lost_is_not_tested(stage, redhat, monk
     assert asked == []
 
 
+def test_whether_the_way_back_was_tried_is_told_and_without_room_it_is_tried_again(stage, redhat, monkeypatch):
+    assert stage(check=True)["way_back_tried"] is None
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: False)
+    assert stage()["way_back_tried"] is False
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: True)
+    assert stage()["way_back_tried"] is True
+    again = stage()
+    assert (again["changed"], again["way_back_tried"]) == (False, True)
+    redhat.installed.update(agent=["1.1-1"], labels=[], words=["1-1"])
+    assert stage()["way_back_tried"] is None
+
+
 def test_check_mode_stages_nothing(stage, tmp_path):
     predicted = stage(check=True)
     assert predicted["transaction"] == stage()["transaction"]

@@ -2,6 +2,7 @@
 """The rehearsal of the way back on a copy of rpm's database; the real rpm does it in the lab."""
 
 import os
+from unittest import mock
 
 import pytest
 
@@ -9,8 +10,10 @@ from ansible_collections.hospital.patching.plugins.module_utils import disk_spac
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_rehearsal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_rehearsal import way_back
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_stage import ZypperStage
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 
 ENTRIES = [
@@ -80,3 +83,14 @@ def test_without_room_for_a_copy_it_is_left_out(rpm, rehearse, monkeypatch):
 def test_without_a_database_it_is_left_out(rpm, rehearse, tmp_path):
     os.unlink(tmp_path / "var/lib/rpm/rpmdb.sqlite")
     assert rehearse() is False
+
+
+@pytest.mark.parametrize(("lost", "tried"), [([], False), ([{"name": "agent"}], None)])
+def test_zyppers_stage_says_whether_it_was_tested(monkeypatch, lost, tried):
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: False)
+    stage = ZypperStage.__new__(ZypperStage)
+    stage.host, stage.stage, stage.preserved, stage.described = None, mock.Mock(), mock.Mock(), {}
+    monkeypatch.setattr(stage, "_fetch_new", lambda _todo: 0)
+    monkeypatch.setattr(stage, "_rehearse", lambda _todo: None)
+    monkeypatch.setattr(stage, "_preserve", lambda _todo: ([], lost, 0))
+    assert stage.make({"entries": []}, {})["way_back_tried"] is tried
