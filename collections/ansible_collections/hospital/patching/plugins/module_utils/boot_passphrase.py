@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether this host will wait for a disk passphrase when it starts: such a host is never rebooted automatically."""
 
+import fnmatch
 import os
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.reboot_required import in_container
 
 #: crypttab(5), systemd's and Debian's: names each disk, its device, its key file and its options.
 CRYPTTAB = "etc/crypttab"
 NO_KEY = ("none", "-", "")
-#: Options with which a start goes on without anybody: another source of the key, or a disk that need not be there.
-UNATTENDED = ("noauto", "nofail", "tpm2-device", "pkcs11-uri", "keyscript")
+#: Options with which a start goes on without this disk.
+DISPENSABLE = ("noauto", "nofail")
+#: Options that name a token whose PIN or touch somebody owes, whatever the key field holds beside them.
+TOKENS = ("pkcs11-uri", "fido2-device")
+#: Key scripts that ask nobody: a key on another device, in a TPM, or of another disk that is open. Most others of
+#: Debian's (askpass, decrypt_gnupg, decrypt_keyctl, decrypt_opensc) ask, and of a host's own scripts nothing is known.
+KEYSCRIPTS = ("passdev", "tpm2-*", "decrypt_derived")
 
 
 def disks(text: str) -> List[str]:
@@ -21,10 +27,21 @@ def disks(text: str) -> List[str]:
         if len(fields) < 2 or fields[0].startswith("#"):
             continue
         key = fields[2] if len(fields) > 2 else ""
-        options = [option.split("=")[0] for option in (fields[3] if len(fields) > 3 else "").split(",")]
-        if key in NO_KEY and not any(option in UNATTENDED for option in options):
+        pairs = (option.partition("=") for option in (fields[3] if len(fields) > 3 else "").split(","))
+        if _is_waiting(key, {name: value for name, _equals, value in pairs}):
             found.append(fields[0])
     return found
+
+
+def _is_waiting(key: str, options: Dict[str, str]) -> bool:
+    if any(name in options for name in DISPENSABLE):
+        return False
+    if "keyscript" in options:
+        script = os.path.basename(options["keyscript"])
+        return not any(fnmatch.fnmatchcase(script, known) for known in KEYSCRIPTS)
+    if any(name in options for name in TOKENS):
+        return True
+    return key in NO_KEY and "tpm2-device" not in options
 
 
 def reason(root: str = "/") -> Optional[str]:

@@ -9,7 +9,9 @@ like one; what may be a secret that was taken for a name is not shown.
 """
 
 import difflib
+import os
 import re
+import stat
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -262,24 +264,28 @@ def of_proposals(paths: List[str]) -> List[Dict[str, Any]]:
         ending = next((end for end in ENDINGS if path.endswith(end)), "")
         beside = path[: len(path) - len(ending)] if ending else path
         if number < MOST_FILES:
-            kept, proposed = (path, beside) if ending in SAVED else (beside, path)
-            found = _compared(kept, proposed)
+            found = _compared(path, beside, ending in SAVED)
         else:
             found = _report(None, [], "not compared: more than {} files".format(MOST_FILES))
         reports.append(dict({"file": beside, "proposal": path}, **found))
     return reports
 
 
-def _compared(kept: str, proposed: str) -> Dict[str, Any]:
+def _compared(proposal: str, beside: str, saved: bool) -> Dict[str, Any]:
     try:
-        return compare(_content(kept), _content(proposed))
+        # The file itself may be a link of the host's own; a proposal is none of any package manager's.
+        lying, used = _content(proposal, os.O_NOFOLLOW), _content(beside)
+        return compare(lying, used) if saved else compare(used, lying)
     except PatchingError as error:
         return _report(None, [], "{}: {}".format(error.subject, error.seen))
 
 
-def _content(path: str) -> bytes:
+def _content(path: str, flags: int = 0) -> bytes:
     try:
-        with open(path, "rb") as handle:
-            return handle.read(LONGEST_BYTES + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)  # a pipe would block for ever
+        with os.fdopen(descriptor, "rb") as handle:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return handle.read(LONGEST_BYTES + 1)
     except OSError as error:
         raise PatchingError(path, error.strerror or "not readable", "a file", "look at it on the host")
+    raise PatchingError(path, "not a regular file", "a file", "look at it on the host")

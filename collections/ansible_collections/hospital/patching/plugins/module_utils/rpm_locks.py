@@ -49,6 +49,13 @@ def holder(locks: List[Lock], package: RpmPackage) -> Optional[str]:
     return None
 
 
+def names_version(locks: List[Lock], package: RpmPackage) -> bool:
+    """Return whether a versionlock names this very version, so that dnf may install it."""
+    versions = [lock.whole for lock in locks if lock.by == VERSIONLOCK and lock.whole]
+    forms = list(_forms(package))[2:]  # those without a version are no answer
+    return any(pattern.match(form) for pattern in versions for form in forms)
+
+
 def _forms(package: RpmPackage) -> Iterator[str]:
     """Yield the ways in which dnf lets a package be named (dnf(8), "Specifying packages")."""
     name, version, release = package.name, package.version, package.release

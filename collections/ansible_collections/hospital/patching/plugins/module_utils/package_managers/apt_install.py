@@ -145,8 +145,9 @@ class AptTransaction(TransactionWork):
             + [target(entry["name"], entry["arch"], entry["to"]) for entry in todo],
             "apt-get install",
         )
-        if self.undoes is not None:
-            etc_archive.bring_back(self.host.root, self.etc_before("install"))
+        before = transaction_record.read(self.undoes) if self.undoes is not None else None
+        if before is not None:
+            etc_archive.bring_back(self.host.root, self.etc_before("install"), before["conffile_proposals"])
 
     def _write_guard(self, todo: List[Dict[str, Any]]) -> str:
         """Write the hook that compares apt's actions with the transaction; return its command."""

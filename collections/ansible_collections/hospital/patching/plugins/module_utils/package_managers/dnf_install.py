@@ -6,7 +6,12 @@ import json
 import os
 from typing import Any, ContextManager, Dict, List, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils import dnf_history, package_lock, transaction
+from ansible_collections.hospital.patching.plugins.module_utils import (
+    dnf_history,
+    package_lock,
+    rpm_locks,
+    transaction,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
@@ -32,6 +37,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     Find,
     TransactionWork,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage
 
 Entry = Dict[str, Any]
 NAME = "dnf transaction"
@@ -46,6 +52,12 @@ def marks(host: Host, installed: RpmInstalled) -> Marks:
     """Return dnf's reasons and the versionlocks of now."""
     history = dnf_history.read(host.root).automatic if dnf_history.present(host.root) else {}
     return RpmMarks(host.root, installed, [name for (name, _arch), marked in history.items() if marked])
+
+
+def _target(entry: Entry) -> RpmPackage:
+    epoch, _colon, rest = entry["to"].rpartition(":")
+    version, _dash, release = rest.partition("-")
+    return RpmPackage(entry["name"], int(epoch or 0), version, release, entry["arch"], None, None, 0, None)
 
 
 class DnfTransaction(TransactionWork):
@@ -118,11 +130,32 @@ class DnfTransaction(TransactionWork):
             self._refuse_failed_scripts(log, start)
             raise
         self._refuse_failed_scripts(log, start)
-        rest = rpm_unfinished.read(self.host.state_dir) - {(entry["name"], entry["arch"]) for entry in todo}
-        rpm_unfinished.keep(self.host.state_dir, rest)
+        self.settled(todo)
         if self.undoes is not None:
             before = transaction_record.read(self.undoes)
             rpm_config.put_back(self.host, before, [entry["name"] for entry in todo if entry["to"]])
+
+    def refuse_locked(self, todo: List[Entry], installed: RpmInstalled) -> None:
+        """The files that dnf is given are installed whatever its versionlock says: no plugin is loaded.
+
+        Raises:
+            PatchingError: a lock holds an installed package that is to be changed.
+        """
+        locks, _problems = rpm_locks.read(self.host.root)
+        for entry in todo:
+            package = installed.package(entry["name"], entry["arch"], entry["from"]) if entry["from"] else None
+            by = rpm_locks.holder(locks, package) if package is not None else None
+            if by is None or (entry["to"] and rpm_locks.names_version(locks, _target(entry))):
+                continue
+            raise PatchingError(
+                "{}:{}".format(entry["name"], entry["arch"]),
+                "{} holds {}".format(by, entry["from"]),
+                "no lock on what the transaction changes",
+                "ask who set it; remove it, or assess, plan and stage the host again; nothing was installed",
+            )
+
+    def settled(self, entries: List[Entry]) -> None:
+        rpm_unfinished.forget(self.host.state_dir, entries)
 
     def _perform(self, todo: List[Entry]) -> None:
         asked = dict(dnf_perform.question(todo, self.folder, self.look()), test=False)

@@ -111,14 +111,20 @@ def fetch(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
 def differences(base: Any, asked: Dict[str, Any], there: Any) -> List[str]:
     """Return in what the resolved transaction differs from what is asked for; empty if in nothing.
 
-    What leaves must be a version of a package that comes or goes. ``there`` finds
+    What leaves must be a version, for the same architecture or noarch, of a package that comes or goes. ``there`` finds
     an installed package by name, architecture and version.
     """
     wanted = {(name, arch, version) for name, arch, version, _path, _origin, _automatic in asked["install"]}
     gone = {(name, arch, version) for name, arch, version in asked["remove"] if there(name, arch, version)}
     comes = {(package.name, package.arch, evr(package)) for package in base.transaction.install_set}
     goes = {(package.name, package.arch, evr(package)) for package in base.transaction.remove_set}
-    names = {name for name, _arch, _version in wanted | gone}
+    ours = {(name, arch) for name, arch, _version in wanted | gone}
+    names = {name for name, _arch in ours}
+
+    def leaves_for_ours(name: str, arch: str) -> bool:
+        # Of a package alone an architecture may change, to and from noarch; else it is another package.
+        return (name, arch) in ours or (name, "noarch") in ours or (arch == "noarch" and name in names)
+
     return (
         [
             "dnf would also install {}-{}.{}".format(name, version, arch)
@@ -131,7 +137,7 @@ def differences(base: Any, asked: Dict[str, Any], there: Any) -> List[str]:
         + [
             "dnf would also remove {}-{}.{}".format(name, version, arch)
             for name, arch, version in sorted(goes)
-            if name not in names
+            if not leaves_for_ours(name, arch)
         ]
         + ["dnf would not remove {}-{}.{}".format(name, version, arch) for name, arch, version in sorted(gone - goes)]
     )

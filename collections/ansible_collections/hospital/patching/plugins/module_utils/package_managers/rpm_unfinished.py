@@ -54,6 +54,12 @@ def keep(state_dir: str, packages: Iterable[Key]) -> None:
     os.rename(path + ".part", path)
 
 
+def forget(state_dir: str, entries: List[Dict[str, Any]]) -> None:
+    """Take the packages of ``entries`` as finished, whatever architecture they were begun in."""
+    names = {entry["name"] for entry in entries}
+    keep(state_dir, [(name, arch) for name, arch in read(state_dir) if name not in names])
+
+
 def of_entries(state_dir: str, entries: List[Dict[str, Any]]) -> List[str]:
     """Return ``name:arch`` of those ``entries`` that are not finished."""
     names = {name for name, _arch in read(state_dir)}
@@ -61,12 +67,12 @@ def of_entries(state_dir: str, entries: List[Dict[str, Any]]) -> List[str]:
 
 
 def finder(state_dir: str, find: Find) -> Find:
-    """Return ``find``, to which packages that are not finished are broken."""
+    """Return ``find``, to which packages that are not finished are broken at one of the entry's own versions."""
     names = {name for name, _arch in read(state_dir)}
 
     def finding(entry: Dict[str, Any]) -> Any:
         state = find(entry)
-        if state is None or entry["name"] not in names:
+        if state is None or entry["name"] not in names or state.version not in (entry["from"], entry["to"]):
             return state
         return State(state.version, STATUS, True)
 

@@ -2,6 +2,7 @@
 """What installing exactly a transaction is under every package manager; each adds its own commands."""
 
 import contextlib
+import errno
 import json
 import os
 from abc import ABC, abstractmethod
@@ -51,7 +52,7 @@ def split(entries: List[Entry], find: Find) -> Tuple[List[Entry], List[Entry]]:
         broken = state is not None and state.broken
         if version == entry["to"] and not broken:
             done.append(entry)
-        elif version == entry["from"] or broken:
+        elif version == entry["from"] or (broken and _is_of(entry, version)):
             todo.append(entry)
         else:
             raise PatchingError(
@@ -61,6 +62,11 @@ def split(entries: List[Entry], find: Find) -> Tuple[List[Entry], List[Entry]]:
                 "find out what else changed this host, then assess, plan and stage it again; nothing was changed",
             )
     return todo, done
+
+
+def _is_of(entry: Entry, version: Optional[str]) -> bool:
+    """Return whether a half-done package may be this entry's; one that dpkg knew before has any version."""
+    return version == entry["to"] or entry["from"] is None or entry["to"] is None
 
 
 def version_problems(entries: List[Entry], find: Find) -> List[Dict[str, str]]:
@@ -153,6 +159,8 @@ class TransactionWork(ABC):
         self.journal = Journal(host.state_dir, host.clock)
         self.digest = request.transaction["digest"]
         self.repaired = False
+        #: Whether no earlier attempt is gone on with.
+        self.anew = False
         #: Whether all packages of the transaction are brought to where they belong, not a part of them.
         self.whole = True
         self.moments = [host.clock.monotonic()]
@@ -209,6 +217,12 @@ class TransactionWork(ABC):
             PatchingError: it would do something else (nothing was changed then), or it failed.
         """
 
+    def refuse_locked(self, todo: List[Entry], installed: Any) -> None:  # noqa: B027 - others' tools do
+        """Refuse an installation of what somebody has locked since it was staged, where the tool itself does not."""
+
+    def settled(self, entries: List[Entry]) -> None:  # noqa: B027 - most note nothing
+        """Forget what was noted of packages that are all at their targets now."""
+
     @abstractmethod
     def set_marks(self, automatic: List[str], manual: List[str]) -> None:
         """Mark these ``name:arch`` as automatically or manually installed."""
@@ -234,6 +248,8 @@ class TransactionWork(ABC):
         unfinished = self._begun_and_not_done()
         if not (todo or unfinished):
             return self._result([], done, changed=False)
+        if self.undoes is None:
+            self.refuse_locked(todo, installed)
         if not interrupted:
             self.folder.check(todo)
         # Asked in the dry run too, which comes before a host is held and drained.
@@ -250,7 +266,7 @@ class TransactionWork(ABC):
         self.journal.append(self.request.run_id, self.step, "begin", transaction=self.digest)
         try:
             if not unfinished:
-                transaction_record.forget(self.record_dir)
+                self._begin_anew(interrupted)
             result = self._work(entries, installed, interrupted)
         except (PatchingError, OSError) as error:
             failure = self._told(error)
@@ -287,12 +303,23 @@ class TransactionWork(ABC):
         return holder is not None and holder["run_id"] == self.request.run_id
 
     def _begun_and_not_done(self) -> bool:
-        """Return whether an earlier attempt was cut off after it began."""
+        """Return whether an earlier attempt was cut off after it began, and not undone since."""
+        opposite = "rollback" if self.step == "install" else "install"
         last = None
         for record in self.journal.read():
-            if record["step"] == self.step and record["detail"].get("transaction") == self.digest:
-                last = record["event"]
-        return last in ("begin", "failed")
+            if record["detail"].get("transaction") != self.digest:
+                continue
+            if record["step"] == self.step or (record["step"] == opposite and record["event"] == "done"):
+                last = (record["step"], record["event"])
+        return last in ((self.step, "begin"), (self.step, "failed"))
+
+    def _begin_anew(self, interrupted: List[str]) -> None:
+        """Forget what an earlier attempt that came to its end has recorded of the host before it."""
+        self.anew = True
+        transaction_record.forget(self.record_dir)
+        if not interrupted:  # else a repair may be all that there is to do, and the archive is still that of before
+            with contextlib.suppress(OSError):
+                os.unlink(self.etc_before(self.step))
 
     def _work(self, entries: List[Entry], installed: Any, interrupted: List[str]) -> Dict[str, Any]:
         before = self._before(installed)
@@ -313,6 +340,7 @@ class TransactionWork(ABC):
         installed = self.look()
         self.repaired = bool(interrupted)
         self._compare_versions(entries, installed)
+        self.settled(entries)
         marks = self._restore_marks(before, entries, installed)
         lost = transaction_record.holds_lost(before, self.marks(installed))
         others = self._restore_alternatives(before, entries)
@@ -378,19 +406,18 @@ class TransactionWork(ABC):
     def _archive_etc(self) -> Optional[str]:
         path = self.etc_before(self.step)
         # A resumed attempt keeps the archive of the first, which saw /etc untouched.
-        if os.path.exists(path):
+        if os.path.exists(path) and not self.anew:
             return path
         try:
             return etc_archive.archive(self.host.root, path)
         except OSError as error:
             if self.undoes is not None:
                 return None  # no disk is too full for the way back: the installation's archive is there
-            raise PatchingError(
-                path,
-                str(error),
-                "room for a copy of /etc",
-                "make room there, then run again; nothing was installed",
-            )
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                expected, cure = "room for a copy of /etc", "make room there"
+            else:
+                expected, cure = "a copy of /etc", "correct it"
+            raise PatchingError(path, str(error), expected, cure + ", then run again; nothing was installed")
 
     def logged(self, command: List[str], name: str) -> None:
         """Run one command with its output in the step's log.

@@ -6,7 +6,7 @@ from the same files and with the same words, and afterwards rpm's whole database
 """
 
 import os
-from typing import Any, ContextManager, Dict, List, Optional
+from typing import Any, ContextManager, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import package_lock, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -79,12 +79,11 @@ class ZypperTransaction(TransactionWork):
 
     def interrupted(self, installed: RpmInstalled) -> List[str]:
         """Return the packages at their target whose scripts an earlier attempt owes."""
-        return [
-            entry["name"] for entry in self._failed() if entry["to"] in installed.versions(entry["name"], entry["arch"])
-        ]
+        return [entry["name"] for entry in self._failed(installed)]
 
-    def _failed(self) -> List[Entry]:
-        return rpm_scripts.of_entries(rpm_scripts.kept(self.record_dir), self.entries)
+    def _failed(self, installed: RpmInstalled) -> List[Entry]:
+        noted = rpm_scripts.of_entries(rpm_scripts.kept(self.record_dir), self.entries)
+        return [entry for entry in noted if entry["to"] in installed.versions(entry["name"], entry["arch"])]
 
     def wait_until_free(self) -> None:
         package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock, zypper_lock.holders)
@@ -96,12 +95,20 @@ class ZypperTransaction(TransactionWork):
         return None
 
     def repair(self) -> None:
-        """Install the packages again whose scripts failed."""
-        failed = self._failed()
+        """Install the packages again whose scripts failed; those that did not arrive are zypper's to install."""
+        failed = self._failed(self.look())
         self.folder.check(failed)
-        files = [self.folder.path(entry["name"], entry["to"], entry["arch"]) for entry in failed]
-        command = ["rpm", "--upgrade", "--replacepkgs", "--oldpackage", "--nosignature"] + files
-        self.watched(command, "rpm --upgrade --replacepkgs", failed)
+        # As an upgrade, a kernel would remove every older one: the way back.
+        beside = [entry for entry in failed if rpm_installed.is_beside(entry["name"])]
+        others = [entry for entry in failed if entry not in beside]
+        if beside:
+            self._again(["rpm", "--install", "--replacepkgs"], beside, others)
+        if others:
+            self._again(["rpm", "--upgrade", "--replacepkgs", "--oldpackage"], others, [])
+
+    def _again(self, command: List[str], entries: List[Entry], later: List[Entry]) -> None:
+        files = [self.folder.path(entry["name"], entry["to"], entry["arch"]) for entry in entries]
+        self.watched(command + ["--nosignature"] + files, " ".join(command[:3]), entries, later)
 
     def clear(self) -> None:
         """Nothing of an earlier attempt is left: what zypper is asked for is compared anew."""
@@ -122,8 +129,8 @@ class ZypperTransaction(TransactionWork):
             names = [entry["name"] for entry in todo if entry["to"]]
             rpm_config.put_back(self.host, transaction_record.read(self.undoes), names)
 
-    def watched(self, command: List[str], name: str, entries: List[Entry]) -> None:
-        """Run a command that installs ``entries``.
+    def watched(self, command: List[str], name: str, entries: List[Entry], later: Sequence[Entry] = ()) -> None:
+        """Run a command that installs ``entries``; the notes of those that come ``later`` stay.
 
         Raises:
             PatchingError: it fails, or a script does, although rpm goes on then and the new version is there.
@@ -131,7 +138,8 @@ class ZypperTransaction(TransactionWork):
         log = os.path.join(self.record_dir, self.step + ".log")
         start = os.path.getsize(log) if os.path.exists(log) else 0
         refused: Optional[PatchingError] = None
-        rpm_scripts.keep(self.record_dir, rpm_scripts.begun(entries))
+        waiting = rpm_scripts.begun(list(later))
+        rpm_scripts.keep(self.record_dir, rpm_scripts.begun(entries) + waiting)
         try:
             self.logged(command, name)
         except PatchingError as error:
@@ -140,7 +148,7 @@ class ZypperTransaction(TransactionWork):
             handle.seek(start)
             failed = rpm_scripts.failures(handle.read().decode("utf-8", "replace"))
         if failed or refused is None:
-            rpm_scripts.keep(self.record_dir, failed)
+            rpm_scripts.keep(self.record_dir, failed + waiting)
         if failed:
             raise PatchingError(
                 name,

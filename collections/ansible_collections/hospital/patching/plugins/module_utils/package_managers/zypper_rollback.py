@@ -4,12 +4,13 @@
 import os
 from typing import Any, Dict, List
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction
+from ansible_collections.hospital.patching.plugins.module_utils import package_lock, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     rpm_installed,
     transaction_work,
+    zypper_lock,
     zypper_repository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
@@ -39,6 +40,10 @@ def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str,
     installed = rpm_installed.read(host)
     entries = reversed_entries(request.transaction, names, repository, installed.find, request.data_rules)
     todo, _done = transaction_work.split(entries, installed.find)
+    if todo:  # zypper is asked before the work itself would wait
+        package_lock.wait_until_free(host.root, request.lock_timeout_s, host.clock, zypper_lock.holders)
+        installed = rpm_installed.read(host)
+        todo, _done = transaction_work.split(entries, installed.find)
     if todo:
         with PrivateDirectory(host.root, PREFIX) as private:  # a dry run leaves nothing behind
             aside = ZypperRepository(host, repository.directory, os.path.join(private.path, "zypper"))

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Configuration files to merge: keys and lines, never a value."""
 
+import errno
 import json
+import os
 import random
 import string
+import threading
 
 import pytest
 
@@ -194,3 +197,31 @@ def test_files_are_told_by_their_names_and_rpmsave_is_the_sites_own(tmp_path):
     many = conffile_merge.of_proposals(paths * 20)
     assert len(many) == 40
     assert "more than 20 files" in many[-1]["note"]
+
+
+@pytest.mark.parametrize("which", ["a.conf", "a.conf.rpmnew"])
+def test_a_pipe_is_not_waited_for(tmp_path, which):
+    for name in ("a.conf", "a.conf.rpmnew"):
+        if name == which:
+            os.mkfifo(str(tmp_path / name))
+            continue
+        (tmp_path / name).write_text("a = 1\n")
+    found = []
+    reader = threading.Thread(
+        target=lambda: found.extend(conffile_merge.of_proposals([str(tmp_path / "a.conf.rpmnew")])), daemon=True
+    )
+    reader.start()
+    reader.join(10)
+    assert [one["note"] for one in found] == ["{}: not a regular file".format(tmp_path / which)]
+
+
+def test_a_proposal_that_is_a_link_is_not_followed_and_the_hosts_own_link_is(tmp_path):
+    (tmp_path / "other").write_text("a = 1\nb = 2\n")
+    (tmp_path / "a.conf").write_text("a = 1\n")
+    (tmp_path / "a.conf.rpmnew").symlink_to(tmp_path / "other")
+    (tmp_path / "b.conf").symlink_to(tmp_path / "a.conf")
+    (tmp_path / "b.conf.rpmnew").write_text("a = 2\n")
+    paths = [str(tmp_path / name) for name in ("a.conf.rpmnew", "b.conf.rpmnew")]
+    link, plain = conffile_merge.of_proposals(paths)
+    assert (link["changes"], link["note"]) == ([], paths[0] + ": " + os.strerror(errno.ELOOP))
+    assert [one["key"] for one in plain["changes"]] == ["a"]

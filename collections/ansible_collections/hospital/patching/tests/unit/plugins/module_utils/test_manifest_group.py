@@ -36,5 +36,25 @@ def test_release_with_a_point_and_hyphens_in_its_name(tmp_path):
         manifest_group.check({"group": "opensuse-leap-15.5-x86_64"}, "db1", str(tmp_path), "x86_64")
 
 
+@pytest.fixture
+def rocky(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/os-release").write_text('ID="rocky"\nVERSION_ID="9.5"\n', encoding="utf-8")
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("group", ["rocky-9.4-x86_64", "rocky-9.5-x86_64.2", "rocky-9-x86_64"])
+def test_the_minor_release_that_the_update_itself_raised_is_the_same_system(rocky, group):
+    manifest_group.check({"group": group}, "db1", rocky, "x86_64")
+
+
+@pytest.mark.parametrize(
+    "group", ["rocky-8.10-x86_64", "rocky-10.5-x86_64", "almalinux-9.5-x86_64", "rocky-9.4-aarch64"]
+)
+def test_another_major_release_or_distribution_is_refused(rocky, group):
+    with pytest.raises(PatchingError, match=r"it is rocky-9\.5-x86_64, and the manifest is for "):
+        manifest_group.check({"group": group}, "db1", rocky, "x86_64")
+
+
 def test_without_a_manifest_nothing_is_compared(tmp_path):
     manifest_group.check(None, "portal1", str(tmp_path))

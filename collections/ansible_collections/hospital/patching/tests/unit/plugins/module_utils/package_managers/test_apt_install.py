@@ -218,6 +218,15 @@ def test_no_room_for_the_archive_of_etc_is_refused(patched, host, run, monkeypat
     assert not (patched.root / "usr/sbin/policy-rc.d").exists()
 
 
+def test_another_error_of_the_archive_is_not_called_a_lack_of_room(patched, run, monkeypatch):
+    def unreadable(*_args):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(etc_archive, "archive", unreadable)
+    with pytest.raises(PatchingError, match=r"Input/output error; expected a copy of /etc. Next: correct it, then run"):
+        run()
+
+
 def test_a_way_back_needs_no_room_for_an_archive(patched, host, wanted, run, install_request, monkeypatch):
     run()
     monkeypatch.setattr(etc_archive, "archive", no_room)

@@ -31,10 +31,10 @@ ASKED = {
 }
 
 
-def differences(comes, goes, there=(OLD, LABELS)):
+def differences(comes, goes, there=(OLD, LABELS), asked=ASKED):
     installed = {(one.name, one.arch, hook.evr(one)) for one in there}
     base = SimpleNamespace(transaction=SimpleNamespace(install_set=comes, remove_set=goes))
-    return hook.differences(base, ASKED, lambda *key: key in installed)
+    return hook.differences(base, asked, lambda *key: key in installed)
 
 
 def test_exactly_the_transaction_is_no_difference():
@@ -67,6 +67,17 @@ def test_what_is_gone_already_need_not_go():
 
 def test_the_old_version_goes_whatever_its_architecture():
     assert differences([NEW, WORDS], [package("agent", "1:1.0-1", "x86_64"), LABELS]) == []
+
+
+@pytest.mark.parametrize(
+    ("comes", "goes", "differ"),
+    [("x86_64", "x86_64", False), ("x86_64", "noarch", False), ("noarch", "i686", False), ("x86_64", "i686", True)],
+)
+def test_the_other_architecture_of_a_pair_is_another_package(comes, goes, differ):
+    new, old = package("libagent", "1.1-1", comes), package("libagent", "1.0-1", goes)
+    asked = {"install": [["libagent", comes, "1.1-1", "/s/l.rpm", "os", None]], "remove": []}
+    seen = ["dnf would also remove libagent-1.0-1.i686"] if differ else []
+    assert differences([new], [old], [old], asked) == seen
 
 
 def test_what_is_begun_is_on_disk_line_by_line(tmp_path):

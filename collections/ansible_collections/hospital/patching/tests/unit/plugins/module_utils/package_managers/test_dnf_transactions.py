@@ -7,6 +7,7 @@ What the hook itself does with the real dnf is tested in the lab (tests/system/e
 import hashlib
 import json
 import os
+import tarfile
 
 import pytest
 
@@ -233,6 +234,15 @@ def test_the_stage_is_whole_or_made_again(stage, redhat):
     assert stage()["changed"] is True
 
 
+def test_a_way_back_of_which_something_is_lost_is_not_tested(stage, redhat, monkeypatch):
+    """rpm would refuse what the lost package's dependencies lack; that it is lost is told already."""
+    asked = []
+    monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_args: asked.append(1))
+    del redhat.repository[("agent", "1.0-1")]
+    assert [item["name"] for item in stage()["not_preserved"]] == ["agent"]
+    assert asked == []
+
+
 def test_whether_the_way_back_was_tried_is_told_and_without_room_it_is_tried_again(stage, redhat, monkeypatch):
     assert stage(check=True)["way_back_tried"] is None
     monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: False)
@@ -304,6 +314,31 @@ def test_dnf_is_stopped_before_it_does_anything_else(manager, redhat, wanted, in
     assert versions(redhat) == before
 
 
+def lock(tmp_path, text):
+    path = tmp_path / "etc/dnf/plugins/versionlock.list"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("text", ["agent-0:1.0-1.*\n", "agent\n", "labels-0:1-1.*\n"])
+def test_a_lock_that_was_set_after_the_stage_is_honoured(
+    manager, redhat, wanted, install_request, tmp_path, check, text
+):
+    lock(tmp_path, text)
+    with pytest.raises(PatchingError, match=r"^(agent|labels):noarch: dnf versionlock holds 1"):
+        manager.install(install_request(wanted, check=check))
+    assert (redhat.work, versions(redhat)) == ([], {"agent": ["1.0-1"], "labels": ["1-1"]})
+
+
+def test_a_lock_hinders_neither_its_own_version_nor_the_way_back(manager, redhat, wanted, install_request, tmp_path):
+    lock(tmp_path, "agent-0:1.1-1.*\n")
+    manager.install(install_request(wanted))
+    assert versions(redhat) == AFTER
+    manager.rollback(install_request(wanted), [])
+    assert versions(redhat) == {"agent": ["1.0-1"], "labels": ["1-1"]}
+
+
 def test_drift_is_refused(manager, redhat, wanted, install_request):
     redhat.installed["agent"] = ["1.0-9"]
     with pytest.raises(PatchingError, match=r"agent:noarch: 1\.0-9 is installed; expected 1\.0-1"):
@@ -336,6 +371,47 @@ def test_a_killed_rpm_is_completed_or_taken_back(manager, redhat, wanted, instal
         assert manager.install(install_request(wanted))["repaired"] is True
         assert versions(redhat) == AFTER
     assert rpm_unfinished.read(manager.host.state_dir) == set()
+
+
+def test_the_notes_of_a_transaction_end_with_it(manager, wanted, install_request):
+    """In another architecture, or of a package that never arrived, they made each later run a repair."""
+    manager.install(install_request(wanted))
+    kept = [("agent", "x86_64"), ("labels", "noarch"), ("words", "noarch"), ("other", "noarch")]
+    rpm_unfinished.keep(manager.host.state_dir, kept)
+    assert manager.install(install_request(wanted))["repaired"] is True
+    assert rpm_unfinished.read(manager.host.state_dir) == {("other", "noarch")}
+    assert manager.install(install_request(wanted))["nothing_to_do"] is True
+
+
+def in_archive(result):
+    with tarfile.open(result["etc_archive"]) as tar:
+        return sorted(os.path.basename(name) for name in tar.getnames()[1:])
+
+
+def test_a_night_after_a_way_back_has_a_record_of_its_own(manager, redhat, wanted, install_request, tmp_path):
+    (tmp_path / "etc/first").write_text("")
+    redhat.failing = {"agent"}
+    with pytest.raises(PatchingError):
+        manager.install(install_request(wanted))
+    redhat.failing = set()
+    manager.rollback(install_request(wanted), [])
+    (tmp_path / "etc/second.rpmnew").write_text("the administrator's, of the day between")
+    result = manager.install(install_request(wanted))
+    assert result["conffile_proposals"] == []
+    assert in_archive(result) == ["first", "second.rpmnew"]
+    manager.rollback(install_request(wanted), [])
+    (tmp_path / "etc/third").write_text("")
+    assert in_archive(manager.install(install_request(wanted))) == ["first", "second.rpmnew", "third"]
+
+
+def test_a_resumed_attempt_keeps_the_archive_of_the_first(manager, redhat, wanted, install_request, tmp_path):
+    redhat.failing = {"agent"}
+    (tmp_path / "etc/first").write_text("")
+    with pytest.raises(PatchingError):
+        manager.install(install_request(wanted))
+    redhat.failing = set()
+    (tmp_path / "etc/second").write_text("")
+    assert in_archive(manager.install(install_request(wanted))) == ["first"]
 
 
 def test_a_way_back_that_does_not_fit_is_refused_before_it_begins(manager, redhat, wanted, install_request):

@@ -11,6 +11,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     transaction_work,
+    zypper_lock,
     zypper_rollback,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
@@ -83,6 +84,14 @@ def test_a_part_that_the_rest_needs_is_refused(host, check):
     ):
         zypper_rollback.rollback(host, asked(host)._replace(check=check), ["hospital-fonts"])
     assert os.listdir(os.path.join(host.root, "var/tmp")) == []
+    assert host.runner.changed == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_held_database_is_waited_for_before_zypper_is_asked(host, monkeypatch, check):
+    monkeypatch.setattr(zypper_lock, "holders", lambda _root: [("run/zypp.pid", 1)])
+    with pytest.raises(PatchingError, match=r"^/run/zypp.pid: held by process 1 .* for longer than 0 s"):
+        zypper_rollback.rollback(host, asked(host)._replace(check=check, lock_timeout_s=0), [])
     assert host.runner.changed == []
 
 

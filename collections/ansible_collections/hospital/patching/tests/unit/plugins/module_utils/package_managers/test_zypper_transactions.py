@@ -2,6 +2,7 @@
 """How zypper is asked for a transaction, what it answers, its marks and its lock."""
 
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -235,6 +236,30 @@ def test_a_script_that_failed_is_kept_until_it_ends_well(work):
     assert work.interrupted(INSTALLED) == ["hospital-forms"]
     work.watched(["true"], "rpm --upgrade --replacepkgs", [new])
     assert work.interrupted(INSTALLED) == []
+
+
+def test_only_what_arrived_is_installed_again_and_a_kernel_beside_the_older_ones(work, monkeypatch):
+    forms, kernel = entry("hospital-forms", "2.0-1", "3.0-1"), entry("kernel-default", "1-1", "2-1")
+    work.entries = [forms, kernel, entry("hospital-fonts", None, "1.0-1")]
+    work.look = lambda: INSTALLED
+    work.folder.check = lambda _entries: None
+    rpm_scripts.keep(work.record_dir, rpm_scripts.begun(work.entries))
+    asked, noted = [], []
+
+    def logged(command, _name):
+        asked.append([os.path.basename(word) for word in command])
+        noted.append([item["package"] for item in rpm_scripts.kept(work.record_dir)])
+
+    pathlib.Path(work.record_dir, "install.log").touch()
+    monkeypatch.setattr(work, "logged", logged)
+    work.repair()
+    paths = [os.path.basename(work.folder.path(one["name"], one["to"], one["arch"])) for one in (kernel, forms)]
+    assert asked == [
+        ["rpm", "--install", "--replacepkgs", "--nosignature", paths[0]],
+        ["rpm", "--upgrade", "--replacepkgs", "--oldpackage", "--nosignature", paths[1]],
+    ]
+    assert noted == [["kernel-default-2-1.noarch", "hospital-forms-3.0-1.noarch"], ["hospital-forms-3.0-1.noarch"]]
+    assert rpm_scripts.kept(work.record_dir) == []
 
 
 def test_a_package_that_changed_beside_the_transaction_is_told(work):
