@@ -4,6 +4,7 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import package_lock
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import may_go_back
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -68,6 +69,7 @@ class SoftwareWork:
             PatchingError: naming the first of them.
         """
         for job in self.todo:
+            self._refuse_data(job)
             if job.to is not None and not self.back:
                 lacking = not_ready(job.installer, job.to)
             else:
@@ -82,6 +84,21 @@ class SoftwareWork:
             self._refuse_running(job)
         if any(job.installer.USES_DPKG for job in self.todo):
             package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
+
+    def _refuse_data(self, job: Job) -> None:
+        """Refuse the way back of what owns data, as the package manager does; by the entry's or its package's name."""
+        if not self.back:
+            return
+        for name in (job.entry["name"], job.installer.spec.get("package", job.entry["name"])):
+            turned = {"name": name, "from": job.entry["to"], "to": job.to}
+            if not may_go_back(turned, self.request.data_rules):
+                raise PatchingError(
+                    "software {}".format(job.entry["name"]),
+                    "it owns data, and {} may have changed its format".format(job.entry["to"]),
+                    "downgrade_safe for {} {} to {}".format(name, job.entry["to"], job.to or "its removal"),
+                    "hold this host out of service and call whoever is responsible for its data; if he says that"
+                    " it is safe, set patching_downgrade_safe for this pair and start rollback.yml; nothing was changed",
+                )
 
     def _refuse_running(self, job: Job) -> None:
         # A way back that is a switch takes nothing away from who uses the software, so it does not wait for them.
