@@ -146,7 +146,7 @@ class SoftwareWork:
                     "it owns data, and {} may have changed its format".format(job.entry["to"]),
                     "downgrade_safe for {} {} to {}".format(name, job.entry["to"], job.to or "its removal"),
                     "hold this host out of service and call whoever is responsible for its data; if he says that"
-                    " it is safe, set patching_downgrade_safe for this pair and start rollback.yml; nothing was changed",
+                    " it is safe, set patching_downgrade_safe for it and start rollback.yml; nothing was changed",
                 )
 
     def _refuse_running(self, job: Job) -> None:

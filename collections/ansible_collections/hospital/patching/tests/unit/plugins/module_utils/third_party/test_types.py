@@ -93,7 +93,7 @@ def test_an_entry_that_cannot_go_back_is_told_after_the_rest_went_back(night, ve
     night.install(todo)
     sleeper = subprocess.Popen([viewer, "60"])
     try:
-        with pytest.raises(PatchingError, match="running: .* everything else was put back"):
+        with pytest.raises(PatchingError, match=r"running: .* everything else was put back"):
             night.rollback(todo)
         assert night.packages.asked[-1] == ("rollback", [])
         assert night.packages.journal.read()[-1]["event"] == "failed"
