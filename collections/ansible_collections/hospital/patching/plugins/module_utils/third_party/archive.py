@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import switch
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.base import Installer, Problem, Spec
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.trusted import refuse_foreign
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.unpack import unpack, unpacked_bytes
 
 #: What is removed lies here, for root only, until its way back is no longer wanted.
@@ -37,6 +38,8 @@ class Archive(Installer):
         return None
 
     def installed(self) -> Optional[str]:
+        for path in (self.spec["root"], self.spec["link"]):  # with where the link leads: the version's folder
+            refuse_foreign("software {}".format(self.name), path)
         return switch.target(self.spec["link"], self.spec["root"])
 
     def home(self) -> str:
@@ -59,6 +62,8 @@ class Archive(Installer):
         return {self.spec["root"]: unpacked_bytes(path)}
 
     def stage(self, version: str, path: str) -> None:
+        for place in (self.spec["root"], self.spec["link"], self.folder(version)):
+            refuse_foreign("software {}".format(self.name), place)
         os.makedirs(self.spec["root"], mode=0o755, exist_ok=True)
         os.makedirs(os.path.dirname(self.spec["link"]), mode=0o755, exist_ok=True)
         folder = self.folder(version)
@@ -130,6 +135,7 @@ class Archive(Installer):
         folder = next((one for one in self.folders(version) if os.path.isdir(one)), None)
         if folder is None:
             return "there is no folder {}".format(self.folder(version))
+        refuse_foreign("software {}".format(self.name), folder)
         # A version that was in use may have been written to; one that waits may not.
         waits = version == self.spec.get("version") and self.installed() != version
         if waits and self._recorded(version) not in (None, switch.tree_digest(folder)):

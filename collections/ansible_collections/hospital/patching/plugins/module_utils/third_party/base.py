@@ -7,11 +7,13 @@ that stage put on the host. The way back is the same call with the old version.
 
 import os
 import re
+import stat
 from abc import ABC, abstractmethod
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.trusted import refuse_foreign
 
 Spec = Dict[str, Any]
 #: What was seen, and what was expected.
@@ -91,10 +93,16 @@ class Installer(ABC):
         return None
 
     def command(self, words: List[str], home: Optional[str] = None) -> List[str]:
-        """Return a command of the entry; a first word with a slash that is not absolute begins at ``home``."""
+        """Return a command of the entry; a first word with a slash that is not absolute begins at ``home``.
+
+        Raises:
+            PatchingError: such a program is not root's alone.
+        """
         home = self.home() if home is None else home
         if home and "/" in words[0] and not os.path.isabs(words[0]):
-            return [os.path.join(home, words[0])] + words[1:]
+            program = os.path.join(home, words[0])
+            refuse_foreign("software {}".format(self.name), program)
+            return [program] + words[1:]
         return list(words)
 
     def detected(self, home: Optional[str] = None) -> Optional[str]:
@@ -103,23 +111,39 @@ class Installer(ABC):
         if "file" in detect:
             path = os.path.join(self.home() if home is None else home, detect["file"])
             try:
-                with open(path, encoding="utf-8", errors="replace") as handle:
-                    text = handle.read(1024 * 1024)
+                text = self._read(path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            what = path
+            what = "{} does not".format(path)  # its text is not shown: a link could lead to a secret
         else:
             words = self.command(detect["command"], home)
             if os.path.isabs(words[0]) and not os.path.exists(words[0]):
                 return None
             result = self.host.runner.run(words, timeout_s=60, check=False)
-            text, what = result.stdout + result.stderr, " ".join(words)
+            text = result.stdout + result.stderr
+            what = "{} says {!r}, which does not".format(" ".join(words), text.strip()[:120])
         found = re.search(detect.get("pattern", r"(\S+)"), text)
         if found is None:
             raise PatchingError(
                 "software {}".format(self.name),
-                "{} says {!r}".format(what, text.strip()[:120]),
+                "{} tell a version".format(what),
                 "a version by {}".format(detect.get("pattern", r"(\S+)")),
                 "correct the entry's detect, or repair what is installed",
             )
         return found.group(1)
+
+    def _read(self, path: str) -> str:
+        """Return the beginning of a plain file; waits for no pipe and asks no device."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise PatchingError(
+                    "software {}".format(self.name),
+                    "{} is no plain file".format(path),
+                    "a file that tells the version",
+                    "correct the entry's detect, or repair what is installed",
+                )
+            with open(descriptor, encoding="utf-8", errors="replace", closefd=False) as handle:
+                return handle.read(1024 * 1024)
+        finally:
+            os.close(descriptor)

@@ -4,7 +4,8 @@
 The package manager gets its own part, with a digest of its own; without
 declared software that is the whole, untouched. Packages come first, then the
 software in its order; on the way back the same, the software in reverse. All
-that can be refused is refused before either begins.
+that can be refused is refused before either begins; only on the way back does
+an entry that cannot go back keep nothing else, and fails the step at its end.
 """
 
 from typing import Any, Dict, List, Optional, Sequence
@@ -146,6 +147,8 @@ class Joined:
         packages, own = parts.of_packages(request.transaction, names)
         wanted = [entry for entry in entries if not names or entry["name"] in names]
         work = self._begin(request, "rollback", wanted)
+        if request.check or not (work.todo or packages["entries"]):
+            work.refuse_left(rest=False)
         found = _NOTHING
         if packages["entries"]:
             found = self.packages.rollback(request._replace(transaction=packages), own)

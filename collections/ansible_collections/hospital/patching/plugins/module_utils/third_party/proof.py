@@ -26,8 +26,8 @@ def not_working(installer: Installer, version: str, home: Optional[str] = None) 
         context = ProbeContext(installer.host.runner, installer.host.clock, Connector([]), "/proc")
         result = build(probe, context).read()
         return None if result["verdict"] == "ok" else "probe {}: {}".format(result["verdict"], result["detail"])
-    words = installer.command(probe["command"], home)
     try:
+        words = installer.command(probe["command"], home)
         said = installer.host.runner.run(words, timeout_s=probe.get("timeout_s", TIMEOUT_S), check=False)
     except PatchingError as error:
         return "{}: {}".format(error.subject, error.seen)

@@ -39,18 +39,32 @@ def _unpack(archive: Any, path: str, folder: str, strip: int) -> None:
         if name is None:
             continue
         place = os.path.join(folder, name)
+        _refuse_through_link(path, folder, name)
         if member.kind == "folder":
             os.makedirs(place, mode=0o755, exist_ok=True)
         elif member.kind == "link":
-            links.append((place, _link(path, name, member.link)))
+            links.append((name, _link(path, name, member.link)))
         elif member.kind == "file":
             os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
             _write(archive, member, place)
         else:
             raise _bad(path, "{} is a {}".format(member.name, member.kind))
-    for place, to in links:
+    for name, to in links:
+        place = os.path.join(folder, name)
+        _refuse_through_link(path, folder, name)
         os.makedirs(os.path.dirname(place), mode=0o755, exist_ok=True)
         os.symlink(to, place)
+    top = os.path.realpath(folder)
+    for name, to in links:  # one that leads through another may end elsewhere than its text says
+        if not (os.path.realpath(os.path.join(folder, name)) + os.sep).startswith(top + os.sep):
+            raise _bad(path, "{} is a link to {}, which leads out of it".format(name, to))
+
+
+def _refuse_through_link(path: str, folder: str, name: str) -> None:
+    """Refuse a member whose folder is reached through a link."""
+    above = os.path.dirname(name)
+    if os.path.realpath(os.path.join(folder, above)) != os.path.normpath(os.path.join(os.path.realpath(folder), above)):
+        raise _bad(path, "{} lies behind a link, which leads out of it".format(name))
 
 
 def unpacked_bytes(path: str) -> int:

@@ -4,6 +4,7 @@
 import os
 from typing import Any, Dict, Optional
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.base import Problem, Spec
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import PREVIOUS, KeptFile
 
@@ -44,11 +45,17 @@ class VendorInstaller(KeptFile):
         return super().lacking(version)
 
     def become(self, version: Optional[str]) -> None:
-        if version is None or (self.spec["uninstall_first"] and self.installed() is not None):
+        if version is None or (self.spec["uninstall_first"] and self._is_there()):
             self._run(self.spec["uninstall"])
         if version is not None:
             os.chmod(self.file(version), 0o700)
             self._run([self.file(version) if word == FILE else word for word in self.spec["install"]])
+
+    def _is_there(self) -> bool:
+        try:
+            return self.installed() is not None
+        except PatchingError:
+            return True  # a broken version that does not say which one it is
 
     def _run(self, words: Any) -> None:
         self.host.runner.run(self.command(list(words)), timeout_s=self.spec["timeout_s"])

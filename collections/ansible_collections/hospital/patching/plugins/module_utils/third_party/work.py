@@ -4,6 +4,7 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import package_lock
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import may_go_back
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -27,6 +28,8 @@ class SoftwareWork:
         self.back = step == "rollback"
         self.journal = Journal(host.state_dir, host.clock)
         self.digest = request.transaction["digest"]
+        #: Why entries are left as they are on the way back: one of them keeps nothing else from going back.
+        self.left = []  # type: List[PatchingError]
         self.todo, self.done = self._split(entries[::-1] if self.back else entries)
 
     def _split(self, entries: List[Entry]) -> Tuple[List[Job], List[Job]]:
@@ -34,15 +37,29 @@ class SoftwareWork:
         for entry in entries:
             installer = registry.build(self.host, entry["software"])
             start, end = (entry["to"], entry["from"]) if self.back else (entry["from"], entry["to"])
-            current = installer.installed()
+            half_done = installer.MAY_BREAK and self._was_begun()
+            try:
+                current = installer.installed()
+            except PatchingError as error:
+                if half_done:  # a version that broke may not say which one it is
+                    todo.append(Job(entry, installer, start, end))
+                else:
+                    self._leave(error)
+                continue
             job = Job(entry, installer, current, end)
             if current == end:
                 done.append(job)
-            elif current == start or (installer.MAY_BREAK and self._was_begun()):
+            elif current == start or half_done:
                 todo.append(job)
             else:
-                raise drifted(entry, current)
+                self._leave(drifted(entry, current))
         return todo, done
+
+    def _leave(self, error: PatchingError) -> None:
+        """Refuse an installation at once; on the way back, tell it at the end."""
+        if not self.back:
+            raise error
+        self.left.append(error)
 
     def _was_begun(self) -> bool:
         """Return whether this transaction's software was begun with, so that what is half done may be made whole."""
@@ -64,24 +81,73 @@ class SoftwareWork:
     def refuse(self) -> None:
         """Refuse everything before anything begins when one entry could not be done.
 
+        On the way back only the data's rule and the lock do that; an entry that
+        cannot go back is left, and told at the end.
+
         Raises:
             PatchingError: naming the first of them.
         """
+        ready = []
         for job in self.todo:
-            if job.to is not None and not self.back:
-                lacking = not_ready(job.installer, job.to)
+            self._refuse_data(job)
+        for job in self.todo:
+            try:
+                self._refuse_unready(job)
+                self._refuse_running(job)
+            except PatchingError as error:
+                self._leave(error)
             else:
-                lacking = job.installer.lacking(job.to)
-            if lacking:
-                raise PatchingError(
-                    "software {}".format(job.entry["name"]),
-                    lacking,
-                    "{} ready on this host".format(job.to or "its removal"),
-                    "use the snapshot" if self.back else "stage the host again; nothing was changed",
-                )
-            self._refuse_running(job)
+                ready.append(job)
+        self.todo = ready
         if any(job.installer.USES_DPKG for job in self.todo):
             package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
+
+    def _refuse_unready(self, job: Job) -> None:
+        if job.to is not None and not self.back:
+            lacking = not_ready(job.installer, job.to)
+        else:
+            lacking = job.installer.lacking(job.to)
+        if lacking:
+            raise PatchingError(
+                "software {}".format(job.entry["name"]),
+                lacking,
+                "{} ready on this host".format(job.to or "its removal"),
+                "use the snapshot" if self.back else "stage the host again; nothing was changed",
+            )
+
+    def refuse_left(self, rest: bool) -> None:
+        """Raise what was left on the way back; ``rest``: whether everything else went back.
+
+        Raises:
+            PatchingError: naming every entry that was left, and why.
+        """
+        if not self.left:
+            return
+        if not rest and len(self.left) == 1:
+            raise self.left[0]
+        raise PatchingError(
+            ", ".join(error.subject for error in self.left),
+            "; ".join(error.seen for error in self.left),
+            "; ".join(error.expected for error in self.left),
+            "everything else was put back; correct this, then roll this host back again, or use the snapshot"
+            if rest
+            else "correct this, then roll this host back again; nothing was changed",
+        )
+
+    def _refuse_data(self, job: Job) -> None:
+        """Refuse the way back of what owns data, as the package manager does; by the entry's or its package's name."""
+        if not self.back:
+            return
+        for name in (job.entry["name"], job.installer.spec.get("package", job.entry["name"])):
+            turned = {"name": name, "from": job.entry["to"], "to": job.to}
+            if not may_go_back(turned, self.request.data_rules):
+                raise PatchingError(
+                    "software {}".format(job.entry["name"]),
+                    "it owns data, and {} may have changed its format".format(job.entry["to"]),
+                    "downgrade_safe for {} {} to {}".format(name, job.entry["to"], job.to or "its removal"),
+                    "hold this host out of service and call whoever is responsible for its data; if he says that"
+                    " it is safe, set patching_downgrade_safe for it and start rollback.yml; nothing was changed",
+                )
 
     def _refuse_running(self, job: Job) -> None:
         # A way back that is a switch takes nothing away from who uses the software, so it does not wait for them.
@@ -98,7 +164,7 @@ class SoftwareWork:
 
     def run(self) -> None:
         """Do it, one entry after the other; journalled, and safe to repeat after it was cut off."""
-        if not self.todo:
+        if not self.todo and not self.left:
             if self._was_cut_off():
                 self._journal("done", installed=[])
             return
@@ -110,6 +176,7 @@ class SoftwareWork:
         try:
             for job in self.todo:
                 self._one(job)
+            self.refuse_left(rest=True)
         except PatchingError as error:
             self._journal("failed", reason=str(error))
             raise

@@ -7,7 +7,9 @@ import tarfile
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import BUILT_IN
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
@@ -111,8 +113,15 @@ class Night:
     def install(self, todo, check=False):
         return self.joined().install(InstallRequest("R1", todo, 0, 60, check))
 
-    def rollback(self, todo, names=()):
-        return self.joined().rollback(InstallRequest("R1", todo, 0, 60, check=False), list(names))
+    def rollback(self, todo, names=(), rules=BUILT_IN):
+        request = InstallRequest("R1", todo, 0, 60, check=False, data_rules=rules)
+        return self.joined().rollback(request, list(names))
+
+    @staticmethod
+    def with_a_package(todo):
+        """Return a transaction that has a package beside its software."""
+        package = {"name": "tzdata", "arch": "all", "from": "1", "to": "2"}
+        return transaction.build(todo["host"], todo["manager"], todo["manifest"], [package] + todo["entries"])
 
     def to(self, *entries):
         """Stage and install; return the transaction."""

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils import schema, transaction
+from ansible_collections.hospital.patching.plugins.module_utils.data_owners import DataRules
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     EVERYTHING,
@@ -261,3 +262,16 @@ def test_what_runs_from_the_version_that_was_left_is_to_be_restarted(host, night
     assert str(tmp_path / "java/17.0.1") in replaced_folders(host, todo, [], "to")
     assert str(tmp_path / "java/17.0.2") in replaced_folders(host, todo, ["java"], "from")
     assert replaced_folders(host, todo, ["tzdata"], "to") == []
+
+
+@pytest.mark.parametrize(("name", "owners"), [("orthanc", []), ("java", ["java"])])
+def test_what_owns_data_goes_back_only_where_somebody_said_that_it_is_safe(night, java, tmp_path, name, owners):
+    night.to(java("17.0.1", name=name))
+    todo = night.to(java("17.0.2", name=name))
+    said = refusal(night.rollback, todo, rules=DataRules(owners, []))
+    assert "it owns data, and 17.0.2 may have changed its format" in said
+    assert "nothing was changed" in said
+    assert says(tmp_path) == "17.0.2"
+    safe = {"name": name, "from": "17.0.2", "to": "17.0.1"}
+    night.rollback(todo, rules=DataRules(owners, [safe]))
+    assert says(tmp_path) == "17.0.1"

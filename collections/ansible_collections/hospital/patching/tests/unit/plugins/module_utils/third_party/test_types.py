@@ -73,6 +73,39 @@ def test_a_vendors_installer_that_breaks_off_is_told_and_taken_back(night, vendo
     assert vendor.place.read_text() == "v1\n"
 
 
+@pytest.mark.parametrize("more", [{}, {"uninstall_first": True}])
+def test_a_broken_version_that_does_not_say_which_it_is_keeps_nothing_from_going_back(night, vendor, more):
+    night.to(vendor("1", **more))
+    todo = night.with_a_package(night.stage(vendor("2", broken=True, **more))["transaction"])
+    with pytest.raises(PatchingError, match="exit 3"):
+        night.install(todo)
+    assert vendor.place.read_text() == "half\n"
+    night.rollback(todo)
+    assert vendor.place.read_text() == "v1\n"
+    assert night.packages.asked[-1] == ("rollback", [])
+
+
+def test_an_entry_that_cannot_go_back_is_told_after_the_rest_went_back(night, vendor, tmp_path):
+    viewer = tmp_path / "hp-unit-viewer"
+    viewer.symlink_to("/bin/sleep")
+    night.to(vendor("1", not_running=[viewer.name]))
+    todo = night.with_a_package(night.stage(vendor("2", not_running=[viewer.name]))["transaction"])
+    night.install(todo)
+    sleeper = subprocess.Popen([viewer, "60"])
+    try:
+        with pytest.raises(PatchingError, match=r"running: .* everything else was put back"):
+            night.rollback(todo)
+        assert night.packages.asked[-1] == ("rollback", [])
+        assert night.packages.journal.read()[-1]["event"] == "failed"
+        with pytest.raises(PatchingError, match="nothing was changed"):
+            night.rollback(todo, ["viewer"])
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    night.rollback(todo)
+    assert vendor.place.read_text() == "v1\n"
+
+
 class CommandLine:
     """A double: answers by what a command's words contain, and remembers what it was asked."""
 

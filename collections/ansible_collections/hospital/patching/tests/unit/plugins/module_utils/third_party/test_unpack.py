@@ -58,12 +58,20 @@ def test_what_could_write_elsewhere_is_refused(make_archive, folder, member, con
     assert sorted(folder.rglob("*")) == []
 
 
-def test_no_file_is_written_through_a_link_of_the_archive(make_archive, folder, tmp_path):
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [("a/b", ".."), ("a/b/c", "../../outside")],
+        [("a/b", ".."), ("c", "a/b/../outside")],
+        [("a/b", ".."), ("c", "a/b/../outside"), ("c/d", "x")],
+    ],
+)
+def test_nothing_leads_out_through_a_link_of_the_archive(make_archive, folder, tmp_path, chain):
     (tmp_path / "outside").mkdir()
-    os.symlink(tmp_path / "outside", folder / "a")
-    path, _sum = make_archive(("b", special(tarfile.SYMTYPE, "c")), ("b/file", "x"))
-    with pytest.raises(PatchingError):
+    path, _sum = make_archive(*[(name, special(tarfile.SYMTYPE, to)) for name, to in chain])
+    with pytest.raises(PatchingError, match="leads out of it"):
         unpack(path, str(folder))
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_a_zip_file_has_the_same_rules(tmp_path, folder):
