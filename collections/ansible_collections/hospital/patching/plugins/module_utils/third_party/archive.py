@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import stat
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -146,6 +147,7 @@ class Archive(Installer):
         if version is not None:
             if not os.path.isdir(self.folder(version)):
                 os.rename(self._removed(version), self.folder(version))
+                os.chmod(self.folder(version), self._mode_before(version))
             switch.point(self.spec["link"], self.folder(version))
             return
         current = self.installed()
@@ -156,5 +158,19 @@ class Archive(Installer):
         """Move a version's folder out of everybody's reach; running programs keep what they have open."""
         if version and os.path.isdir(self.folder(version)):
             shutil.rmtree(self._removed(version), ignore_errors=True)
+            os.makedirs(os.path.dirname(self._mode_file(version)), mode=0o700, exist_ok=True)
+            with open(self._mode_file(version), "w", encoding="utf-8") as handle:
+                handle.write("{:o}".format(stat.S_IMODE(os.stat(self.folder(version)).st_mode)))
             os.rename(self.folder(version), self._removed(version))
             os.chmod(self._removed(version), 0o700)
+
+    def _mode_file(self, version: str) -> str:
+        return os.path.join(self.store, version, "mode")
+
+    def _mode_before(self, version: str) -> int:
+        """Return who may use a version that comes back; everybody where nothing is recorded."""
+        try:
+            with open(self._mode_file(version), encoding="utf-8") as handle:
+                return int(handle.read(), 8)
+        except (OSError, ValueError):
+            return 0o755

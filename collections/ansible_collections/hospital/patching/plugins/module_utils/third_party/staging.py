@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Before the window: the declared software of one host, fetched, checked, made ready; and its way back."""
 
+import contextlib
 import json
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import disk_space
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
@@ -49,6 +50,16 @@ def as_entry(update: Entry) -> Entry:
     return dict({key: update[key] for key in kept}, size_bytes=update["download_bytes"])
 
 
+@contextlib.contextmanager
+def for_everybody() -> Iterator[None]:
+    """Let service accounts use what is made, also where root's umask is stricter than usual."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str, Any]:
     """Make every entry ready; return ``preserved``, ``not_preserved``, ``space``, ``download_bytes``, ``changed``."""
     result = {
@@ -61,7 +72,8 @@ def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str,
     for entry in entries:
         installer = registry.build(host, entry["software"])
         if entry["to"] is not None and not_ready(installer, entry["to"]) is not None:
-            fetched, space = _make_ready(host, installer, entry["to"], logins.get(entry["name"]))
+            with for_everybody():
+                fetched, space = _make_ready(host, installer, entry["to"], logins.get(entry["name"]))
             result["download_bytes"] += fetched
             result["space"] += space
             result["changed"] = True

@@ -11,7 +11,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.journal import J
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.running import running
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import drifted, not_ready
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import (
+    drifted,
+    for_everybody,
+    not_ready,
+)
 
 Entry = Dict[str, Any]
 #: One piece of software and what it becomes.
@@ -174,8 +178,9 @@ class SoftwareWork:
         ]
         self._journal("begin", software=told)
         try:
-            for job in self.todo:
-                self._one(job)
+            with for_everybody():
+                for job in self.todo:
+                    self._one(job)
             self.refuse_left(rest=True)
         except PatchingError as error:
             self._journal("failed", reason=str(error))

@@ -97,6 +97,17 @@ def test_end_of_life_software_is_removed_and_can_come_back(night, java, tmp_path
     assert night.joined(gone).pending(EVERYTHING)["updates"] == []
     night.rollback(todo)
     assert says(tmp_path) == "17.0.1"
+    assert (tmp_path / "java/17.0.1").stat().st_mode & 0o077 == 0o055, "service accounts cannot use it any more"
+
+
+def test_service_accounts_can_use_it_whatever_roots_umask_is(night, java, tmp_path):
+    before = os.umask(0o077)
+    try:
+        night.to(java("17.0.1"))
+    finally:
+        os.umask(before)
+    folders = [path for path in (tmp_path / "java").rglob("*") if path.is_dir() and not path.is_symlink()]
+    assert [path for path in [tmp_path / "java", *folders] if path.stat().st_mode & 0o055 != 0o055] == []
 
 
 def test_an_archive_with_another_sum_is_refused_and_nothing_is_left(night, java, tmp_path):
