@@ -89,7 +89,7 @@ def _read_one(entry: Any) -> Spec:
         raise _bad(name, "no usable name", "a mapping with a name of letters, digits and + . _ -")
     name = entry["name"]
     kind = entry.get("type")
-    if kind not in registry.INSTALLERS:
+    if not isinstance(kind, str) or kind not in registry.INSTALLERS:
         raise _bad(name, "type {!r}".format(kind), "one of {}".format(", ".join(sorted(registry.INSTALLERS))))
     installer = registry.INSTALLERS[kind]
     options = read_options(_subject(name), dict(COMMON_OPTIONS, **installer.OPTIONS), entry)
@@ -127,7 +127,10 @@ def _check_file(name: str, spec: Spec) -> None:
 
 
 def _check_source(name: str, source: Optional[str], what: str) -> None:
-    parts = urlsplit(source or "")
+    try:
+        parts = urlsplit(source or "")
+    except ValueError as error:
+        raise _bad(name, "{} {!r} ({})".format(what, source, error), "a URL, or an absolute path on the host")
     if "@" in parts.netloc:
         raise _bad(name, "a login in its {}".format(what), "the login in patching_third_party_logins, by this name")
     web = parts.scheme in ("http", "https") and parts.netloc
@@ -142,6 +145,8 @@ def _check_detection(name: str, spec: Spec) -> None:
     found = {key: value for key, value in found.items() if value is not None}
     if ("command" in found) == ("file" in found):
         raise _bad(name, "detect with {}".format(", ".join(sorted(found)) or "nothing"), "either command or file")
+    if found.get("command") == []:
+        raise _bad(name, "an empty detect.command", "a program and its arguments")
     _check_pattern(name, "detect.pattern", found.get("pattern", "(.+)"), 1)
     spec["detect"] = found
 

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import os
 import shutil
+from http.client import HTTPException
 from typing import Any, Dict, Optional
 from urllib import error as errors
 from urllib import request
@@ -74,7 +75,7 @@ def _get(name: str, source: str, path: str, login: Optional[str], root: str) -> 
             handle.flush()
             os.fsync(handle.fileno())
             got = handle.tell()
-    except (OSError, ValueError) as error:  # URLError and HTTPError are OSErrors
+    except (OSError, ValueError, HTTPException) as error:  # URLError and HTTPError are OSErrors
         if isinstance(error, errors.HTTPError):
             error.close()
         raise _unreachable(name, source, str(getattr(error, "reason", error)))

@@ -4,6 +4,7 @@
 from typing import Any, Dict, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_quiet import ENVIRONMENT, quiet
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import PREVIOUS, KeptFile
 
 _VERSION = "%{EPOCHNUM}:%{VERSION}-%{RELEASE}"
@@ -39,11 +40,11 @@ class RpmFile(KeptFile):
         self.host.runner.run(["rpm", "-U", "--test", "--oldpackage", "--replacepkgs", path], timeout_s=600)
 
     def become(self, version: Optional[str]) -> None:
-        if version is None:
-            self.host.runner.run(["rpm", "-e", "--", self.package], timeout_s=1800)
-            return
-        words = ["-U", "--oldpackage", "--replacepkgs", self.file(version)]
-        self.host.runner.run(["rpm"] + words, timeout_s=1800)
+        words = ["-e", "--", self.package]
+        if version is not None:
+            words = ["-U", "--oldpackage", "--replacepkgs", self.file(version)]
+        with quiet(self.host):  # what has to be restarted, update_restart restarts once
+            self.host.runner.run(["rpm"] + words, timeout_s=1800, env=ENVIRONMENT)
 
 
 def _plain(version: str) -> str:

@@ -73,12 +73,16 @@ def unpacked_bytes(path: str) -> int:
         return sum(member.size for member in _members(archive))
 
 
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+
+
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Any]:
     try:
         with zipfile.ZipFile(path) if zipfile.is_zipfile(path) else tarfile.open(path) as archive:
             yield archive
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+    # RuntimeError and NotImplementedError: encrypted, or packed in an unknown way; KeyError: a link to no member.
+    except (OSError, EOFError, RuntimeError, KeyError, *_DAMAGED) as error:
         raise _bad(path, "cannot be unpacked: {}".format(error))
 
 

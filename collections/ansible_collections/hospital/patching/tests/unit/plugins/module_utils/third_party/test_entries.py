@@ -52,6 +52,9 @@ BAD = [
     ({"name": "viewer", "type": "flatpak", "application": "org.v", "version": "1.0"}, "hex digits of a commit"),
     ({"name": "viewer", "type": "snap", "version": "1.0"}, "number of a revision"),
     ({"name": "viewer", "type": "snap", "version": "7", "source": "/srv/v"}, "fetches by itself"),
+    (dict(JAVA, type=["deb"]), "type ['deb']"),
+    (dict(JAVA, source="http://[x/java"), "source 'http://[x/java'"),
+    (dict(JAVA, detect={"command": []}), "an empty detect.command"),
     ("java", "a mapping with a name"),
 ]
 

@@ -92,3 +92,16 @@ def test_an_archive_that_was_cut_off_is_named(make_archive, folder, tmp_path):
     short.write_bytes(Path(path).read_bytes()[:60])
     with pytest.raises(PatchingError, match=r"archive short\.tar\.gz"):
         unpack(str(short), str(folder))
+
+
+def test_what_cannot_be_unpacked_is_told(make_archive, folder, tmp_path):
+    nowhere, _sum = make_archive(("hard", special(tarfile.LNKTYPE, "jre/lib/a")))
+    with zipfile.ZipFile(str(tmp_path / "it.zip"), "w") as archive:
+        archive.writestr("a", "x")
+    content = bytearray((tmp_path / "it.zip").read_bytes())
+    for signature, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):  # the way of packing, which nobody knows
+        content[content.index(signature) + place] = 99
+    (tmp_path / "unknown.zip").write_bytes(content)
+    for path in (nowhere, str(tmp_path / "unknown.zip")):
+        with pytest.raises(PatchingError, match="cannot be unpacked"):
+            unpack(path, str(folder))
