@@ -31,10 +31,10 @@ ASKED = {
 }
 
 
-def differences(comes, goes, there=(OLD, LABELS), asked=ASKED):
+def differences(comes, goes, there=(OLD, LABELS), asked=None):
     installed = {(one.name, one.arch, hook.evr(one)) for one in there}
     base = SimpleNamespace(transaction=SimpleNamespace(install_set=comes, remove_set=goes))
-    return hook.differences(base, asked, lambda *key: key in installed)
+    return hook.differences(base, asked or ASKED, lambda *key: key in installed)
 
 
 def test_exactly_the_transaction_is_no_difference():
