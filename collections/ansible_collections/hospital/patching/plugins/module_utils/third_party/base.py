@@ -72,6 +72,17 @@ class Installer(ABC):
     def become(self, version: Optional[str]) -> None:
         """Bring the software to ``version``, None removes it; safe to repeat after it was cut off."""
 
+    def rehearse_removal(self) -> None:  # noqa: B027 - most take nothing else with them
+        """Let the package manager say whether the software could be removed alone; changes nothing.
+
+        Raises:
+            PatchingError: it could not, or others would go with it.
+        """
+
+    def is_half_done(self) -> bool:
+        """Return whether the package manager was cut off, so that it is repaired before anything can be rehearsed."""
+        return False
+
     def room_bytes(self, path: str) -> Dict[str, int]:
         """Return by path how many bytes making the file at ``path`` ready takes."""
         return {}

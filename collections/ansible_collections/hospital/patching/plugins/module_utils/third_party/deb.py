@@ -9,7 +9,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import PolicyRcD
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import KeptFile
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import KEPT, KeptFile
 
 #: Nothing may ask, restart or page while dpkg runs; the path is dpkg's own, whatever the become method left of it.
 ENVIRONMENT = {
@@ -56,17 +57,29 @@ class DebFile(KeptFile):
         link = path + ".deb"
         if not os.path.lexists(link):
             os.symlink(os.path.basename(path), link)
-        self._simulate(["install", "--allow-downgrades", "--no-install-recommends", link])
+        self._simulate(
+            ["install", "--allow-downgrades", "--no-install-recommends", link],
+            "install what it needs from the repositories first, then stage the host again",
+        )
 
-    def _simulate(self, words: List[str]) -> None:
+    def rehearse_removal(self) -> None:
+        self._simulate(["remove", self.package], KEPT)
+
+    def is_half_done(self) -> bool:
+        database = DpkgDatabase(self.host.root)
+        return bool(database.interrupted(database.present()))
+
+    def _simulate(self, words: List[str], cure: str) -> None:
         said = self.host.runner.run(["apt-get", "-s", "-q", "-y"] + words, env=ENVIRONMENT, check=False)
         others = sorted(set(_ACTION.findall(said.stdout)) - {self.package})
         if said.rc or others:
             raise PatchingError(
                 "software {}".format(self.name),
-                "it would also change {}".format(", ".join(others)) if others else said.stderr.strip()[-300:],
+                "it would also change {}".format(", ".join(others))
+                if others
+                else without_logins(said.stderr.strip())[-300:],
                 "a change of {} alone".format(self.package),
-                "install what it needs from the repositories first, then stage the host again",
+                cure,
             )
 
     def pack(self, version: str) -> None:
@@ -78,7 +91,7 @@ class DebFile(KeptFile):
     def become(self, version: Optional[str]) -> None:
         with PolicyRcD(self.host.root):
             if version is None:
-                self._simulate(["remove", self.package])
+                self.rehearse_removal()  # a third time: after the packages of the same transaction
                 words = ["--remove", self.package]
             else:
                 words = ["--force-confdef", "--force-confold", "--install", self.file(version)]

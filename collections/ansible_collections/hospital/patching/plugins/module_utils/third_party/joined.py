@@ -74,6 +74,7 @@ class Joined:
         if not entries:
             return found
         transaction.check_within(entries, request.manifest)
+        staging.rehearse_removals(self.host, entries)
         both = transaction.build(
             request.host,
             found["transaction"]["manager"],

@@ -5,7 +5,12 @@ from typing import Any, Dict, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_quiet import ENVIRONMENT, quiet
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import PREVIOUS, KeptFile
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import (
+    KEPT,
+    PREVIOUS,
+    KeptFile,
+)
 
 _VERSION = "%{EPOCHNUM}:%{VERSION}-%{RELEASE}"
 
@@ -38,6 +43,16 @@ class RpmFile(KeptFile):
                 "correct source, package or version of the entry",
             )
         self.host.runner.run(["rpm", "-U", "--test", "--oldpackage", "--replacepkgs", path], timeout_s=600)
+
+    def rehearse_removal(self) -> None:
+        said = self.host.runner.run(["rpm", "-e", "--test", "--", self.package], timeout_s=600, check=False)
+        if said.rc:
+            raise PatchingError(
+                "software {}".format(self.name),
+                "it cannot be removed alone: {}".format(" ".join(without_logins(said.stderr).split())[-300:]),
+                "a removal of {} alone".format(self.package),
+                KEPT,
+            )
 
     def become(self, version: Optional[str]) -> None:
         words = ["-e", "--", self.package]

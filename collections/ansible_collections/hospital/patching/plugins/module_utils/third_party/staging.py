@@ -60,6 +60,17 @@ def for_everybody() -> Iterator[None]:
         os.umask(before)
 
 
+def rehearse_removals(host: Host, entries: List[Entry]) -> None:
+    """Refuse what could not be removed, or not alone; changes nothing, so the dry run asks too.
+
+    Raises:
+        PatchingError: naming what would go with it.
+    """
+    for entry in entries:
+        if entry["to"] is None:
+            registry.build(host, entry["software"]).rehearse_removal()
+
+
 def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str, Any]:
     """Make every entry ready; return ``preserved``, ``not_preserved``, ``space``, ``download_bytes``, ``changed``."""
     result = {

@@ -118,6 +118,8 @@ class SoftwareWork:
                 "{} ready on this host".format(job.to or "its removal"),
                 "use the snapshot" if self.back else "stage the host again; nothing was changed",
             )
+        if job.to is None and not job.installer.is_half_done():
+            job.installer.rehearse_removal()  # again: other packages may have come since the stage
 
     def refuse_left(self, rest: bool) -> None:
         """Raise what was left on the way back; ``rest``: whether everything else went back.
