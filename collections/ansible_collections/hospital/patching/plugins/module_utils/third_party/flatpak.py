@@ -43,9 +43,11 @@ class Flatpak(Installer):
         return str(self.spec["application"])
 
     def keep(self, version: str) -> Optional[str]:
-        return None  # its repository holds every commit that was deployed until it is pruned
+        return self.lacking(version)  # of an update, its repository holds the commit before until the next pull
 
     def lacking(self, version: Optional[str]) -> Optional[str]:
+        if version is not None and self.spec["absent"]:
+            return "flatpak prunes the commits of an application that is removed"
         if version is not None and self.installed() is None:
             return "flatpak cannot deploy an application anew without a network"
         return None

@@ -8,7 +8,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party.base
 
 
 class Snap(Installer):
-    """Downloaded at stage with its assertion, installed from there; ``snap revert`` is the way back."""
+    """Downloaded at stage with its assertion, installed from there; ``snap revert`` is the way back.
+
+    A removal has none: its revisions go with it, and what is downloaded anew comes without the snap's data.
+    """
 
     NAME = "snap"
     FETCHES = False
@@ -49,9 +52,11 @@ class Snap(Installer):
         )
 
     def keep(self, version: str) -> Optional[str]:
-        return None  # snapd keeps the revision before
+        return self.lacking(version)  # of an update, snapd keeps the revision before
 
     def lacking(self, version: Optional[str]) -> Optional[str]:
+        if version is not None and self.spec["absent"]:
+            return "snapd keeps no revision of a snap that is removed"
         if version is None or version != self.spec.get("version") or os.path.exists(self._file(version, "snap")):
             return None
         return "{} is missing".format(self._file(version, "snap"))

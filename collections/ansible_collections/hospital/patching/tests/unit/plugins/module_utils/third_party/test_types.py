@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import way_back_lacks
 
 OLD, NEW = "1" * 64, "2" * 64
 
@@ -154,6 +155,31 @@ def test_a_snap_is_installed_from_its_file_and_reverted(host, tmp_path):
     one.become("43")
     one.become("42")
     assert runner.ran[-2:] == [f"snap install {file}", "snap revert --revision=42 hello"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "answers", "version"),
+    [
+        ({"type": "snap", "name": "hello"}, {"snap_list": (0, SNAP_LIST)}, "42"),
+        (
+            {"type": "flatpak", "name": "viewer", "application": "org.v.Viewer"},
+            {"--show-commit": (0, OLD + "\n")},
+            OLD,
+        ),
+    ],
+)
+def test_a_snap_or_flatpak_that_is_removed_is_not_called_preserved(night, entry, answers, version):
+    runner = CommandLine(**answers)
+    night.packages.host = night.packages.host._replace(runner=runner)
+    staged = night.stage(dict(entry, absent=True))
+    assert staged["preserved"] == []
+    (lost,) = staged["not_preserved"]
+    assert (lost["name"], lost["version"]) == (entry["name"], version)
+    assert "removed" in lost["reason"]
+    assert way_back_lacks(night.packages.host, staged["transaction"]["entries"][0]) == lost["reason"]
+    runner.answers = {" list ": (1, ""), " info ": (1, "")}  # it is gone
+    with pytest.raises(PatchingError, match="removed; .* use the snapshot"):
+        night.rollback(staged["transaction"])
 
 
 def test_an_rpm_file_has_to_be_what_its_entry_says(host):
