@@ -33,6 +33,8 @@ class Installer(ABC):
     MAY_BREAK = False
     #: Whether whoever uses the software sees the old or the new version, never a mixture.
     IS_ATOMIC = False
+    #: Whether it may change what lies in /etc.
+    WRITES_ETC = False
     #: Whether it has to wait for dpkg's lock.
     USES_DPKG = False
 
@@ -82,6 +84,9 @@ class Installer(ABC):
     def is_half_done(self) -> bool:
         """Return whether the package manager was cut off, so that it is repaired before anything can be rehearsed."""
         return False
+
+    def bring_back_etc(self, before: Optional[Dict[str, Any]]) -> None:  # noqa: B027 - most bring it by themselves
+        """On the way back, put the host's own configuration in force again; ``before`` tells what was proposed then."""
 
     def room_bytes(self, path: str) -> Dict[str, int]:
         """Return by path how many bytes making the file at ``path`` ready takes."""

@@ -168,7 +168,7 @@ class Joined:
     @staticmethod
     def _finish(request: InstallRequest, work: SoftwareWork, found: Dict[str, Any]) -> Dict[str, Any]:
         if not request.check:
-            work.run()
+            work.run(found["etc_archive"])
         return work.merged(found)
 
     def verify(self, wanted: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:

@@ -26,6 +26,8 @@ def sha256_of(path: str) -> str:
 class KeptFile(Installer):
     """The file of a version lies in the store, beside its SHA-256."""
 
+    WRITES_ETC = True
+
     def file(self, version: str) -> str:
         """Return where the file of ``version`` is kept."""
         return os.path.join(self.store, version, "file")

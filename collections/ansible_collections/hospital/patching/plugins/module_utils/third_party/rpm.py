@@ -4,6 +4,7 @@
 from typing import Any, Dict, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_config
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_quiet import ENVIRONMENT, quiet
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import (
@@ -60,6 +61,9 @@ class RpmFile(KeptFile):
             words = ["-U", "--oldpackage", "--replacepkgs", self.file(version)]
         with quiet(self.host):  # what has to be restarted, update_restart restarts once
             self.host.runner.run(["rpm"] + words, timeout_s=1800, env=ENVIRONMENT)
+
+    def bring_back_etc(self, before: Optional[Dict[str, Any]]) -> None:
+        rpm_config.put_back(self.host, before, [self.package])
 
 
 def _plain(version: str) -> str:
