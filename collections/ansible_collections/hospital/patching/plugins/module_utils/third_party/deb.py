@@ -20,6 +20,8 @@ ENVIRONMENT = {
     "UCF_FORCE_CONFFOLD": "1",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 }
+#: The states in which a package does what its version says.
+WHOLE = ("installed", "triggers-pending", "triggers-awaited")
 _ACTION = re.compile(r"^(?:Inst|Remv) (\S+)", re.MULTILINE)
 
 
@@ -42,7 +44,16 @@ class DebFile(KeptFile):
 
     def installed(self) -> Optional[str]:
         found = self._found()
-        return found.version if found is not None and found.status == "installed" else None
+        if found is None:
+            return None
+        if found.status not in WHOLE:
+            raise PatchingError(
+                "software {}".format(self.name),
+                "{} is {}".format(self.package, found.status),
+                "a package that is installed, or none",
+                "run dpkg --configure -a on the host and correct what it names, then run again",
+            )
+        return found.version
 
     def rehearse(self, version: str, path: str) -> None:
         fields = self.host.runner.run(["dpkg-deb", "-f", path, "Package", "Version"]).stdout.split()

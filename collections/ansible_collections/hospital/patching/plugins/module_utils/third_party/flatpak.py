@@ -33,7 +33,10 @@ class Flatpak(Installer):
     def installed(self) -> Optional[str]:
         words = ["flatpak", "info", "--system", "--show-commit", self.spec["application"]]
         found = self.host.runner.run(words, timeout_s=60, check=False)
-        return found.stdout.strip() or None if found.rc == 0 else None
+        if found.rc or not found.stdout.strip():
+            self.refuse_untold(found, "not installed")
+            return None
+        return found.stdout.strip()
 
     def stage(self, version: str, path: str) -> None:
         # A new application is pulled and deployed in one: nothing uses it yet, but it would be there before its window.

@@ -31,6 +31,7 @@ class RpmFile(KeptFile):
     def installed(self) -> Optional[str]:
         found = self.host.runner.run(["rpm", "-q", "--qf", _VERSION + "\n", "--", self.package], check=False)
         if found.rc:
+            self.refuse_untold(found, "is not installed")
             return None
         return _plain(found.stdout.splitlines()[-1])
 

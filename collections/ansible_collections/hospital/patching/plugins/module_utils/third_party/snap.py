@@ -36,9 +36,12 @@ class Snap(Installer):
 
     def installed(self) -> Optional[str]:
         found = self.host.runner.run(["snap", "list", "--", self.snap], timeout_s=60, check=False)
-        lines = found.stdout.splitlines()
         # Name, Version, Rev, Tracking, Publisher, Notes.
-        return lines[1].split()[2] if found.rc == 0 and len(lines) > 1 else None
+        rows = [line.split() for line in found.stdout.splitlines()[1:]]
+        if found.rc or not rows or len(rows[0]) < 3:
+            self.refuse_untold(found, "no matching snaps installed")
+            return None
+        return rows[0][2]
 
     def stage(self, version: str, path: str) -> None:
         folder = os.path.join(self.store, version)

@@ -133,6 +133,9 @@ def test_detection_inside_the_archive_has_to_agree(night, java, tmp_path):
     wrong = dict(java("17.0.3"), source=other["source"], sha256=other["sha256"], detect=found)
     assert "the archive has version 17.0.2" in refusal(night.stage, wrong)
     assert not (tmp_path / "java/17.0.3").exists()
+    untold = dict(java("17.0.4"), detect=dict(found, pattern=r"([a-z]+)?"))
+    assert "does not tell a version" in refusal(night.stage, untold)
+    assert not (tmp_path / "java/17.0.4").exists()
 
 
 def test_what_was_changed_since_the_stage_is_not_switched_to(night, java, tmp_path):
