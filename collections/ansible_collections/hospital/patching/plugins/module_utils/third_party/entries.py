@@ -103,6 +103,7 @@ def _read_one(entry: Any) -> Spec:
     if "previous" in spec:
         spec["previous"] = read_options(_subject(name) + ", previous", _PREVIOUS, spec["previous"])
         _check_file(name, spec["previous"])
+    _check_words(name, spec)
     problem = installer.problem(spec)
     if problem:
         raise _bad(name, *problem)
@@ -147,6 +148,15 @@ def _check_source(name: str, source: Optional[str], what: str) -> None:
         raise _bad(name, "a query in its {}".format(what), "the query in patching_third_party_logins, as ?QUERY")
     if parts.scheme not in ("http", "https") or not parts.netloc or port == 0:
         raise _bad(name, "{} {!r}".format(what, shown), "a http or https URL, or an absolute path on the host")
+
+
+def _check_words(name: str, spec: Spec) -> None:
+    """Refuse secrets of URLs in the entry's commands, which stand in the plan, in messages and in the process table."""
+    commands = {"{}.command".format(key): spec.get(key, {}).get("command") for key in ("detect", "probe")}
+    commands.update({key: spec.get(key) for key in ("install", "uninstall")})
+    for what, words in sorted(commands.items()):
+        if any(without_logins(word) != word for word in words or []):
+            raise _bad(name, "a URL with a login or query in its {}".format(what), "a file of the host that holds it")
 
 
 def _check_detection(name: str, spec: Spec) -> None:

@@ -43,6 +43,8 @@ BAD = [
     (dict(VIEWER, previous={"version": "1", "source": "http://m/v?geheim", "sha256": SHA}), "a query in its source"),
     (dict(JAVA, source="http://[mirror/java?token=geheim"), "no URL"),
     (dict(JAVA, source="https://mirror:port/java"), "no URL"),
+    (dict(VIEWER, install=["{file}", "--licence=https://l/?key=geheim"]), "a login or query in its install"),
+    (dict(JAVA, probe={"command": ["bin/java", "http://ada:geheim@pacs/"]}), "a login or query in its probe.command"),
     (dict(JAVA, size_bytes=-1), "size_bytes -1"),
     (dict(JAVA, download_timeout_s=0), "download_timeout_s 0"),
     (dict(JAVA, absent=True), "absent and version"),

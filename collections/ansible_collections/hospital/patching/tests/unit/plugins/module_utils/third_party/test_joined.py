@@ -263,6 +263,16 @@ def test_software_that_does_not_work_or_has_another_version_is_not_verified(nigh
     assert (problem["seen"], problem["expected"]) == ("17.0.2 is installed", "17.0.1")
 
 
+def test_tokens_that_a_program_prints_are_not_repeated(night, java, tmp_path):
+    todo = night.to(java("17.0.1"))
+    java_17 = tmp_path / "java/17.0.1/bin/java"
+    for rest in ("exit 1", "exit 0"):
+        java_17.write_text("#!/bin/sh\necho cannot reach https://ada:geheim@pacs/wado?token=geheim\n" + rest)
+        (problem,) = night.joined().verify(todo, "to", [])["problems"]
+        assert "https://***@pacs/wado?token=***" in problem["seen"]
+        assert "geheim" not in problem["seen"]
+
+
 def test_a_probe_of_the_host_itself_is_asked_where_nothing_answers(night, java):
     todo = night.to(java("17.0.1", probe={"type": "tcp", "host": "127.0.0.1", "port": 9}))
     found = night.joined().verify(todo, "to", [])
