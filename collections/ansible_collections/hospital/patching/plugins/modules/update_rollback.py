@@ -95,7 +95,7 @@ alternatives_equal:
   returned: success
   sample: true
 conffile_proposals:
-  description: Configuration files that packages proposed and that were not put in force.
+  description: Configuration files that packages and declared software proposed and that were not put in force.
   type: list
   elements: str
   returned: success

@@ -50,7 +50,10 @@ options:
       - Without it, exactly O(updates) are allowed.
     type: dict
   software_logins:
-    description: For declared software whose source asks for a login, C(user:password) by its name.
+    description:
+      - For declared software whose source asks for a login, C(user:password), or C(?query) for the end of the URL.
+      - The key is the entry's name for the server of its source, C(NAME@HOST) or C(NAME@HOST:PORT) for the server of
+        its signature or previous version. No other server gets it.
     type: dict
     default: {}
   carried:

@@ -229,11 +229,11 @@ def secrets(value: object) -> tuple[str, ...]:
 
 
 def logins(value: object) -> dict[str, str]:
-    """Read logins by name; the message never repeats them."""
+    """Read logins, or queries of URLs, by name; the message never repeats them."""
     if not isinstance(value, Mapping) or not all(
-        isinstance(item, str) and re.fullmatch(r"[^:\s]+:\S.*", item) for item in value.values()
+        isinstance(item, str) and re.fullmatch(r"(?!\?)[^:\s]+:\S.*|\?[!-~]+", item) for item in value.values()
     ):
-        raise ValueError("a mapping of names to user:password")
+        raise ValueError("a mapping of NAME or NAME@HOST to user:password or ?query")
     return {name(key): str(item) for key, item in value.items()}
 
 

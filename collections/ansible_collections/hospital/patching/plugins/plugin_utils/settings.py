@@ -219,9 +219,9 @@ SETTINGS = (
     ),
     Setting(
         "patching_third_party_logins",
-        "{NAME: USER:PASSWORD}",
+        "{NAME or NAME@HOST: USER:PASSWORD or ?QUERY}",
         None,
-        "logins for sources of that software, by the entry's name; never shown",
+        "logins, or queries with tokens, for sources of that software; sent to no other server, never shown",
         types.logins,
         secret=True,
     ),

@@ -47,10 +47,11 @@ def path_of(directory: str) -> str:
 
 def read(directory: str) -> Optional[Dict[str, Any]]:
     """Return the record of an earlier attempt, or None."""
-    return _read(path_of(directory))
+    return read_file(path_of(directory))
 
 
-def _read(path: str) -> Optional[Dict[str, Any]]:
+def read_file(path: str) -> Optional[Dict[str, Any]]:
+    """Return the JSON object at ``path``, or None where there is none that can be read."""
     try:
         with open(path, encoding="utf-8") as handle:
             return dict(json.load(handle))
@@ -103,7 +104,7 @@ def take_back(
                 + [key for key in before[kind] if marks.plain(key) in old]
             )
         record["failed_units"] = before["failed_units"]
-        after = _read(os.path.join(earlier, "after.json")) or {}
+        after = read_file(os.path.join(earlier, "after.json")) or {}
         record["alternatives"] = alternatives.wanted_back(
             record["alternatives"], before.get("alternatives", {}), after.get("alternatives", record["alternatives"])
         )

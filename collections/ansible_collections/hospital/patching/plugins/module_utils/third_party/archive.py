@@ -107,7 +107,11 @@ class Archive(Installer):
     def _check_inside(self, version: str, folder: str) -> None:
         if "detect" not in self.spec:
             return
-        found = self.detected(folder)
+        try:
+            found = self.detected(folder)
+        except PatchingError:
+            shutil.rmtree(folder)
+            raise
         if found != version:
             shutil.rmtree(folder)
             raise PatchingError(

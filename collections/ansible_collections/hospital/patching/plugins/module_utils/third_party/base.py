@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Result, without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.trusted import refuse_foreign
 
 Spec = Dict[str, Any]
@@ -33,6 +34,8 @@ class Installer(ABC):
     MAY_BREAK = False
     #: Whether whoever uses the software sees the old or the new version, never a mixture.
     IS_ATOMIC = False
+    #: Whether it may change what lies in /etc.
+    WRITES_ETC = False
     #: Whether it has to wait for dpkg's lock.
     USES_DPKG = False
 
@@ -72,6 +75,20 @@ class Installer(ABC):
     def become(self, version: Optional[str]) -> None:
         """Bring the software to ``version``, None removes it; safe to repeat after it was cut off."""
 
+    def rehearse_removal(self) -> None:  # noqa: B027 - most take nothing else with them
+        """Let the package manager say whether the software could be removed alone; changes nothing.
+
+        Raises:
+            PatchingError: it could not, or others would go with it.
+        """
+
+    def is_half_done(self) -> bool:
+        """Return whether the package manager was cut off, so that it is repaired before anything can be rehearsed."""
+        return False
+
+    def bring_back_etc(self, before: Optional[Dict[str, Any]]) -> None:  # noqa: B027 - most bring it by themselves
+        """On the way back, put the host's own configuration in force again; ``before`` tells what was proposed then."""
+
     def room_bytes(self, path: str) -> Dict[str, int]:
         """Return by path how many bytes making the file at ``path`` ready takes."""
         return {}
@@ -106,7 +123,12 @@ class Installer(ABC):
         return list(words)
 
     def detected(self, home: Optional[str] = None) -> Optional[str]:
-        """Return the version that the entry's ``detect`` finds; None when what it asks is not there."""
+        """Return the version that the entry's ``detect`` finds; None only when what it asks is not there.
+
+        Raises:
+            PatchingError: it is there and tells no version, also where the pattern's group is optional and matched
+                nothing.
+        """
         detect = self.spec["detect"]
         if "file" in detect:
             path = os.path.join(self.home() if home is None else home, detect["file"])
@@ -121,16 +143,35 @@ class Installer(ABC):
                 return None
             result = self.host.runner.run(words, timeout_s=60, check=False)
             text = result.stdout + result.stderr
-            what = "{} says {!r}, which does not".format(" ".join(words), text.strip()[:120])
+            said = without_logins(text.strip())[:120]
+            what = "{} says {!r}, which does not".format(without_logins(" ".join(words)), said)
         found = re.search(detect.get("pattern", r"(\S+)"), text)
-        if found is None:
+        version = found.group(1) if found is not None else None
+        if not version:
             raise PatchingError(
                 "software {}".format(self.name),
                 "{} tell a version".format(what),
                 "a version by {}".format(detect.get("pattern", r"(\S+)")),
                 "correct the entry's detect, or repair what is installed",
             )
-        return found.group(1)
+        return version
+
+    def refuse_untold(self, said: Result, absent: str) -> None:
+        """Refuse to take a question that failed for "none is installed", unless its answer says so by ``absent``.
+
+        Raises:
+            PatchingError: it failed for another reason, so nobody can tell.
+        """
+        lines = [line.strip() for line in (said.stderr + "\n" + said.stdout).splitlines()]
+        others = [line for line in lines if line.startswith("error") and absent not in line]
+        if others or not any(absent in line for line in lines):
+            told = without_logins("; ".join(others or [line for line in lines if line]))[:300]
+            raise PatchingError(
+                "software {}".format(self.name),
+                "{} ended with {}: {}".format(" ".join(said.args[:2]), said.rc, told or "nothing was printed"),
+                "a version, or that none is installed",
+                "repair what it names, or correct the entry, then run again",
+            )
 
     def _read(self, path: str) -> str:
         """Return the beginning of a plain file; waits for no pipe and asks no device."""

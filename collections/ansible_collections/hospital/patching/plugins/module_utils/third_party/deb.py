@@ -9,7 +9,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database im
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
 from ansible_collections.hospital.patching.plugins.module_utils.policy_rc_d import PolicyRcD
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import KeptFile
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import KEPT, KeptFile
 
 #: Nothing may ask, restart or page while dpkg runs; the path is dpkg's own, whatever the become method left of it.
 ENVIRONMENT = {
@@ -19,6 +20,8 @@ ENVIRONMENT = {
     "UCF_FORCE_CONFFOLD": "1",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 }
+#: The states in which a package does what its version says.
+WHOLE = ("installed", "triggers-pending", "triggers-awaited")
 _ACTION = re.compile(r"^(?:Inst|Remv) (\S+)", re.MULTILINE)
 
 
@@ -41,7 +44,16 @@ class DebFile(KeptFile):
 
     def installed(self) -> Optional[str]:
         found = self._found()
-        return found.version if found is not None and found.status == "installed" else None
+        if found is None:
+            return None
+        if found.status not in WHOLE:
+            raise PatchingError(
+                "software {}".format(self.name),
+                "{} is {}".format(self.package, found.status),
+                "a package that is installed, or none",
+                "run dpkg --configure -a on the host and correct what it names, then run again",
+            )
+        return found.version
 
     def rehearse(self, version: str, path: str) -> None:
         fields = self.host.runner.run(["dpkg-deb", "-f", path, "Package", "Version"]).stdout.split()
@@ -56,17 +68,29 @@ class DebFile(KeptFile):
         link = path + ".deb"
         if not os.path.lexists(link):
             os.symlink(os.path.basename(path), link)
-        self._simulate(["install", "--allow-downgrades", "--no-install-recommends", link])
+        self._simulate(
+            ["install", "--allow-downgrades", "--no-install-recommends", link],
+            "install what it needs from the repositories first, then stage the host again",
+        )
 
-    def _simulate(self, words: List[str]) -> None:
+    def rehearse_removal(self) -> None:
+        self._simulate(["remove", self.package], KEPT)
+
+    def is_half_done(self) -> bool:
+        database = DpkgDatabase(self.host.root)
+        return bool(database.interrupted(database.present()))
+
+    def _simulate(self, words: List[str], cure: str) -> None:
         said = self.host.runner.run(["apt-get", "-s", "-q", "-y"] + words, env=ENVIRONMENT, check=False)
         others = sorted(set(_ACTION.findall(said.stdout)) - {self.package})
         if said.rc or others:
             raise PatchingError(
                 "software {}".format(self.name),
-                "it would also change {}".format(", ".join(others)) if others else said.stderr.strip()[-300:],
+                "it would also change {}".format(", ".join(others))
+                if others
+                else without_logins(said.stderr.strip())[-300:],
                 "a change of {} alone".format(self.package),
-                "install what it needs from the repositories first, then stage the host again",
+                cure,
             )
 
     def pack(self, version: str) -> None:
@@ -78,7 +102,7 @@ class DebFile(KeptFile):
     def become(self, version: Optional[str]) -> None:
         with PolicyRcD(self.host.root):
             if version is None:
-                self._simulate(["remove", self.package])
+                self.rehearse_removal()  # a third time: after the packages of the same transaction
                 words = ["--remove", self.package]
             else:
                 words = ["--force-confdef", "--force-confold", "--install", self.file(version)]

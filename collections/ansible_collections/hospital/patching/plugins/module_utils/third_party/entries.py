@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.options import read_options
 from ansible_collections.hospital.patching.plugins.module_utils.probes.registry import check as check_probe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.registry import targets
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
 
 Spec = Dict[str, Any]
@@ -28,6 +29,7 @@ COMMON_OPTIONS: Dict[str, Dict[str, Any]] = {
     "source": {"type": "str"},
     "sha256": {"type": "str"},
     "size_bytes": {"type": "int"},
+    "download_timeout_s": {"type": "int"},
     "signature": {"type": "dict"},
     "detect": {"type": "dict"},
     "probe": {"type": "dict"},
@@ -101,6 +103,7 @@ def _read_one(entry: Any) -> Spec:
     if "previous" in spec:
         spec["previous"] = read_options(_subject(name) + ", previous", _PREVIOUS, spec["previous"])
         _check_file(name, spec["previous"])
+    _check_words(name, spec)
     problem = installer.problem(spec)
     if problem:
         raise _bad(name, *problem)
@@ -108,6 +111,9 @@ def _read_one(entry: Any) -> Spec:
 
 
 def _check_target(name: str, spec: Spec, installer: Any) -> None:
+    for key in ("size_bytes", "download_timeout_s"):
+        if spec.get(key, 1) < 1:
+            raise _bad(name, "{} {}".format(key, spec[key]), "a whole number above 0")
     if spec["absent"]:
         if "version" in spec:
             raise _bad(name, "absent and version {}".format(spec["version"]), "either of them")
@@ -127,15 +133,30 @@ def _check_file(name: str, spec: Spec) -> None:
 
 
 def _check_source(name: str, source: Optional[str], what: str) -> None:
+    shown = without_logins(source or "")
     try:
         parts = urlsplit(source or "")
-    except ValueError as error:
-        raise _bad(name, "{} {!r} ({})".format(what, source, error), "a URL, or an absolute path on the host")
+        port = parts.port  # read for its error
+    except ValueError:
+        raise _bad(name, "{} {!r}, no URL".format(what, shown), "a URL, or an absolute path on the host")
     if "@" in parts.netloc:
         raise _bad(name, "a login in its {}".format(what), "the login in patching_third_party_logins, by this name")
-    web = parts.scheme in ("http", "https") and parts.netloc
-    if not web and not os.path.isabs(source or ""):
-        raise _bad(name, "{} {!r}".format(what, source), "a http or https URL, or an absolute path on the host")
+    if os.path.isabs(source or ""):
+        return
+    if "?" in (source or "") or "#" in (source or ""):
+        # The entry stands in the plan, which is shown, approved and kept as evidence.
+        raise _bad(name, "a query in its {}".format(what), "the query in patching_third_party_logins, as ?QUERY")
+    if parts.scheme not in ("http", "https") or not parts.netloc or port == 0:
+        raise _bad(name, "{} {!r}".format(what, shown), "a http or https URL, or an absolute path on the host")
+
+
+def _check_words(name: str, spec: Spec) -> None:
+    """Refuse secrets of URLs in the entry's commands, which stand in the plan, in messages and in the process table."""
+    commands = {"{}.command".format(key): spec.get(key, {}).get("command") for key in ("detect", "probe")}
+    commands.update({key: spec.get(key) for key in ("install", "uninstall")})
+    for what, words in sorted(commands.items()):
+        if any(without_logins(word) != word for word in words or []):
+            raise _bad(name, "a URL with a login or query in its {}".format(what), "a file of the host that holds it")
 
 
 def _check_detection(name: str, spec: Spec) -> None:

@@ -33,7 +33,10 @@ class Flatpak(Installer):
     def installed(self) -> Optional[str]:
         words = ["flatpak", "info", "--system", "--show-commit", self.spec["application"]]
         found = self.host.runner.run(words, timeout_s=60, check=False)
-        return found.stdout.strip() or None if found.rc == 0 else None
+        if found.rc or not found.stdout.strip():
+            self.refuse_untold(found, "not installed")
+            return None
+        return found.stdout.strip()
 
     def stage(self, version: str, path: str) -> None:
         # A new application is pulled and deployed in one: nothing uses it yet, but it would be there before its window.
@@ -43,9 +46,11 @@ class Flatpak(Installer):
         return str(self.spec["application"])
 
     def keep(self, version: str) -> Optional[str]:
-        return None  # its repository holds every commit that was deployed until it is pruned
+        return self.lacking(version)  # of an update, its repository holds the commit before until the next pull
 
     def lacking(self, version: Optional[str]) -> Optional[str]:
+        if version is not None and self.spec["absent"]:
+            return "flatpak prunes the commits of an application that is removed"
         if version is not None and self.installed() is None:
             return "flatpak cannot deploy an application anew without a network"
         return None

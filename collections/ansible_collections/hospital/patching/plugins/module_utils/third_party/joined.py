@@ -74,6 +74,7 @@ class Joined:
         if not entries:
             return found
         transaction.check_within(entries, request.manifest)
+        staging.rehearse_removals(self.host, entries)
         both = transaction.build(
             request.host,
             found["transaction"]["manager"],
@@ -167,7 +168,7 @@ class Joined:
     @staticmethod
     def _finish(request: InstallRequest, work: SoftwareWork, found: Dict[str, Any]) -> Dict[str, Any]:
         if not request.check:
-            work.run()
+            work.run(found["etc_archive"])
         return work.merged(found)
 
     def verify(self, wanted: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:

@@ -10,6 +10,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party.base
 #: An older version's file, for a way back that the host itself does not have.
 PREVIOUS: Dict[str, Dict[str, Any]] = {"previous": {"type": "dict"}}
 
+#: What to do where a package cannot be removed alone.
+KEPT = "remove or replace what needs it first, then assess, plan and stage the host again; it was not removed"
+
 
 def sha256_of(path: str) -> str:
     """Return the SHA-256 of a file as hex digits."""
@@ -22,6 +25,8 @@ def sha256_of(path: str) -> str:
 
 class KeptFile(Installer):
     """The file of a version lies in the store, beside its SHA-256."""
+
+    WRITES_ETC = True
 
     def file(self, version: str) -> str:
         """Return where the file of ``version`` is kept."""

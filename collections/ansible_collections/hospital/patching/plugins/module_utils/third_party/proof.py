@@ -9,6 +9,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
 from ansible_collections.hospital.patching.plugins.module_utils.probes.registry import build
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.base import Installer
 
 TIMEOUT_S = 60
@@ -32,11 +33,12 @@ def not_working(installer: Installer, version: str, home: Optional[str] = None) 
     except PatchingError as error:
         return "{}: {}".format(error.subject, error.seen)
     text = said.stdout + said.stderr
+    shown = without_logins(text.strip())
     if said.rc != 0:
-        return "{} ended with {}: {}".format(" ".join(words), said.rc, text.strip()[-200:])
+        return "{} ended with {}: {}".format(" ".join(words), said.rc, shown[-200:])
     pattern = _pattern(installer, version)
     if re.search(pattern, text) is None:
-        return "{} said {!r}, without {}".format(" ".join(words), text.strip()[:200], pattern)
+        return "{} said {!r}, without {}".format(" ".join(words), shown[:200], pattern)
     return None
 
 

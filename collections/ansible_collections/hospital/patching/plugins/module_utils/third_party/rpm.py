@@ -4,8 +4,14 @@
 from typing import Any, Dict, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_config
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_quiet import ENVIRONMENT, quiet
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import PREVIOUS, KeptFile
+from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.kept_file import (
+    KEPT,
+    PREVIOUS,
+    KeptFile,
+)
 
 _VERSION = "%{EPOCHNUM}:%{VERSION}-%{RELEASE}"
 
@@ -25,6 +31,7 @@ class RpmFile(KeptFile):
     def installed(self) -> Optional[str]:
         found = self.host.runner.run(["rpm", "-q", "--qf", _VERSION + "\n", "--", self.package], check=False)
         if found.rc:
+            self.refuse_untold(found, "is not installed")
             return None
         return _plain(found.stdout.splitlines()[-1])
 
@@ -39,12 +46,25 @@ class RpmFile(KeptFile):
             )
         self.host.runner.run(["rpm", "-U", "--test", "--oldpackage", "--replacepkgs", path], timeout_s=600)
 
+    def rehearse_removal(self) -> None:
+        said = self.host.runner.run(["rpm", "-e", "--test", "--", self.package], timeout_s=600, check=False)
+        if said.rc:
+            raise PatchingError(
+                "software {}".format(self.name),
+                "it cannot be removed alone: {}".format(" ".join(without_logins(said.stderr).split())[-300:]),
+                "a removal of {} alone".format(self.package),
+                KEPT,
+            )
+
     def become(self, version: Optional[str]) -> None:
         words = ["-e", "--", self.package]
         if version is not None:
             words = ["-U", "--oldpackage", "--replacepkgs", self.file(version)]
         with quiet(self.host):  # what has to be restarted, update_restart restarts once
             self.host.runner.run(["rpm"] + words, timeout_s=1800, env=ENVIRONMENT)
+
+    def bring_back_etc(self, before: Optional[Dict[str, Any]]) -> None:
+        rpm_config.put_back(self.host, before, [self.package])
 
 
 def _plain(version: str) -> str:

@@ -8,7 +8,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party.base
 
 
 class Snap(Installer):
-    """Downloaded at stage with its assertion, installed from there; ``snap revert`` is the way back."""
+    """Downloaded at stage with its assertion, installed from there; ``snap revert`` is the way back.
+
+    A removal has none: its revisions go with it, and what is downloaded anew comes without the snap's data.
+    """
 
     NAME = "snap"
     FETCHES = False
@@ -33,9 +36,12 @@ class Snap(Installer):
 
     def installed(self) -> Optional[str]:
         found = self.host.runner.run(["snap", "list", "--", self.snap], timeout_s=60, check=False)
-        lines = found.stdout.splitlines()
         # Name, Version, Rev, Tracking, Publisher, Notes.
-        return lines[1].split()[2] if found.rc == 0 and len(lines) > 1 else None
+        rows = [line.split() for line in found.stdout.splitlines()[1:]]
+        if found.rc or not rows or len(rows[0]) < 3:
+            self.refuse_untold(found, "no matching snaps installed")
+            return None
+        return rows[0][2]
 
     def stage(self, version: str, path: str) -> None:
         folder = os.path.join(self.store, version)
@@ -49,9 +55,11 @@ class Snap(Installer):
         )
 
     def keep(self, version: str) -> Optional[str]:
-        return None  # snapd keeps the revision before
+        return self.lacking(version)  # of an update, snapd keeps the revision before
 
     def lacking(self, version: Optional[str]) -> Optional[str]:
+        if version is not None and self.spec["absent"]:
+            return "snapd keeps no revision of a snap that is removed"
         if version is None or version != self.spec.get("version") or os.path.exists(self._file(version, "snap")):
             return None
         return "{} is missing".format(self._file(version, "snap"))

@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import proof, registry
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.base import Installer
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.fetch import fetch
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.logins import Logins
 
 Entry = Dict[str, Any]
 
@@ -60,6 +61,17 @@ def for_everybody() -> Iterator[None]:
         os.umask(before)
 
 
+def rehearse_removals(host: Host, entries: List[Entry]) -> None:
+    """Refuse what could not be removed, or not alone; changes nothing, so the dry run asks too.
+
+    Raises:
+        PatchingError: naming what would go with it.
+    """
+    for entry in entries:
+        if entry["to"] is None:
+            registry.build(host, entry["software"]).rehearse_removal()
+
+
 def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str, Any]:
     """Make every entry ready; return ``preserved``, ``not_preserved``, ``space``, ``download_bytes``, ``changed``."""
     result = {
@@ -73,7 +85,7 @@ def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str,
         installer = registry.build(host, entry["software"])
         if entry["to"] is not None and not_ready(installer, entry["to"]) is not None:
             with for_everybody():
-                fetched, space = _make_ready(host, installer, entry["to"], logins.get(entry["name"]))
+                fetched, space = _make_ready(host, installer, entry["to"], Logins(logins, installer.spec))
             result["download_bytes"] += fetched
             result["space"] += space
             result["changed"] = True
@@ -102,13 +114,13 @@ def _mark(installer: Installer, version: str) -> str:
     return os.path.join(installer.store, version, "staged.json")
 
 
-def _make_ready(host: Host, installer: Installer, version: str, login: Any) -> Tuple[int, List[Dict[str, Any]]]:
+def _make_ready(host: Host, installer: Installer, version: str, logins: Logins) -> Tuple[int, List[Dict[str, Any]]]:
     folder = os.path.join(installer.store, version)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path, fetched = os.path.join(folder, "file"), 0
     space = []  # type: List[Dict[str, Any]]
     if installer.FETCHES:
-        fetched = fetch(installer.spec, path, host.runner, login, host.root)
+        fetched = fetch(installer.spec, path, host.runner, logins, host.root)
         space = disk_space.survey(installer.room_bytes(path))
         disk_space.check(space)
     installer.stage(version, path)
@@ -129,7 +141,7 @@ def _keep(host: Host, installer: Installer, entry: Entry, result: Dict[str, Any]
             result["not_preserved"].append(_item(entry, "none", reason=why))
         return
     try:
-        _fetch_previous(host, installer, version, logins.get(entry["name"]))
+        _fetch_previous(host, installer, version, Logins(logins, installer.spec))
         why = installer.keep(version)
     except PatchingError as error:
         why = error.seen
@@ -139,10 +151,12 @@ def _keep(host: Host, installer: Installer, entry: Entry, result: Dict[str, Any]
         result["preserved"].append(_item(entry, version, sha256=installer.kept_digest(version)))
 
 
-def _fetch_previous(host: Host, installer: Installer, version: str, login: Any) -> None:
+def _fetch_previous(host: Host, installer: Installer, version: str, logins: Logins) -> None:
     previous = installer.spec.get("previous")
     if previous and previous["version"] == version:
-        fetch(dict(previous, name=installer.name), os.path.join(installer.store, version, "file"), host.runner, login)
+        limits = {key: installer.spec[key] for key in ("download_timeout_s",) if key in installer.spec}
+        wanted = dict(previous, name=installer.name, **limits)
+        fetch(wanted, os.path.join(installer.store, version, "file"), host.runner, logins, host.root)
 
 
 def _item(entry: Entry, version: str, **more: Any) -> Dict[str, Any]:

@@ -10,6 +10,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.etc_before import EtcBefore
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.running import running
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import (
     drifted,
@@ -32,6 +33,10 @@ class SoftwareWork:
         self.back = step == "rollback"
         self.journal = Journal(host.state_dir, host.clock)
         self.digest = request.transaction["digest"]
+        self.etc = EtcBefore(host, request.transaction, step)
+        self.etc_archive = None  # type: Optional[str]
+        #: The configuration files that were proposed by this work.
+        self.proposed = []  # type: List[str]
         #: Why entries are left as they are on the way back: one of them keeps nothing else from going back.
         self.left = []  # type: List[PatchingError]
         self.todo, self.done = self._split(entries[::-1] if self.back else entries)
@@ -74,13 +79,14 @@ class SoftwareWork:
         )
 
     def _was_cut_off(self) -> bool:
-        """Return whether an earlier call began this very work and did not come to its end."""
-        events = [
-            record["event"]
-            for record in self.journal.read()
-            if record["step"] == self.step and record["detail"].get("transaction") == self.digest
-        ]
-        return bool(events) and events[-1] != "done"
+        """Return whether an earlier call began this very work, did not come to its end, and was not undone since."""
+        last = None
+        for record in self.journal.read():
+            ours = record["step"] == self.step
+            undone = record["step"] in ("install", "rollback") and record["event"] == "done"
+            if record["detail"].get("transaction") == self.digest and (ours or undone):
+                last = (record["step"], record["event"])
+        return last in ((self.step, "begin"), (self.step, "failed"))
 
     def refuse(self) -> None:
         """Refuse everything before anything begins when one entry could not be done.
@@ -118,6 +124,8 @@ class SoftwareWork:
                 "{} ready on this host".format(job.to or "its removal"),
                 "use the snapshot" if self.back else "stage the host again; nothing was changed",
             )
+        if job.to is None and not job.installer.is_half_done():
+            job.installer.rehearse_removal()  # again: other packages may have come since the stage
 
     def refuse_left(self, rest: bool) -> None:
         """Raise what was left on the way back; ``rest``: whether everything else went back.
@@ -166,18 +174,26 @@ class SoftwareWork:
                 "have them closed, then run again; nothing was changed",
             )
 
-    def run(self) -> None:
-        """Do it, one entry after the other; journalled, and safe to repeat after it was cut off."""
+    def run(self, archived: Optional[str] = None) -> None:
+        """Do it, one entry after the other; journalled, and safe to repeat after it was cut off.
+
+        ``archived`` is where the package manager has put /etc from before the same transaction.
+        """
+        cut_off = self._was_cut_off()
         if not self.todo and not self.left:
-            if self._was_cut_off():
+            if cut_off:
+                self.proposed = self.etc.proposed()
                 self._journal("done", installed=[])
             return
+        if not cut_off:
+            self.etc.forget()
         told = [
             {"name": job.entry["name"], "arch": job.entry["arch"], "from": job.current, "to": job.to}
             for job in self.todo
         ]
         self._journal("begin", software=told)
         try:
+            self._look_at_etc(archived)
             with for_everybody():
                 for job in self.todo:
                     self._one(job)
@@ -193,10 +209,23 @@ class SoftwareWork:
                 "a disk that can be written",
                 "correct it, then run again or roll this host back",
             )
+        self.proposed = self.etc.proposed()
         self._journal("done", installed=told)
+
+    def _look_at_etc(self, archived: Optional[str]) -> None:
+        if not any(job.installer.WRITES_ETC for job in self.todo):
+            return
+        try:
+            self.etc.take()
+            self.etc_archive = archived or self.etc.archive()
+        except (OSError, PatchingError):
+            if not self.back:  # no disk is too full for the way back: the installation's archive is there
+                raise
 
     def _one(self, job: Job) -> None:
         job.installer.become(job.to)
+        if self.back:
+            job.installer.bring_back_etc(EtcBefore(self.host, self.request.transaction, "install").read())
         found = job.installer.installed()
         if found != job.to:
             raise PatchingError(
@@ -223,4 +252,6 @@ class SoftwareWork:
             transaction=self.digest,
             installed=found["installed"] + installed,
             already=found["already"] + already,
+            conffile_proposals=sorted(set(found["conffile_proposals"]) | set(self.proposed)),
+            etc_archive=found["etc_archive"] or self.etc_archive,
         )

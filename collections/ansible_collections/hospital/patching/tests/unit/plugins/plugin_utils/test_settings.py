@@ -294,6 +294,11 @@ def test_a_login_of_declared_software_is_never_shown():
     with pytest.raises(PatchingError) as refusal:
         settings(third_party_logins={"java": "hunter2"})
     assert "hunter2" not in str(refusal.value)
+    tokens = {"java": "?token=hunter2", "java@keys.example:8443": "ada:hunter2"}
+    assert settings(third_party_logins=tokens).third_party_logins == tokens
+    with pytest.raises(PatchingError) as refusal:
+        settings(third_party_logins={"java": "?token=hunter 2"})
+    assert "hunter" not in str(refusal.value)
 
 
 def test_the_order_of_restarts_is_kept_and_names_each_unit_once():

@@ -81,16 +81,21 @@ class Packages:
         self.journal = Journal(host.state_dir, host.clock)
         self.asked = []
 
+    @staticmethod
+    def _nothing():
+        nothing = {"changed": False, "nothing_to_do": True, "installed": [], "already": []}
+        return dict(nothing, conffile_proposals=[], etc_archive=None)
+
     def pending(self, _wanted):
         return {"manager": "apt", "updates": [], "held": [], "problems": []}
 
     def install(self, request):
         self.asked.append(("install", request.transaction["digest"]))
-        return {"changed": False, "nothing_to_do": True, "installed": [], "already": []}
+        return self._nothing()
 
     def rollback(self, request, names):
         self.asked.append(("rollback", names))
-        return {"changed": False, "nothing_to_do": True, "installed": [], "already": []}
+        return self._nothing()
 
     def verify(self, wanted, _expect, names):
         self.asked.append(("verify", names))
@@ -110,8 +115,12 @@ class Night:
         updates = self.joined(*entries).pending(wanted or EVERYTHING)["updates"]
         return self.joined().stage(StageRequest("R1", "h1", updates, None, check=False))
 
+    @staticmethod
+    def request(todo, check=False):
+        return InstallRequest("R1", todo, 0, 60, check)
+
     def install(self, todo, check=False):
-        return self.joined().install(InstallRequest("R1", todo, 0, 60, check))
+        return self.joined().install(self.request(todo, check))
 
     def rollback(self, todo, names=(), rules=BUILT_IN):
         request = InstallRequest("R1", todo, 0, 60, check=False, data_rules=rules)

@@ -34,6 +34,19 @@ BAD = [
     ({key: value for key, value in JAVA.items() if key != "sha256"}, "64 hex digits"),
     (dict(JAVA, source="ftp://mirror/java"), "http or https"),
     (dict(JAVA, source="java.tar.gz"), "absolute path"),
+    (dict(JAVA, source="https://mirror/java?token=geheim"), "a query in its source; expected the query in"),
+    (dict(JAVA, source="https://mirror/java#geheim"), "a query in its source"),
+    (
+        dict(JAVA, signature={"source": "https://mirror/s?t=geheim", "keyring": "/k"}),
+        "a query in its signature's source",
+    ),
+    (dict(VIEWER, previous={"version": "1", "source": "http://m/v?geheim", "sha256": SHA}), "a query in its source"),
+    (dict(JAVA, source="http://[mirror/java?token=geheim"), "no URL"),
+    (dict(JAVA, source="https://mirror:port/java"), "no URL"),
+    (dict(VIEWER, install=["{file}", "--licence=https://l/?key=geheim"]), "a login or query in its install"),
+    (dict(JAVA, probe={"command": ["bin/java", "http://ada:geheim@pacs/"]}), "a login or query in its probe.command"),
+    (dict(JAVA, size_bytes=-1), "size_bytes -1"),
+    (dict(JAVA, download_timeout_s=0), "download_timeout_s 0"),
     (dict(JAVA, absent=True), "absent and version"),
     (dict(JAVA, root="/opt"), "this software alone"),
     (dict(JAVA, root="opt/java"), "this software alone"),
@@ -64,6 +77,7 @@ def test_a_bad_entry_is_refused_by_name(entry, said):
     with pytest.raises(PatchingError) as refused:
         entries.read([entry])
     assert said in str(refused.value)
+    assert "geheim" not in str(refused.value)
     assert "inventory" in refused.value.next_step
 
 

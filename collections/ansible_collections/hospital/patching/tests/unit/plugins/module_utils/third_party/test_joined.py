@@ -133,6 +133,9 @@ def test_detection_inside_the_archive_has_to_agree(night, java, tmp_path):
     wrong = dict(java("17.0.3"), source=other["source"], sha256=other["sha256"], detect=found)
     assert "the archive has version 17.0.2" in refusal(night.stage, wrong)
     assert not (tmp_path / "java/17.0.3").exists()
+    untold = dict(java("17.0.4"), detect=dict(found, pattern=r"([a-z]+)?"))
+    assert "does not tell a version" in refusal(night.stage, untold)
+    assert not (tmp_path / "java/17.0.4").exists()
 
 
 def test_what_was_changed_since_the_stage_is_not_switched_to(night, java, tmp_path):
@@ -258,6 +261,16 @@ def test_software_that_does_not_work_or_has_another_version_is_not_verified(nigh
     found = night.joined().verify(todo, "from", [])
     (problem,) = found["problems"]
     assert (problem["seen"], problem["expected"]) == ("17.0.2 is installed", "17.0.1")
+
+
+def test_tokens_that_a_program_prints_are_not_repeated(night, java, tmp_path):
+    todo = night.to(java("17.0.1"))
+    java_17 = tmp_path / "java/17.0.1/bin/java"
+    for rest in ("exit 1", "exit 0"):
+        java_17.write_text("#!/bin/sh\necho cannot reach https://ada:geheim@pacs/wado?token=geheim\n" + rest)
+        (problem,) = night.joined().verify(todo, "to", [])["problems"]
+        assert "https://***@pacs/wado?token=***" in problem["seen"]
+        assert "geheim" not in problem["seen"]
 
 
 def test_a_probe_of_the_host_itself_is_asked_where_nothing_answers(night, java):

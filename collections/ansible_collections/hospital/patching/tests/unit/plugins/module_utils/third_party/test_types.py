@@ -2,6 +2,7 @@
 """The other types: dpkg, rpm, flatpak and snap as doubles of their command lines, installers and pip for real."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -9,8 +10,10 @@ import zipfile
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import EVERYTHING
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import way_back_lacks
 
 OLD, NEW = "1" * 64, "2" * 64
 
@@ -117,7 +120,7 @@ class CommandLine:
         self.ran.append(" ".join(args))
         for words, (status, text) in self.answers.items():
             if words.replace("_", " ") in self.ran[-1]:
-                return Result(args, status, text, "")
+                return Result(args, status, *(("", text) if status else (text, "")))
         return Result(args, 0, "", "")
 
 
@@ -140,6 +143,10 @@ def test_a_flatpak_is_pulled_before_and_deployed_without_a_network(host):
 SNAP_LIST = """Name   Version  Rev  Tracking       Publisher   Notes
 hello  2.10     42   latest/stable  canonical*  -
 """
+#: What they say where nothing is installed (snapd's cmd_list.go, flatpak's flatpak-dir.c), and where they cannot tell.
+NO_SNAP = "error: no matching snaps installed\n"
+NO_FLATPAK = "error: org.v.Viewer/*unspecified*/*unspecified* not installed\n"
+NO_SNAPD = "error: cannot communicate with server: Get http://localhost/v2/snaps: no such file\n"
 
 
 def test_a_snap_is_installed_from_its_file_and_reverted(host, tmp_path):
@@ -154,6 +161,95 @@ def test_a_snap_is_installed_from_its_file_and_reverted(host, tmp_path):
     one.become("43")
     one.become("42")
     assert runner.ran[-2:] == [f"snap install {file}", "snap revert --revision=42 hello"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "answers", "version"),
+    [
+        ({"type": "snap", "name": "hello"}, {"snap_list": (0, SNAP_LIST)}, "42"),
+        (
+            {"type": "flatpak", "name": "viewer", "application": "org.v.Viewer"},
+            {"--show-commit": (0, OLD + "\n")},
+            OLD,
+        ),
+    ],
+)
+def test_a_snap_or_flatpak_that_is_removed_is_not_called_preserved(night, entry, answers, version):
+    runner = CommandLine(**answers)
+    night.packages.host = night.packages.host._replace(runner=runner)
+    staged = night.stage(dict(entry, absent=True))
+    assert staged["preserved"] == []
+    (lost,) = staged["not_preserved"]
+    assert (lost["name"], lost["version"]) == (entry["name"], version)
+    assert "removed" in lost["reason"]
+    assert way_back_lacks(night.packages.host, staged["transaction"]["entries"][0]) == lost["reason"]
+    runner.answers = {" list ": (1, NO_SNAP), " info ": (1, NO_FLATPAK)}  # it is gone
+    with pytest.raises(PatchingError, match=r"removed; .* use the snapshot"):
+        night.rollback(staged["transaction"])
+
+
+#: By rpm 4.18, whose database was overwritten; the last line on stdout, as where nothing is installed.
+BROKEN_RPMDB = """error: sqlite failure: CREATE TABLE IF NOT EXISTS 'Packages': file is not a database
+error: cannot open Packages index using sqlite - No such file or directory (2)
+error: cannot open Packages database in /var/lib/rpm
+package viewer is not installed
+"""
+VIEWER_OF = {
+    "rpm": {"name": "viewer", "type": "rpm", "version": "2-1"},
+    "snap": {"name": "viewer", "type": "snap", "version": "43"},
+    "flatpak": {"name": "viewer", "type": "flatpak", "application": "org.v.Viewer", "version": NEW},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "absent", "untold"),
+    [
+        ("rpm", (1, "package viewer is not installed\n"), (1, BROKEN_RPMDB)),
+        ("snap", (1, NO_SNAP), (1, NO_SNAPD)),
+        ("snap", (1, NO_SNAP), (0, "")),
+        ("flatpak", (1, NO_FLATPAK), (1, "error: While opening repository /var/lib/flatpak/repo: not a repository\n")),
+        ("flatpak", (1, NO_FLATPAK), (0, "")),
+    ],
+)
+def test_only_what_is_said_to_be_absent_is_taken_for_absent(host, kind, absent, untold):
+    assert built(host, CommandLine(**{" ": absent}), **VIEWER_OF[kind]).installed() is None
+    with pytest.raises(PatchingError, match=r"software viewer: .* ended with"):
+        built(host, CommandLine(**{" ": untold}), **VIEWER_OF[kind]).installed()
+
+
+def test_a_deb_that_dpkg_left_half_done_is_neither_installed_nor_absent(host):
+    status = os.path.join(host.root, "var/lib/dpkg/status")
+    os.makedirs(os.path.dirname(status))
+    text = "Package: viewer\nStatus: install ok {}\nArchitecture: all\nVersion: 2\n\n"
+    one = built(host, CommandLine(), name="viewer", type="deb", version="2")
+    for state, version in (("installed", "2"), ("triggers-pending", "2"), ("config-files", None)):
+        with open(status, "w", encoding="utf-8") as handle:
+            handle.write(text.format(state))
+        assert one.installed() == version
+    with open(status, "w", encoding="utf-8") as handle:
+        handle.write(text.format("half-configured"))
+    with pytest.raises(PatchingError, match="viewer is half-configured"):
+        one.installed()
+
+
+@pytest.mark.parametrize("how", ["file", "command"])
+def test_a_detection_whose_optional_group_matched_nothing_is_not_taken_for_absent(night, vendor, how):
+    night.to(vendor("1"))
+    vendor.place.write_text("v\n")
+    detect = {"file": str(vendor.place)} if how == "file" else {"command": ["cat", str(vendor.place)]}
+    entry = vendor("2", detect=dict(detect, pattern="v([0-9]+)?"))
+    found = night.joined(entry).pending(EVERYTHING)
+    assert found["updates"] == []
+    assert "software viewer: " in found["problems"][0]
+    assert "not tell a version" in found["problems"][0]
+    gone = {key: value for key, value in entry.items() if key not in ("version", "source", "sha256")}
+    assert night.joined(dict(gone, absent=True)).pending(EVERYTHING)["updates"] == []
+    vendor.place.write_text("v1\n")
+    todo = night.stage(entry)["transaction"]
+    vendor.place.write_text("v\n")
+    with pytest.raises(PatchingError, match=r"software viewer: .*not tell a version"):
+        night.install(todo)
+    assert night.joined().verify(todo, "from", [])["verdict"] == "failed"
 
 
 def test_an_rpm_file_has_to_be_what_its_entry_says(host):
