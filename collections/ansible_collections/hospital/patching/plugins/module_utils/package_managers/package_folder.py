@@ -20,6 +20,12 @@ def sha256_of(path: str) -> str:
     return total.hexdigest()
 
 
+def copy_whole(path: str, final: str) -> None:
+    """Copy a file; it appears whole or not at all."""
+    shutil.copyfile(path, final + ".part")
+    os.rename(final + ".part", final)
+
+
 class PackageFolder:
     """The folder ``directory``, whose package files lie in a folder of their own; one subclass a kind of package."""
 
