@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What staging a transaction is on every rpm host, whichever package manager resolves it."""
 
+import fnmatch
 import glob
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -17,6 +18,19 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     TransactionStage,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage, evr
+
+#: Packages named after the kernel that put nothing into ``/boot``; firmware alone is some forty of them on SUSE.
+NOT_BOOTED = (
+    "kernel-firmware*",
+    "kernel-devel*",
+    "kernel-*-devel",
+    "kernel-docs*",
+    "kernel-headers",
+    "kernel-macros",
+    "kernel-source*",
+    "kernel-syms*",
+    "kernel-tools*",
+)
 
 
 class RpmStage(TransactionStage):
@@ -85,8 +99,8 @@ class RpmStage(TransactionStage):
         return self.planned(todo, [self.item(package) for package in replaced], needs, new_bytes + old_bytes)
 
     def boots(self, name: str) -> bool:
-        """Return whether a package brings files for ``/boot``."""
-        return rpm_installed.is_beside(name)
+        """Return whether a package brings a kernel, or has its initrd made anew, in ``/boot``."""
+        return rpm_installed.is_beside(name) and not any(fnmatch.fnmatchcase(name, each) for each in NOT_BOOTED)
 
     def replaced(self, todo: Dict[str, Any]) -> List[RpmPackage]:
         """Return the installed packages that the transaction replaces or removes, an older kernel too."""
