@@ -286,6 +286,45 @@ class TransactionStage(ABC):
             "way_back_tried": None,
         }
 
+    def _journalled(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
+        run_id, digest = self.request.run_id, todo["digest"]
+        self.journal.append(run_id, STAGE_STEP, "begin", transaction=digest)
+        try:
+            with self._told():
+                result = self.make(todo, plan)
+                self._record(result)
+        except PatchingError as error:
+            self.journal.append(run_id, STAGE_STEP, "failed", transaction=digest, reason=str(error))
+            raise
+        self.journal.append(run_id, STAGE_STEP, "done", transaction=digest)
+        return result
+
+    def _record(self, result: Dict[str, Any]) -> None:
+        """Write the result last: a stage without it is unfinished."""
+        path = os.path.join(self.stage.directory, "stage.json")
+        with open(path + ".part", "w", encoding="utf-8") as handle:
+            json.dump(result, handle, sort_keys=True)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.rename(path + ".part", path)
+
+    def rehearsed(self, todo: Dict[str, Any], found: List[Tuple[str, str, Optional[str], Optional[str]]]) -> None:
+        """Refuse unless a rehearsal from the stage alone gave the transaction: (name, arch, from, to) of each.
+
+        Raises:
+            PatchingError: naming the first difference.
+        """
+        expected = {(entry["name"], entry["arch"], entry["from"], entry["to"]) for entry in todo["entries"]}
+        for name, arch, current, to in sorted(expected ^ set(found), key=str):
+            raise PatchingError(
+                "rehearsal of {}:{}".format(name, arch),
+                "{} to {} {}".format(current, to, "is missing" if (name, arch, current, to) in expected else "appears"),
+                "the same transaction from the stage as from the repositories",
+                "stage again; if it stays so, report this package",
+            )
+
+    # --- the files: what comes, and what is kept of what goes ---
+
     def new_bytes(self, todo: Dict[str, Any]) -> int:
         """Return how many bytes of new packages are not staged yet."""
         return sum(
@@ -383,40 +422,3 @@ class TransactionStage(ABC):
         path = next((path for path in self.cached(package) if self.is_whole(path, package)), None)
         if path is not None:
             copy_whole(path, final)
-
-    def _journalled(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
-        run_id, digest = self.request.run_id, todo["digest"]
-        self.journal.append(run_id, STAGE_STEP, "begin", transaction=digest)
-        try:
-            with self._told():
-                result = self.make(todo, plan)
-                self._record(result)
-        except PatchingError as error:
-            self.journal.append(run_id, STAGE_STEP, "failed", transaction=digest, reason=str(error))
-            raise
-        self.journal.append(run_id, STAGE_STEP, "done", transaction=digest)
-        return result
-
-    def _record(self, result: Dict[str, Any]) -> None:
-        """Write the result last: a stage without it is unfinished."""
-        path = os.path.join(self.stage.directory, "stage.json")
-        with open(path + ".part", "w", encoding="utf-8") as handle:
-            json.dump(result, handle, sort_keys=True)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.rename(path + ".part", path)
-
-    def rehearsed(self, todo: Dict[str, Any], found: List[Tuple[str, str, Optional[str], Optional[str]]]) -> None:
-        """Refuse unless a rehearsal from the stage alone gave the transaction: (name, arch, from, to) of each.
-
-        Raises:
-            PatchingError: naming the first difference.
-        """
-        expected = {(entry["name"], entry["arch"], entry["from"], entry["to"]) for entry in todo["entries"]}
-        for name, arch, current, to in sorted(expected ^ set(found), key=str):
-            raise PatchingError(
-                "rehearsal of {}:{}".format(name, arch),
-                "{} to {} {}".format(current, to, "is missing" if (name, arch, current, to) in expected else "appears"),
-                "the same transaction from the stage as from the repositories",
-                "stage again; if it stays so, report this package",
-            )
