@@ -33,8 +33,8 @@ class Installer(ABC):
     MAY_BREAK = False
     #: Whether whoever uses the software sees the old or the new version, never a mixture.
     IS_ATOMIC = False
-    #: Whether it has to wait for dpkg's lock.
-    USES_DPKG = False
+    #: Whose package database it changes, ``dpkg``'s or ``rpm``'s, and so waits for; empty: nobody's.
+    DATABASE = ""
 
     def __init__(self, host: Host, spec: Spec, store: str) -> None:
         self.host = host
