@@ -103,9 +103,6 @@ class AptStage(TransactionStage):
                 ),
             )
 
-    def clear(self) -> None:
-        self.repacker.clear(self.preserved.files)
-
     def resolve(self, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         resolver = AptResolver(self.host.runner, self.lists.options(), self.lists.directory)
         asked = [target(update["name"], update["arch"], update["to"]) for update in wanted if update["to"]]
@@ -192,13 +189,8 @@ class AptStage(TransactionStage):
         size = self.stanzas.get((entry["name"], entry["arch"], entry["to"] or ""), {}).get("Installed-Size", "0")
         return int(size) * 1024 if size.isdigit() else 0
 
-    def replaced(self, todo: Dict[str, Any]) -> List[Package]:
-        found = (
-            installed_package(self.installed, entry["name"], entry["arch"])
-            for entry in todo["entries"]
-            if entry["from"]
-        )
-        return [package for package in found if package is not None]
+    def current(self, entry: Dict[str, Any]) -> Optional[Package]:
+        return installed_package(self.installed, entry["name"], entry["arch"])
 
     def item(self, package: Package) -> Dict[str, str]:
         return {"name": package.name, "arch": package.arch, "version": package.version}

@@ -60,9 +60,6 @@ class RpmStage(TransactionStage):
     def compare(self, one: str, other: str) -> int:
         return rpm_version.compare(one, other)
 
-    def clear(self) -> None:
-        self.repacker.clear(self.preserved.files)
-
     def entry(self, change: Dict[str, Any], origin: Optional[str], automatic: bool) -> Entry:
         """Remember what is said of a change, and return the transaction's entry of it."""
         self.described[(change["name"], change["arch"])] = change
@@ -102,14 +99,8 @@ class RpmStage(TransactionStage):
         """Return whether a package brings a kernel, or has its initrd made anew, in ``/boot``."""
         return rpm_installed.is_beside(name) and not any(fnmatch.fnmatchcase(name, each) for each in NOT_BOOTED)
 
-    def replaced(self, todo: Dict[str, Any]) -> List[RpmPackage]:
-        """Return the installed packages that the transaction replaces or removes, an older kernel too."""
-        found = (
-            self.installed.package(entry["name"], entry["arch"], entry["from"])
-            for entry in todo["entries"]
-            if entry["from"]
-        )
-        return [package for package in found if package is not None]
+    def current(self, entry: Entry) -> Optional[RpmPackage]:
+        return self.installed.package(entry["name"], entry["arch"], entry["from"])
 
     def item(self, package: RpmPackage) -> Dict[str, str]:
         return {"name": package.name, "arch": package.arch or "", "version": evr(package)}

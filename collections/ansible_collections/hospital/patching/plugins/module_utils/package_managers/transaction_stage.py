@@ -11,12 +11,13 @@ from ansible_collections.hospital.patching.plugins.module_utils import disk_spac
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STAGE_STEP, Journal
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import transaction_work
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import package_repack, transaction_work
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
     PackageFolder,
     copy_whole,
     sha256_of,
+    without_sha256,
 )
 
 Entry = Dict[str, Any]
@@ -63,16 +64,12 @@ class TransactionStage(ABC):
         """Set :attr:`stage` and :attr:`preserved` to the folders in these directories; nothing is made."""
 
     @abstractmethod
-    def clear(self) -> None:
-        """Remove what an earlier call left half done."""
-
-    @abstractmethod
     def plan(self, todo: Dict[str, Any]) -> Dict[str, Any]:
         """Return what staging would do: :meth:`planned`."""
 
     @abstractmethod
-    def replaced(self, todo: Dict[str, Any]) -> List[Any]:
-        """Return the installed packages that the transaction replaces or removes."""
+    def current(self, entry: Entry) -> Any:
+        """Return the installed package that an entry replaces or removes, or None."""
 
     @abstractmethod
     def item(self, package: Any) -> Dict[str, str]:
@@ -233,12 +230,7 @@ class TransactionStage(ABC):
         transaction.check_within(entries, self._allowed())
         for entry in entries:
             if entry["to"] is not None and not entry["sha256"]:
-                raise PatchingError(
-                    "{}:{} {}".format(entry["name"], entry["arch"], entry["to"]),
-                    "a repository without SHA-256",
-                    "an index that carries it",
-                    "update from a repository that publishes SHA-256 sums",
-                )
+                raise without_sha256(entry["name"], entry["arch"], entry["to"])
         return self._built(entries)
 
     def drift(self, update: Entry, versions: List[str]) -> PatchingError:
@@ -343,6 +335,15 @@ class TransactionStage(ABC):
             else:  # packed from its files, which takes them once more, and at most as much for the result
                 packed += 2 * package.installed_bytes
         return fetched, packed
+
+    def clear(self) -> None:
+        """Remove what an earlier call left half done."""
+        package_repack.clear(self.preserved.files)
+
+    def replaced(self, todo: Dict[str, Any]) -> List[Any]:
+        """Return the installed packages that the transaction replaces or removes, an older kernel too."""
+        found = (self.current(entry) for entry in todo["entries"] if entry["from"])
+        return [package for package in found if package is not None]
 
     def kept(self, package: Any) -> str:
         """Return where the file of an installed package is kept, or would be."""
