@@ -45,7 +45,7 @@ class ZypperStage(RpmStage):
             self.zypper = Zypper(self.host, private)
             repositories = self.zypper.repositories()
             self.zypper.refresh(repositories)
-            self.known = Known(self.zypper, repositories, self.installed.packages())
+            self.known = Known(self.zypper, repositories, self.installed.all())
             yield
 
     def resolve(self, wanted: List[Entry]) -> List[Entry]:
