@@ -74,7 +74,7 @@ def _held(root: str, locks: Tuple[str, ...]) -> List[Tuple[str, int]]:
     return [(name, pid) for name, pid in found if pid is not None]
 
 
-def wait_until_free(root: str, timeout_s: int, clock: Clock, holders: Holders = dpkg_holders) -> None:
+def wait_until_free(root: str, timeout_s: int, clock: Clock, holders: Holders) -> None:
     """Return when nobody holds the package database.
 
     Raises:

@@ -26,7 +26,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     by_version,
     target,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import sha256_of
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
+    sha256_of,
+    without_sha256,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.runner import without_logins
 from ansible_collections.hospital.patching.plugins.module_utils.software.os_identity import read_os_release
 
@@ -222,12 +225,7 @@ class AptCarry:
         found.update({one: stanzas[one] for one in before if one in stanzas})
         for package, arch, version in versions:
             if not stanzas.get((package, arch, version or ""), {}).get("SHA256"):
-                raise PatchingError(
-                    "{}:{} {}".format(package, arch, version),
-                    "a repository without SHA-256",
-                    "an index that carries it",
-                    "update from a repository that publishes SHA-256 sums",
-                )
+                raise without_sha256(package, arch, version)
         return {key: stanza for key, stanza in found.items() if stanza.get("SHA256")}
 
     def _write(

@@ -6,14 +6,13 @@ import json
 import os
 from typing import Any, ContextManager, Dict, List, Optional, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import etc_archive, package_lock, transaction
+from ansible_collections.hospital.patching.plugins.module_utils import etc_archive, package_lock
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase, Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     apt_guard_hook,
     transaction_record,
-    transaction_work,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
@@ -57,6 +56,7 @@ class AptTransaction(TransactionWork):
     """One installation on an apt host, from a local repository."""
 
     TOOL = "dpkg"
+    folder: LocalRepository
     ERRORS = ("E:", "dpkg: error", "error")
     #: Nothing may ask, restart or page while dpkg runs.
     ENVIRONMENT = {
@@ -74,9 +74,12 @@ class AptTransaction(TransactionWork):
 
     def __init__(self, host: Host, request: InstallRequest, repository: LocalRepository, record_dir: str) -> None:
         super().__init__(host, request, repository, record_dir)
-        self.repository = repository
         self.database = DpkgDatabase(host.root)
         self.policy = PolicyRcD(host.root)
+
+    @staticmethod
+    def folder_at(host: Host, directory: str) -> LocalRepository:
+        return LocalRepository(host.runner, directory)
 
     def look(self) -> Installed:
         return self.database.present()
@@ -90,8 +93,8 @@ class AptTransaction(TransactionWork):
     def interrupted(self, installed: Installed) -> List[str]:
         return self.database.interrupted(installed)
 
-    def wait_until_free(self) -> None:
-        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
+    def holders(self, root: str) -> List[Tuple[str, int]]:
+        return package_lock.dpkg_holders(root)
 
     def quiet(self) -> ContextManager[Any]:
         return self.policy
@@ -124,20 +127,20 @@ class AptTransaction(TransactionWork):
 
     def change(self, todo: List[Dict[str, Any]]) -> None:
         guard = self._write_guard(todo)
-        os.makedirs(os.path.join(self.repository.apt, "cache", "archives", "partial"), exist_ok=True)
+        os.makedirs(os.path.join(self.folder.apt, "cache", "archives", "partial"), exist_ok=True)
         flags = ["--allow-downgrades"] if self.undoes else []
         self.mark_time()
         self.logged(
             ["apt-get", "install", "-y", "-q", "--no-install-recommends"]
             + flags
-            + self.repository.options()
+            + self.folder.options()
             + words(
                 ["Dpkg::Options::=" + option for option in CONFFILES]
                 + [
                     "Dpkg::Use-Pty=0",
                     "DPkg::Lock::Timeout={}".format(self.request.lock_timeout_s),
                     "APT::Get::AutomaticRemove=false",
-                    "APT::ExtractTemplates::TempDir=" + self.repository.apt,
+                    "APT::ExtractTemplates::TempDir=" + self.folder.apt,
                     "DPkg::Tools::Options::exec::Version=3",
                     "DPkg::Pre-Install-Pkgs::=exec " + guard,
                 ]
@@ -171,13 +174,7 @@ class AptTransaction(TransactionWork):
     def set_marks(self, automatic: List[str], manual: List[str]) -> None:
         for mark, names in (("auto", automatic), ("manual", manual)):
             if names:
-                self.logged(["apt-mark"] + self.repository.options() + [mark] + names, "apt-mark {}".format(mark))
+                self.logged(["apt-mark"] + self.folder.options() + [mark] + names, "apt-mark {}".format(mark))
 
 
-def install(host: Host, request: InstallRequest) -> Dict[str, Any]:
-    """Install the transaction from its stage."""
-    transaction.validate(request.transaction)
-    directory = transaction_work.stage_dir(host, request.transaction)
-    transaction_work.require_stage(directory, request.transaction)
-    repository = LocalRepository(host.runner, directory)
-    return AptTransaction(host, request, repository, directory).run(request.transaction["entries"])
+install = AptTransaction.install

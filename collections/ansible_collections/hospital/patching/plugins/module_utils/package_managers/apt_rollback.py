@@ -3,37 +3,23 @@
 
 from typing import Any, Dict, List
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction
-from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import transaction_work
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import (
-    AptTransaction,
-    finder,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_install import AptTransaction
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_local_repository import (
     LocalRepository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import AptResolver, target
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_back import (
+    go_back,
     more_than_the_way_back,
-    reversed_entries,
 )
 
 
 def rollback(host: Host, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
     """Put the preserved versions back; a second call changes nothing."""
-    transaction.validate(request.transaction)
-    repository = LocalRepository(host.runner, transaction_work.preserved_dir(host, request.transaction))
-    if not request.check:
-        transaction_work.enter_work(host, request)
-    installed = DpkgDatabase(host.root).present()
-    entries = reversed_entries(request.transaction, names, repository, finder(installed), request.data_rules)
-    todo, _done = transaction_work.split(entries, finder(installed))
-    if todo and not DpkgDatabase(host.root).interrupted(installed):
-        _rehearse(host, repository, todo)
-    return AptTransaction(host, request, repository, repository.directory).as_way_back().run(entries)
+    work = AptTransaction.of_preserved(host, request)
+    return go_back(work, names, lambda todo, _installed: _rehearse(host, work.folder, todo))
 
 
 def _rehearse(host: Host, repository: LocalRepository, todo: List[Dict[str, Any]]) -> None:

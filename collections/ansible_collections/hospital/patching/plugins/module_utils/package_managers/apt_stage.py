@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import shutil
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import disk_space, dpkg_version
@@ -35,7 +34,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.deb_repack import Repacker
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import sha256_of
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_stage import (
     TransactionStage,
 )
@@ -105,9 +103,6 @@ class AptStage(TransactionStage):
                 ),
             )
 
-    def clear(self) -> None:
-        self.repacker.clear(self.preserved.files)
-
     def resolve(self, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         resolver = AptResolver(self.host.runner, self.lists.options(), self.lists.directory)
         asked = [target(update["name"], update["arch"], update["to"]) for update in wanted if update["to"]]
@@ -174,33 +169,18 @@ class AptStage(TransactionStage):
 
     def plan(self, todo: Dict[str, Any]) -> Dict[str, Any]:
         """Return what can be kept, what is to be fetched, and the room for it."""
-        new_bytes = sum(
-            entry["size_bytes"]
-            for entry in todo["entries"]
-            if entry["to"] and not os.path.exists(self.stage.path(entry["name"], entry["to"], entry["arch"]))
-        )
-        keep, old_bytes, packed_bytes = [], 0, 0
-        for package in self._replaced(todo):
-            stanza = self.stanzas.get((package.name, package.arch, package.version))
-            keep.append({"name": package.name, "arch": package.arch, "version": package.version})
-            if os.path.exists(self.preserved.path(package.name, package.version, package.arch)) or self._cached(
-                package
-            ):
-                continue
-            if stanza is not None:
-                old_bytes += int(stanza.get("Size", "0"))
-            else:  # packed from its files, which takes them once more, and at most as much for the result
-                packed_bytes += 2 * package.installed_bytes
+        new_bytes, replaced = self.new_bytes(todo), self.replaced(todo)
+        old_bytes, packed_bytes = self.keeping_bytes(replaced)
         after = [self._size_after(entry) for entry in todo["entries"]]
         needs = disk_space.needs_of(
             self.host.state_dir,
             new_bytes + old_bytes + packed_bytes,
-            sum(package.installed_bytes for package in self._replaced(todo)),
+            sum(package.installed_bytes for package in replaced),
             sum(after),
             max(after),
             sum(1 for entry in todo["entries"] if entry["from"] is None and entry["name"].startswith("linux-image-")),
         )
-        plan = self.planned(todo, keep, needs, new_bytes + old_bytes)
+        plan = self.planned(todo, [self.item(package) for package in replaced], needs, new_bytes + old_bytes)
         # A snapshot keeps what is overwritten and, below a volume, grows with what is written: files, as they are
         # unpacked beside the old ones, and a new initrd.
         return dict(plan, change_bytes=sum(after) + needs["/boot"])
@@ -209,73 +189,60 @@ class AptStage(TransactionStage):
         size = self.stanzas.get((entry["name"], entry["arch"], entry["to"] or ""), {}).get("Installed-Size", "0")
         return int(size) * 1024 if size.isdigit() else 0
 
-    def _replaced(self, todo: Dict[str, Any]) -> List[Package]:
-        found = (
-            installed_package(self.installed, entry["name"], entry["arch"])
-            for entry in todo["entries"]
-            if entry["from"]
-        )
-        return [package for package in found if package is not None]
+    def current(self, entry: Dict[str, Any]) -> Optional[Package]:
+        return installed_package(self.installed, entry["name"], entry["arch"])
 
-    def _cached(self, package: Package) -> Optional[str]:
-        """Return apt's own cached file of a package version."""
+    def item(self, package: Package) -> Dict[str, str]:
+        return {"name": package.name, "arch": package.arch, "version": package.version}
+
+    def offered_bytes(self, package: Package) -> Optional[int]:
+        stanza = self.stanzas.get((package.name, package.arch, package.version))
+        return int(stanza.get("Size", "0")) if stanza is not None else None
+
+    def cached(self, package: Package) -> List[str]:
         path = os.path.join(
             self.host.root,
             "var/cache/apt/archives",
             LocalRepository.file_name(package.name, package.version, package.arch),
         )
-        return path if os.path.exists(path) else None
+        return [path] if os.path.exists(path) else []
 
-    def make(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
-        self.stage.create()
-        fetched = self._fetch_new(todo)
-        self.stage.check(todo["entries"])
-        self.stage.index()
-        self._rehearse(todo)
-        self._unpack(todo)
-        self.preserved.create()
-        kept, lost, more = self._preserve(todo)
+    def is_whole(self, path: str, package: Package) -> bool:
+        try:
+            fields = control_fields(self.host.runner, [path])[0]
+        except PatchingError:
+            return False
+        return (fields.get("Package"), fields.get("Version")) == (package.name, package.version)
+
+    def repack(self, package: Package, path: str) -> None:
+        self.repacker.pack(package, path)
+
+    def download_new(self, entries: List[Dict[str, Any]]) -> Dict[str, str]:
+        return download(
+            self.lists, [target(entry["name"], entry["arch"], entry["to"]) for entry in entries], check=True
+        )
+
+    def download_old(self, packages: List[Package]) -> List[Tuple[Package, str]]:
+        keys = {package: (package.name, package.arch, package.version) for package in packages}
+        offered = {package: self.stanzas[key] for package, key in keys.items() if key in self.stanzas}
+        files = download(self.lists, [target(*keys[package]) for package in offered], check=False)
+        found = ((package, files.get(stanza.get("SHA256", ""))) for package, stanza in offered.items())
+        return [(package, path) for package, path in found if path is not None]
+
+    def preserve(self, todo: Dict[str, Any]) -> Tuple[List[Dict[str, str]], List[Dict[str, str]], int]:
+        found = super().preserve(todo)
         self.preserved.index()
-        return dict(
-            plan,
-            changed=True,
-            preserved=kept,
-            not_preserved=lost,
-            cves=self._cves(todo),
-            download_bytes=fetched + more,
-        )
+        return found
 
-    def _fetch_new(self, todo: Dict[str, Any]) -> int:
-        missing = []
-        for entry in todo["entries"]:
-            if entry["to"] is None:
-                continue
-            path = self.stage.path(entry["name"], entry["to"], entry["arch"])
-            if not os.path.exists(path) or sha256_of(path) != entry["sha256"]:
-                missing.append(entry)
-        files = download(
-            self.lists, [target(entry["name"], entry["arch"], entry["to"]) for entry in missing], check=True
-        )
-        fetched = 0
-        for entry in missing:
-            if entry["sha256"] not in files:
-                raise PatchingError(
-                    "{}:{} {}".format(entry["name"], entry["arch"], entry["to"]),
-                    "no downloaded file with SHA-256 {}".format(entry["sha256"]),
-                    "the file that the manifest names",
-                    "check the repository or mirror; nothing was installed",
-                )
-            fetched += os.path.getsize(files[entry["sha256"]])
-            self.stage.take(files[entry["sha256"]], entry["name"], entry["to"], entry["arch"])
-        return fetched
-
-    def _rehearse(self, todo: Dict[str, Any]) -> None:
-        """Let apt simulate the transaction from the stage alone; it must be the same."""
+    def rehearse(self, todo: Dict[str, Any]) -> None:
+        """Let apt simulate the transaction from the stage alone, and find what dpkg would stumble over."""
+        self.stage.index()
         resolver = AptResolver(self.host.runner, self.stage.options(), self.stage.apt)
         changes = resolver.install(
             [target(entry["name"], entry["arch"], entry["to"]) for entry in todo["entries"]], recommends=False
         )
         self.rehearsed(todo, [(change.name, change.arch, change.current, change.to) for change in changes])
+        self._unpack(todo)
 
     def _unpack(self, todo: Dict[str, Any]) -> None:
         """Find now what dpkg would stumble over while it unpacks."""
@@ -288,57 +255,7 @@ class AptStage(TransactionStage):
             {entry["name"] for entry in todo["entries"] if not entry["to"]},
         )
 
-    def _preserve(self, todo: Dict[str, Any]) -> Tuple[List[Dict[str, str]], List[Dict[str, str]], int]:
-        """Keep the versions that are installed now: from the repository, apt's cache, else from their files."""
-        packages = self._replaced(todo)
-        missing = [
-            package
-            for package in packages
-            if not os.path.exists(self.preserved.path(package.name, package.version, package.arch))
-        ]
-        offered = {
-            package: self.stanzas[(package.name, package.arch, package.version)]
-            for package in missing
-            if (package.name, package.arch, package.version) in self.stanzas
-        }
-        files = download(
-            self.lists,
-            [target(package.name, package.arch, package.version) for package in offered],
-            check=False,
-        )
-        fetched = 0
-        for package, stanza in offered.items():
-            path = files.get(stanza.get("SHA256", ""))
-            if path is not None:
-                fetched += os.path.getsize(path)
-                self.preserved.take(path, package.name, package.version, package.arch)
-        kept, lost = [], []
-        for package in packages:
-            item = {"name": package.name, "arch": package.arch, "version": package.version}
-            final = self.preserved.path(package.name, package.version, package.arch)
-            if not os.path.exists(final):
-                self._keep_cached(package, final)
-            try:
-                if not os.path.exists(final):
-                    self.repacker.pack(package, final)
-                kept.append(dict(item, sha256=sha256_of(final)))
-            except PatchingError as error:
-                lost.append(dict(item, reason=error.seen))
-        return kept, lost, fetched
-
-    def _keep_cached(self, package: Package, final: str) -> None:
-        cached = self._cached(package)
-        if cached is None:
-            return
-        try:
-            fields = control_fields(self.host.runner, [cached])[0]
-        except PatchingError:
-            return
-        if (fields.get("Package"), fields.get("Version")) == (package.name, package.version):
-            shutil.copyfile(cached, final + ".part")
-            os.rename(final + ".part", final)
-
-    def _cves(self, todo: Dict[str, Any]) -> Dict[str, List[str]]:
+    def cves(self, todo: Dict[str, Any]) -> Dict[str, List[str]]:
         """Return CVEs by package name; packages of one source share one changelog."""
         upgrades = [entry for entry in todo["entries"] if entry["from"] and entry["to"]]
         paths = [self.stage.path(entry["name"], entry["to"], entry["arch"]) for entry in upgrades]

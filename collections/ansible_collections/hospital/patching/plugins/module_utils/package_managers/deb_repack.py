@@ -23,6 +23,7 @@ from typing import Dict, List, Optional, Tuple
 from ansible_collections.hospital.patching.plugins.module_utils import deb822
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import package_repack
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 #: What dpkg adds to a package's own control fields (deb-control(5) has the package's).
@@ -38,7 +39,6 @@ MAY_BE_MISSING = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/
 _CONFFILE = re.compile(r" *(/.*) ([0-9a-f]{32}|newconffile)((?: obsolete| remove-on-upgrade)*)\Z")
 #: A line of dpkg.cfg, which takes options without their dashes (dpkg(1)).
 _PATH_FILTER = re.compile(r"^[ \t]*(?:--)?path-(exclude|include)(?:[ \t]*=[ \t]*|[ \t]+)(\S+)", re.MULTILINE)
-_WORK = ".repack-"
 PLACEHOLDER = "# {} was changed on this host before its package was preserved; the vendor's text is not known.\n"
 
 
@@ -55,12 +55,6 @@ class Repacker:
         #: Where the first name of a file with several went, by device and inode: git has a hundred names for one.
         self._taken: Dict[Tuple[int, int], str] = {}
 
-    def clear(self, folder: str) -> None:
-        """Remove what a call that was killed left half packed in ``folder``."""
-        for name in os.listdir(folder) if os.path.isdir(folder) else []:
-            if name.startswith(_WORK):
-                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
-
     def pack(self, package: Package, target: str) -> None:
         """Write ``package`` as it is installed to ``target``; it appears whole or not at all.
 
@@ -75,7 +69,7 @@ class Repacker:
             raise _cannot(package, str(error))
 
     def _pack(self, package: Package, target: str) -> None:
-        work = tempfile.mkdtemp(prefix=_WORK, dir=os.path.dirname(target))
+        work = tempfile.mkdtemp(prefix=package_repack.WORK, dir=os.path.dirname(target))
         try:
             tree, part = os.path.join(work, "tree"), os.path.join(work, "package.deb")
             _make_folder(tree)
@@ -293,10 +287,4 @@ def _same_owner(source: str, target: str) -> None:
 
 
 def _cannot(package: Package, seen: str) -> PatchingError:
-    return PatchingError(
-        "{} {}".format(package.name, package.version),
-        # A path in it may hold bytes that are no text.
-        seen.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-        "an installed package that is whole",
-        "reinstall it, or choose a snapshot as the way back",
-    )
+    return package_repack.cannot("{} {}".format(package.name, package.version), seen)

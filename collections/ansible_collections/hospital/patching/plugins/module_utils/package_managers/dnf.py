@@ -7,24 +7,26 @@ from typing import Any, Dict, List
 from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     InstallRequest,
-    PackageManager,
     PendingRequest,
-    StageRequest,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_install import install
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_install import DnfTransaction
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_rollback import rollback
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_stage import DnfStage
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_verify import verify
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_verify import DnfVerify
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_manager import RpmManager
 
 #: dnf is a link to one of the others; a host may lack the link.
 COMMANDS = ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/dnf5")
 
 
-class Dnf(PackageManager):
+class Dnf(RpmManager):
     """dnf 4, by its own library on the system's Python; dnf 5 is refused by name."""
 
     NAME = "dnf"
+    STAGE = DnfStage
+    TRANSACTION = DnfTransaction
+    VERIFY = DnfVerify
 
     @staticmethod
     def present(root: str) -> bool:
@@ -32,18 +34,6 @@ class Dnf(PackageManager):
 
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted)
-
-    def stage(self, request: StageRequest) -> Dict[str, Any]:
-        return DnfStage(self.host, request).run()
-
-    def install(self, request: InstallRequest) -> Dict[str, Any]:
-        return install(self.host, request)
-
-    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
-        return verify(self.host, transaction, expect, names)
-
-    def files(self, entries: List[Dict[str, Any]]) -> Dict[str, List[str]]:
-        return rpm_database.files(self.host.runner, self.host.root, [entry["name"] for entry in entries])
 
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
         return rollback(self.host, request, names)

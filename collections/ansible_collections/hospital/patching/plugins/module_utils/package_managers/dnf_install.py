@@ -4,13 +4,12 @@
 import contextlib
 import json
 import os
-from typing import Any, ContextManager, Dict, List, Optional
+from typing import Any, Dict, List, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     dnf_history,
     package_lock,
     rpm_locks,
-    transaction,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
@@ -18,28 +17,21 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     dnf_hook,
     dnf_perform,
     dnf_transaction_hook,
-    rpm_config,
     rpm_installed,
     rpm_quiet,
     rpm_scripts,
     rpm_unfinished,
-    transaction_record,
-    transaction_work,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_install import RpmTransaction
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import (
     RpmInstalled,
     RpmMarks,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_record import Marks
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import (
-    Find,
-    TransactionWork,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import Entry, Find
 from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage
 
-Entry = Dict[str, Any]
 NAME = "dnf transaction"
 
 
@@ -60,17 +52,16 @@ def _target(entry: Entry) -> RpmPackage:
     return RpmPackage(entry["name"], int(epoch or 0), version, release, entry["arch"], None, None, 0, None)
 
 
-class DnfTransaction(TransactionWork):
+class DnfTransaction(RpmTransaction):
     """One installation on a dnf host, from a folder of rpm files."""
 
-    TOOL = "rpm"
     #: rpm's own words of a script that failed stand just behind the script's.
     ERRORS = ("warning: %", "error", "Error")
     ENVIRONMENT = rpm_quiet.ENVIRONMENT
-    folder: RpmFolder
 
-    def look(self) -> RpmInstalled:
-        return rpm_installed.read(self.host)
+    @staticmethod
+    def folder_at(host: Host, directory: str) -> RpmFolder:
+        return RpmFolder(directory)
 
     def find(self, installed: RpmInstalled) -> Find:
         return finder(self.host, installed)
@@ -88,16 +79,8 @@ class DnfTransaction(TransactionWork):
         versions = installed.versions(entry["name"], entry["arch"])
         return not rpm_installed.is_beside(entry["name"]) and {entry["from"], entry["to"]} <= set(versions)
 
-    def wait_until_free(self) -> None:
-        package_lock.wait_until_free(
-            self.host.root, self.request.lock_timeout_s, self.host.clock, package_lock.rpm_holders
-        )
-
-    def quiet(self) -> ContextManager[Any]:
-        return rpm_quiet.quiet(self.host)
-
-    def quiet_owner(self) -> Optional[str]:
-        return None  # policy-rc.d is Debian's
+    def holders(self, root: str) -> List[Tuple[str, int]]:
+        return package_lock.rpm_holders(root)
 
     def repair(self) -> None:
         """Nothing to do by itself: what is half done is installed again with the rest, old versions removed."""
@@ -121,8 +104,7 @@ class DnfTransaction(TransactionWork):
 
     def change(self, todo: List[Entry]) -> None:
         self.mark_time()
-        log = os.path.join(self.record_dir, self.step + ".log")
-        start = os.path.getsize(log) if os.path.exists(log) else 0
+        log, start = self.log_end()
         try:
             self._perform(todo)
         except PatchingError:
@@ -131,9 +113,7 @@ class DnfTransaction(TransactionWork):
             raise
         self._refuse_failed_scripts(log, start)
         self.settled(todo)
-        if self.undoes is not None:
-            before = transaction_record.read(self.undoes)
-            rpm_config.put_back(self.host, before, [entry["name"] for entry in todo if entry["to"]])
+        self.put_configuration_back(todo)
 
     def refuse_locked(self, todo: List[Entry], installed: RpmInstalled) -> None:
         """The files that dnf is given are installed whatever its versionlock says: no plugin is loaded.
@@ -190,9 +170,7 @@ class DnfTransaction(TransactionWork):
             rpm_unfinished.keep(self.host.state_dir, [(str(name), str(arch)) for name, arch in told["failed"]])
 
     def _refuse_failed_scripts(self, log: str, start: int) -> None:
-        with open(log, "rb") as handle:
-            handle.seek(start)
-            failures = rpm_scripts.failures(handle.read().decode("utf-8", "replace"))
+        failures = self.failed_scripts(log, start)
         if failures:
             raise PatchingError(
                 NAME,
@@ -208,11 +186,3 @@ class DnfTransaction(TransactionWork):
             return [[one.name, one.arch or ""] for name in names for one in installed.by_name.get(name, [])]
 
         self._run({"work": "mark", "automatic": packages(automatic), "manual": packages(manual)})
-
-
-def install(host: Host, request: InstallRequest) -> Dict[str, Any]:
-    """Install the transaction from its stage."""
-    transaction.validate(request.transaction)
-    directory = transaction_work.stage_dir(host, request.transaction)
-    transaction_work.require_stage(directory, request.transaction)
-    return DnfTransaction(host, request, RpmFolder(directory), directory).run(request.transaction["entries"])

@@ -26,7 +26,7 @@ import binascii
 import calendar
 import json
 import sys
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 Key = Tuple[str, str]
 
@@ -380,16 +380,22 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Ask, write the answer, and return the exit status."""
+def answered(work: Callable[[Dict[str, Any]], Dict[str, Any]]) -> Dict[str, Any]:
+    """Do the work that is asked for, write the answer, and return it."""
     with open(sys.argv[1], encoding="utf-8") as handle:
         asked = json.load(handle)
     try:
-        found = answer(asked)
+        found = work(asked)
     except Failure as failure:
         found = {"error": failure.parts}
     with open(asked["answer"], "w", encoding="utf-8") as handle:
         json.dump(found, handle)
+    return found
+
+
+def main() -> int:
+    """Ask, write the answer, and return the exit status."""
+    answered(answer)
     return 0
 
 

@@ -314,14 +314,7 @@ def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
 
 def main() -> int:
     """Work, write the answer, and return the exit status."""
-    with open(sys.argv[1], encoding="utf-8") as handle:
-        asked = json.load(handle)
-    try:
-        found = answer(asked)
-    except Failure as failure:
-        found = {"error": failure.parts}
-    with open(asked["answer"], "w", encoding="utf-8") as handle:
-        json.dump(found, handle)
+    found = resolving.answered(answer)
     return 1 if found.get("error") or found.get("differences") or found.get("errors") else 0
 
 

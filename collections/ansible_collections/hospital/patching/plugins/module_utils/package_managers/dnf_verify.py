@@ -1,40 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After an installation: does the host equal its transaction? Reads only."""
+"""After an installation on a dnf host: does it equal its transaction?"""
 
-from typing import Any, Dict, List
+from typing import Dict, List
 
-from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
-    rpm_installed,
-    rpm_verify,
-    transaction_record,
-    transaction_verify,
-    transaction_work,
-)
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_install import finder, marks
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf_install
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import RpmInstalled
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_verify import RpmVerify
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_record import Marks
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_verify import problem
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import Find
 
 
-def verify(host: Host, wanted: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
-    """Return the shape of ``update_verify``."""
-    transaction.validate(wanted)
-    installed = rpm_installed.read(host)
-    directories = transaction_work.stage_dir(host, wanted), transaction_work.preserved_dir(host, wanted)
-    before, way_back = transaction_record.reference(directories[0], directories[1], expect)
-    part = transaction.part(wanted, names)
-    health = rpm_verify.health(host, installed, part, before, directories[1] if way_back else directories[0])
-    return transaction_verify.verify(
-        host, wanted, expect, names, finder(host, installed), marks(host, installed), health + _database(host)
-    )
+class DnfVerify(RpmVerify):
+    """Also asks for packages that rpm has not finished, and lets rpm check its database."""
 
+    def marks(self, installed: RpmInstalled) -> Marks:
+        return dnf_install.marks(self.host, installed)
 
-def _database(host: Host) -> List[Dict[str, str]]:
-    """Return what rpm finds wrong with its own database."""
-    try:
-        result = host.runner.run(["rpmdb", "--verifydb"], timeout_s=300, check=False)
-    except PatchingError as error:
-        return [problem("rpmdb --verifydb", error.seen, "no finding")]
-    said = " ".join((result.stdout + " " + result.stderr).split())
-    return [] if result.rc == 0 else [problem("rpmdb --verifydb", said[:300] or "a failure", "no finding")]
+    def find(self, installed: RpmInstalled) -> Find:
+        return dnf_install.finder(self.host, installed)
+
+    def database(self) -> List[Dict[str, str]]:
+        try:
+            result = self.host.runner.run(["rpmdb", "--verifydb"], timeout_s=300, check=False)
+        except PatchingError as error:
+            return [problem("rpmdb --verifydb", error.seen, "no finding")]
+        said = " ".join((result.stdout + " " + result.stderr).split())
+        return [] if result.rc == 0 else [problem("rpmdb --verifydb", said[:300] or "a failure", "no finding")]

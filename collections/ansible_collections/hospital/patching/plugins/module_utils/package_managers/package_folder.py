@@ -20,6 +20,22 @@ def sha256_of(path: str) -> str:
     return total.hexdigest()
 
 
+def without_sha256(name: str, arch: str, version: Optional[str]) -> PatchingError:
+    """Return the error of a package whose repository does not tell what its file must be."""
+    return PatchingError(
+        "{}:{} {}".format(name, arch, version),
+        "a repository without SHA-256",
+        "an index that carries it",
+        "update from a repository that publishes SHA-256 sums",
+    )
+
+
+def copy_whole(path: str, final: str) -> None:
+    """Copy a file; it appears whole or not at all."""
+    shutil.copyfile(path, final + ".part")
+    os.rename(final + ".part", final)
+
+
 class PackageFolder:
     """The folder ``directory``, whose package files lie in a folder of their own; one subclass a kind of package."""
 

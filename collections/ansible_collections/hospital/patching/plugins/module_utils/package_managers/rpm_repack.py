@@ -25,7 +25,11 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils import rpm_database, rpm_version
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_header, rpm_header_hook
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    package_repack,
+    rpm_header,
+    rpm_header_hook,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt_resolve import source_of
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_header import Entry
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_payload import Archive, Member
@@ -54,7 +58,6 @@ NORMAL = 0
 DIGESTS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
 SHA256 = 8
 _LEAD = ">4sBBhh66shh16x"
-_WORK = ".repack-"
 _CHUNK = 1024 * 1024
 _MAX_32 = 0xFFFFFFFF
 
@@ -85,12 +88,6 @@ class Repacker:
         self.runner = runner
         self.root = root
 
-    def clear(self, folder: str) -> None:
-        """Remove what a call that was killed left half packed in ``folder``."""
-        for name in os.listdir(folder) if os.path.isdir(folder) else []:
-            if name.startswith(_WORK):
-                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
-
     def repack(self, name: str, arch: str, evr: str, target_path: str) -> None:
         """Write the package as an rpm file to ``target_path``; it appears whole or not at all.
 
@@ -103,7 +100,7 @@ class Repacker:
         """
         what = "{} {}.{}".format(name, evr, arch)
         try:
-            work = tempfile.mkdtemp(prefix=_WORK, dir=os.path.dirname(target_path))
+            work = tempfile.mkdtemp(prefix=package_repack.WORK, dir=os.path.dirname(target_path))
             try:
                 header = self._header(work, name, arch, evr)
                 _Package(what, self.root, header).write(work, os.path.join(work, "package.rpm"))
@@ -111,7 +108,7 @@ class Repacker:
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         except (OSError, ValueError, struct.error, KeyError, IndexError) as error:  # also a full disk, MD5 under FIPS
-            raise _cannot(what, str(error))
+            raise package_repack.cannot(what, str(error))
 
     def _header(self, work: str, name: str, arch: str, evr: str) -> bytes:
         """Return the header from rpm's bindings, or where there are none from ``rpmdb --exportdb``.
@@ -318,7 +315,7 @@ class _Package:
         return struct.pack(_LEAD, b"\xed\xab\xee\xdb", 3, 0, 0, 1, b"-".join(parts)[:65], 1, 5)
 
     def _refused(self, file: File, seen: str) -> PatchingError:
-        return _cannot(self.what, "{} {}".format(file.path.decode("utf-8", "replace"), seen))
+        return package_repack.cannot(self.what, "{} {}".format(file.path.decode("utf-8", "replace"), seen))
 
 
 class _Compressed:
@@ -387,12 +384,3 @@ def _digest_of(kind: str, path: bytes) -> str:
         for chunk in iter(lambda: handle.read(_CHUNK), b""):
             total.update(chunk)
     return total.hexdigest()
-
-
-def _cannot(what: str, seen: str) -> PatchingError:
-    return PatchingError(
-        what,
-        seen.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-        "an installed package that is whole",
-        "reinstall it, or choose a snapshot as the way back",
-    )

@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rpm itself finds wrong with the packages that a transaction has installed."""
+"""After an installation on an rpm host: does it equal its transaction, and what does rpm itself find wrong?"""
 
 import calendar
 import re
 import time
+from abc import ABC, abstractmethod
 from typing import Any, Dict, List, Optional
 
+from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_installed, rpm_scripts
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_installed,
+    rpm_scripts,
+    transaction_record,
+    transaction_verify,
+    transaction_work,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import RpmInstalled
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_record import Marks
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_verify import problem
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import Find
 
 #: "S.5....T.  c /path" or "missing   d /path" (rpm(8), VERIFY OPTIONS).
 _LINE = re.compile(r"(missing|[SM5DLUGTP.?]{9}) +(?:([acdglmnr]) +)?(/.*)\Z")
@@ -17,6 +27,37 @@ _LINE = re.compile(r"(missing|[SM5DLUGTP.?]{9}) +(?:([acdglmnr]) +)?(/.*)\Z")
 HOSTS_OWN = ("c", "g", "d", "a", "m", "r", "l")
 #: Digest, size of what has no digest, link, device.
 CONTENT = "5LD"
+
+
+class RpmVerify(ABC):
+    """One call of ``update_verify`` on an rpm host; reads only."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    @abstractmethod
+    def marks(self, installed: RpmInstalled) -> Marks:
+        """Return the marks and locks of now."""
+
+    def find(self, installed: RpmInstalled) -> Find:
+        """Return what finds an entry's package."""
+        return installed.find
+
+    def database(self) -> List[Dict[str, str]]:
+        """Return what is wrong with the package database itself."""
+        return []
+
+    def run(self, wanted: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
+        """Return the shape of ``update_verify``."""
+        transaction.validate(wanted)
+        installed = rpm_installed.read(self.host)
+        stage = transaction_work.stage_dir(self.host, wanted)
+        preserved = transaction_work.preserved_dir(self.host, wanted)
+        before, way_back = transaction_record.reference(stage, preserved, expect)
+        part = transaction.part(wanted, names)
+        found = health(self.host, installed, part, before, preserved if way_back else stage)
+        find, marks = self.find(installed), self.marks(installed)
+        return transaction_verify.verify(self.host, wanted, expect, names, find, marks, found + self.database())
 
 
 def health(

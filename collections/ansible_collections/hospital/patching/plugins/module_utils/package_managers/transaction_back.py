@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of a way back: what undoes a transaction, from the preserved packages."""
+"""The way back under every package manager: what undoes a transaction, from the preserved packages."""
 
 import os
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
 from ansible_collections.hospital.patching.plugins.module_utils.data_owners import BUILT_IN, DataRules, may_go_back
@@ -12,10 +12,32 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     sha256_of,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import (
+    Entry,
     Find,
+    TransactionWork,
+    enter_work,
     reversed_entry,
     split,
 )
+
+
+def go_back(work: TransactionWork, names: List[str], rehearse: Callable[[List[Entry], Any], None]) -> Dict[str, Any]:
+    """Put the preserved versions of ``names`` back, with none of all; a second call changes nothing.
+
+    Args:
+        work: on the preserved packages (:meth:`TransactionWork.of_preserved`).
+        rehearse: refuses these entries, on a host with these packages, when they cannot be put back alone.
+    """
+    request = work.request
+    if not request.check:
+        enter_work(work.host, request)
+    installed = work.look()
+    find = work.find(installed)
+    entries = reversed_entries(request.transaction, names, work.folder, find, request.data_rules)
+    todo, _done = split(entries, find)
+    if todo and not work.interrupted(installed):  # what is half done is put right by the way back itself
+        rehearse(todo, installed)
+    return work.as_way_back().run(entries)
 
 
 def reversed_entries(

@@ -11,9 +11,14 @@ from ansible_collections.hospital.patching.plugins.module_utils import disk_spac
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STAGE_STEP, Journal
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import transaction_work
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import package_repack, transaction_work
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import PackageFolder
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
+    PackageFolder,
+    copy_whole,
+    sha256_of,
+    without_sha256,
+)
 
 Entry = Dict[str, Any]
 
@@ -59,16 +64,64 @@ class TransactionStage(ABC):
         """Set :attr:`stage` and :attr:`preserved` to the folders in these directories; nothing is made."""
 
     @abstractmethod
-    def clear(self) -> None:
-        """Remove what an earlier call left half done."""
-
-    @abstractmethod
     def plan(self, todo: Dict[str, Any]) -> Dict[str, Any]:
         """Return what staging would do: :meth:`planned`."""
 
     @abstractmethod
-    def make(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
-        """Fetch, check, rehearse and keep; return the result."""
+    def current(self, entry: Entry) -> Any:
+        """Return the installed package that an entry replaces or removes, or None."""
+
+    @abstractmethod
+    def item(self, package: Any) -> Dict[str, str]:
+        """Return ``name``, ``arch`` and ``version`` of an installed package."""
+
+    @abstractmethod
+    def download_new(self, entries: List[Entry]) -> Dict[str, str]:
+        """Fetch the files of entries, checked for their signatures; return their paths by SHA-256."""
+
+    @abstractmethod
+    def download_old(self, packages: List[Any]) -> List[Tuple[Any, str]]:
+        """Fetch what is still offered of installed packages; return each with the path of its checked file."""
+
+    @abstractmethod
+    def cached(self, package: Any) -> List[str]:
+        """Return the files in the package manager's own cache that an installed package may have come from."""
+
+    @abstractmethod
+    def is_whole(self, path: str, package: Any) -> bool:
+        """Return whether a cached file is this package's, and undamaged."""
+
+    @abstractmethod
+    def repack(self, package: Any, path: str) -> None:
+        """Pack an installed package from its files.
+
+        Raises:
+            PatchingError: it cannot be.
+        """
+
+    @abstractmethod
+    def rehearse(self, todo: Dict[str, Any]) -> None:
+        """Refuse unless the transaction can be done from the stage alone, and is the same then.
+
+        Raises:
+            PatchingError: naming what is against it.
+        """
+
+    @abstractmethod
+    def cves(self, todo: Dict[str, Any]) -> Dict[str, List[str]]:
+        """Return by package name the CVEs that the transaction fixes."""
+
+    def offered_bytes(self, package: Any) -> Optional[int]:
+        """Return the bytes of an installed package's file in the repositories, None where it is not known."""
+        return None
+
+    def try_way_back(self, todo: Dict[str, Any]) -> Optional[bool]:
+        """Rehearse the way back of which everything is kept; None where it is not, False where there is no room.
+
+        Raises:
+            PatchingError: it cannot be gone.
+        """
+        return None
 
     # --- what is the same for all ---
 
@@ -177,12 +230,7 @@ class TransactionStage(ABC):
         transaction.check_within(entries, self._allowed())
         for entry in entries:
             if entry["to"] is not None and not entry["sha256"]:
-                raise PatchingError(
-                    "{}:{} {}".format(entry["name"], entry["arch"], entry["to"]),
-                    "a repository without SHA-256",
-                    "an index that carries it",
-                    "update from a repository that publishes SHA-256 sums",
-                )
+                raise without_sha256(entry["name"], entry["arch"], entry["to"])
         return self._built(entries)
 
     def drift(self, update: Entry, versions: List[str]) -> PatchingError:
@@ -266,3 +314,112 @@ class TransactionStage(ABC):
                 "the same transaction from the stage as from the repositories",
                 "stage again; if it stays so, report this package",
             )
+
+    # --- the files: what comes, and what is kept of what goes ---
+
+    def new_bytes(self, todo: Dict[str, Any]) -> int:
+        """Return how many bytes of new packages are not staged yet."""
+        return sum(
+            entry["size_bytes"] for entry in todo["entries"] if entry["to"] and not os.path.exists(self._staged(entry))
+        )
+
+    def keeping_bytes(self, packages: List[Any]) -> Tuple[int, int]:
+        """Return how many bytes are fetched to keep installed packages, and how many packing the others takes."""
+        fetched = packed = 0
+        for package in packages:
+            if os.path.exists(self.kept(package)) or self.cached(package):
+                continue
+            offered = self.offered_bytes(package)
+            if offered is not None:
+                fetched += offered
+            else:  # packed from its files, which takes them once more, and at most as much for the result
+                packed += 2 * package.installed_bytes
+        return fetched, packed
+
+    def clear(self) -> None:
+        """Remove what an earlier call left half done."""
+        package_repack.clear(self.preserved.files)
+
+    def replaced(self, todo: Dict[str, Any]) -> List[Any]:
+        """Return the installed packages that the transaction replaces or removes, an older kernel too."""
+        found = (self.current(entry) for entry in todo["entries"] if entry["from"])
+        return [package for package in found if package is not None]
+
+    def kept(self, package: Any) -> str:
+        """Return where the file of an installed package is kept, or would be."""
+        item = self.item(package)
+        return self.preserved.path(item["name"], item["version"], item["arch"])
+
+    def _staged(self, entry: Entry) -> str:
+        return self.stage.path(entry["name"], entry["to"], entry["arch"])
+
+    def make(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
+        """Fetch, check, rehearse and keep; return the result."""
+        self.stage.create()
+        fetched = self.fetch_new(todo)
+        self.stage.check(todo["entries"])
+        self.rehearse(todo)
+        self.preserved.create()
+        kept, lost, more = self.preserve(todo)
+        return dict(
+            plan,
+            changed=True,
+            preserved=kept,
+            not_preserved=lost,
+            cves=self.cves(todo),
+            download_bytes=fetched + more,
+            way_back_tried=None if lost else self.try_way_back(todo),
+        )
+
+    def fetch_new(self, todo: Dict[str, Any]) -> int:
+        """Stage what is not staged yet; return the bytes that were fetched.
+
+        Raises:
+            PatchingError: a package did not come with the SHA-256 of its entry.
+        """
+        missing = [entry for entry in todo["entries"] if entry["to"] and not self._is_staged(entry)]
+        files = self.download_new(missing)
+        fetched = 0
+        for entry in missing:
+            path = files.get(entry["sha256"])
+            if path is None:
+                raise PatchingError(
+                    "{}:{} {}".format(entry["name"], entry["arch"], entry["to"]),
+                    "no downloaded file with SHA-256 {}".format(entry["sha256"]),
+                    "the file that the manifest names",
+                    "check the repository or mirror; nothing was installed",
+                )
+            fetched += os.path.getsize(path)
+            self.stage.take(path, entry["name"], entry["to"], entry["arch"])
+        return fetched
+
+    def _is_staged(self, entry: Entry) -> bool:
+        path = self._staged(entry)
+        return os.path.exists(path) and sha256_of(path) == entry["sha256"]
+
+    def preserve(self, todo: Dict[str, Any]) -> Tuple[List[Dict[str, str]], List[Dict[str, str]], int]:
+        """Keep what is replaced: from a repository, the cache, else from its files; return kept, lost and bytes."""
+        packages = self.replaced(todo)
+        missing = [package for package in packages if not os.path.exists(self.kept(package))]
+        fetched = 0
+        for package, path in self.download_old(missing):
+            item = self.item(package)
+            fetched += os.path.getsize(path)
+            self.preserved.take(path, item["name"], item["version"], item["arch"])
+        kept, lost = [], []
+        for package in packages:
+            item, final = self.item(package), self.kept(package)
+            if not os.path.exists(final):
+                self._keep_cached(package, final)
+            try:
+                if not os.path.exists(final):
+                    self.repack(package, final)
+                kept.append(dict(item, sha256=sha256_of(final)))
+            except PatchingError as error:
+                lost.append(dict(item, reason=error.seen))
+        return kept, lost, fetched
+
+    def _keep_cached(self, package: Any, final: str) -> None:
+        path = next((path for path in self.cached(package) if self.is_whole(path, package)), None)
+        if path is not None:
+            copy_whole(path, final)

@@ -6,11 +6,12 @@ import errno
 import json
 import os
 from abc import ABC, abstractmethod
-from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     alternatives,
     etc_archive,
+    package_lock,
     transaction,
     transient_scope,
 )
@@ -137,6 +138,9 @@ def _staged(directory: str, wanted: Dict[str, Any]) -> bool:
     return staged == wanted
 
 
+Work = TypeVar("Work", bound="TransactionWork")
+
+
 class TransactionWork(ABC):
     """One installation from ``folder``, whose files are checked; ``record_dir`` keeps what was before, and the log."""
 
@@ -165,13 +169,42 @@ class TransactionWork(ABC):
         self.whole = True
         self.moments = [host.clock.monotonic()]
 
+    @classmethod
+    def install(cls, host: Host, request: InstallRequest) -> Dict[str, Any]:
+        """Install the transaction from its stage.
+
+        Raises:
+            PatchingError: it was changed, its stage is not finished, or the installation failed.
+        """
+        transaction.validate(request.transaction)
+        directory = stage_dir(host, request.transaction)
+        require_stage(directory, request.transaction)
+        return cls(host, request, cls.folder_at(host, directory), directory).run(request.transaction["entries"])
+
+    @classmethod
+    def of_preserved(cls: "Type[Work]", host: Host, request: InstallRequest) -> "Work":
+        """Return the work on the versions that the transaction replaces; :meth:`as_way_back` makes it the way back.
+
+        Raises:
+            PatchingError: the transaction was changed.
+        """
+        transaction.validate(request.transaction)
+        directory = preserved_dir(host, request.transaction)
+        return cls(host, request, cls.folder_at(host, directory), directory)
+
     def as_way_back(self) -> "TransactionWork":
-        """Make this the way back of its transaction."""
+        """Make this the way back of its transaction, which begins now."""
+        self.moments = [self.host.clock.monotonic()]
         self.step = "rollback"
         self.undoes = stage_dir(self.host, self.request.transaction)
         return self
 
     # --- what each package manager does in its own way ---
+
+    @staticmethod
+    @abstractmethod
+    def folder_at(host: Host, directory: str) -> PackageFolder:
+        """Return the folder of package files at ``directory``."""
 
     @abstractmethod
     def look(self) -> Any:
@@ -190,8 +223,8 @@ class TransactionWork(ABC):
         """Return what an earlier attempt left half done; empty when the package database is whole."""
 
     @abstractmethod
-    def wait_until_free(self) -> None:
-        """Return when nobody holds the package database; raises PatchingError after the request's time."""
+    def holders(self, root: str) -> List[Tuple[str, int]]:
+        """Return (lock, process) for each lock of the package database that is held."""
 
     @abstractmethod
     def quiet(self) -> ContextManager[Any]:
@@ -232,6 +265,10 @@ class TransactionWork(ABC):
         return []
 
     # --- what is the same for all ---
+
+    def wait_until_free(self) -> None:
+        """Return when nobody holds the package database; raises PatchingError after the request's time."""
+        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock, self.holders)
 
     def run(self, entries: List[Entry]) -> Dict[str, Any]:
         """Bring every entry from its ``from`` to its ``to``; return the shape of ``update_install``."""

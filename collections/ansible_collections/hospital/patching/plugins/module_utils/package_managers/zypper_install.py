@@ -5,33 +5,25 @@ zypper has no place where its actions could be compared just before they are don
 from the same files and with the same words, and afterwards rpm's whole database is compared.
 """
 
-import os
-from typing import Any, ContextManager, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils import package_lock, transaction
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
-    rpm_config,
     rpm_installed,
     rpm_quiet,
     rpm_scripts,
-    transaction_record,
-    transaction_work,
     zypper_lock,
     zypper_marks,
     zypper_repository,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_install import RpmTransaction
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import (
     RpmInstalled,
     RpmMarks,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import (
-    Entry,
-    Find,
-    TransactionWork,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_work import Entry
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper_repository import (
     ZypperRepository,
 )
@@ -45,10 +37,9 @@ COUNTED_AS_DONE = 'rc=0; "$@" || rc=$?; case $rc in {}) exit 0;; esac; exit $rc'
 INSTALL = ["install", "--details", "--no-recommends", "--oldpackage"]
 
 
-class ZypperTransaction(TransactionWork):
+class ZypperTransaction(RpmTransaction):
     """One installation on a zypper host, from a folder whose files were checked."""
 
-    TOOL = "rpm"
     ERRORS = ("error", "Problem", "Installation of", "Subprocess failed", "warning: %")
     folder: ZypperRepository
 
@@ -68,11 +59,9 @@ class ZypperTransaction(TransactionWork):
         self.entries = entries
         return super().run(entries)
 
-    def look(self) -> RpmInstalled:
-        return rpm_installed.read(self.host)
-
-    def find(self, installed: RpmInstalled) -> Find:
-        return installed.find
+    @staticmethod
+    def folder_at(host: Host, directory: str) -> ZypperRepository:
+        return ZypperRepository(host, directory)
 
     def marks(self, installed: RpmInstalled) -> RpmMarks:
         return zypper_marks.marks(self.host.root, installed)
@@ -85,14 +74,8 @@ class ZypperTransaction(TransactionWork):
         noted = rpm_scripts.of_entries(rpm_scripts.kept(self.record_dir), self.entries)
         return [entry for entry in noted if entry["to"] in installed.versions(entry["name"], entry["arch"])]
 
-    def wait_until_free(self) -> None:
-        package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock, zypper_lock.holders)
-
-    def quiet(self) -> ContextManager[Any]:
-        return rpm_quiet.quiet(self.host)
-
-    def quiet_owner(self) -> Optional[str]:
-        return None
+    def holders(self, root: str) -> List[Tuple[str, int]]:
+        return zypper_lock.holders(root)
 
     def repair(self) -> None:
         """Install the packages again whose scripts failed; those that did not arrive are zypper's to install."""
@@ -125,9 +108,7 @@ class ZypperTransaction(TransactionWork):
         asked = command + INSTALL + zypper_repository.specs(todo, installed)
         self.watched(["sh", "-c", COUNTED_AS_DONE, "zypper"] + asked, "zypper install", todo)
         self.refuse_more(installed, todo)
-        if self.undoes is not None:
-            names = [entry["name"] for entry in todo if entry["to"]]
-            rpm_config.put_back(self.host, transaction_record.read(self.undoes), names)
+        self.put_configuration_back(todo)
 
     def watched(self, command: List[str], name: str, entries: List[Entry], later: Sequence[Entry] = ()) -> None:
         """Run a command that installs ``entries``; the notes of those that come ``later`` stay.
@@ -135,8 +116,7 @@ class ZypperTransaction(TransactionWork):
         Raises:
             PatchingError: it fails, or a script does, although rpm goes on then and the new version is there.
         """
-        log = os.path.join(self.record_dir, self.step + ".log")
-        start = os.path.getsize(log) if os.path.exists(log) else 0
+        log, start = self.log_end()
         refused: Optional[PatchingError] = None
         waiting = rpm_scripts.begun(list(later))
         rpm_scripts.keep(self.record_dir, rpm_scripts.begun(entries) + waiting)
@@ -144,9 +124,7 @@ class ZypperTransaction(TransactionWork):
             self.logged(command, name)
         except PatchingError as error:
             refused = error
-        with open(log, "rb") as handle:
-            handle.seek(start)
-            failed = rpm_scripts.failures(handle.read().decode("utf-8", "replace"))
+        failed = self.failed_scripts(log, start)
         if failed or refused is None:
             rpm_scripts.keep(self.record_dir, failed + waiting)
         if failed:
@@ -174,12 +152,3 @@ class ZypperTransaction(TransactionWork):
 
     def set_marks(self, automatic: List[str], manual: List[str]) -> None:
         zypper_marks.change(self.host.root, automatic, manual)
-
-
-def install(host: Host, request: InstallRequest) -> Dict[str, Any]:
-    """Install the transaction from its stage."""
-    transaction.validate(request.transaction)
-    directory = transaction_work.stage_dir(host, request.transaction)
-    transaction_work.require_stage(directory, request.transaction)
-    repository = ZypperRepository(host, directory)
-    return ZypperTransaction(host, request, repository, directory).run(request.transaction["entries"])

@@ -2,7 +2,7 @@
 """libzypp's list of packages that came as a dependency (``AutoInstalled``), and zypper's locks."""
 
 import os
-from typing import Iterable, List
+from typing import Iterable, List, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils import zypp_history
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import (
@@ -13,9 +13,14 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 AUTOMATIC = "var/lib/zypp/AutoInstalled"
 
 
+def automatic_names(root: str) -> Set[str]:
+    """Return the names of packages that came as a dependency; none where libzypp keeps no such list."""
+    return zypp_history.automatic(root) or set()
+
+
 def marks(root: str, installed: RpmInstalled) -> RpmMarks:
     """Return the marks and locks of now."""
-    return RpmMarks(root, installed, zypp_history.automatic(root) or set())
+    return RpmMarks(root, installed, automatic_names(root))
 
 
 def change(root: str, automatic: Iterable[str], manual: Iterable[str]) -> None:
@@ -24,7 +29,7 @@ def change(root: str, automatic: Iterable[str], manual: Iterable[str]) -> None:
     zypper has no command for it: it writes this list at the end of each installation.
     """
     path = os.path.join(root, AUTOMATIC)
-    names = ((zypp_history.automatic(root) or set()) | set(automatic)) - set(manual)
+    names = (automatic_names(root) | set(automatic)) - set(manual)
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as handle:
             remarks = [line for line in handle.read().split("\n") if line.startswith("#")]

@@ -14,11 +14,14 @@ from ansible_collections.hospital.patching.plugins.module_utils import (
     pending_filters,
     rpm_database,
     rpm_version,
-    zypp_history,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_pending, zypper_xml
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_pending,
+    zypper_marks,
+    zypper_xml,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
@@ -44,7 +47,7 @@ def pending(host: Host, wanted: PendingRequest) -> Dict[str, Any]:
     now = host.clock.now()
     # rpm is asked first, because zypper blames a repository for a database that it cannot read.
     installed, problems = rpm_database.query(host.runner, host.root)
-    vendor, automatic = _os_vendor(host), automatic_names(host.root)
+    vendor, automatic = _os_vendor(host), zypper_marks.automatic_names(host.root)
     with room(host.root), PrivateDirectory(host.root, PREFIX) as private:
         zypper = Zypper(host, private)
         repositories = zypper.repositories()
@@ -189,11 +192,6 @@ def _fixed(change: Change, advice: Advised) -> bool:
         return advice.evr == change.to
     after = rpm_version.compare(advice.evr, change.current) > 0
     return after and rpm_version.compare(advice.evr, change.to) <= 0
-
-
-def automatic_names(root: str) -> Set[str]:
-    """Return the names of packages that came as a dependency; none where libzypp keeps no such list."""
-    return zypp_history.automatic(root) or set()
 
 
 def _os_vendor(host: Host) -> Optional[str]:

@@ -9,7 +9,6 @@ import os
 import shutil
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import zypper_command, zypper_xml
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
@@ -112,17 +111,6 @@ def differences(todo: List[Dict[str, Any]], found: List[Step], installed: RpmIns
         "zypper would leave {}:{} alone".format(name, arch) for name, arch, _to in sorted(wanted - set(steps), key=str)
     ]
     return more + less
-
-
-def refuse_missing(paths: List[str]) -> None:
-    """Refuse a folder without the files that are asked for.
-
-    Raises:
-        PatchingError: naming the first that is missing.
-    """
-    for path in paths:
-        if not os.path.exists(path):
-            raise PatchingError(path, "missing", "the staged file", "stage the host again; nothing was installed")
 
 
 def _goes(entry: Dict[str, Any], installed: RpmInstalled) -> bool:

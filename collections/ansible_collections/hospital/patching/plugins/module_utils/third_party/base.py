@@ -36,8 +36,8 @@ class Installer(ABC):
     IS_ATOMIC = False
     #: Whether it may change what lies in /etc.
     WRITES_ETC = False
-    #: Whether it has to wait for dpkg's lock.
-    USES_DPKG = False
+    #: Whose package database it changes, ``dpkg``'s or ``rpm``'s, and so waits for; empty: nobody's.
+    DATABASE = ""
 
     def __init__(self, host: Host, spec: Spec, store: str) -> None:
         self.host = host

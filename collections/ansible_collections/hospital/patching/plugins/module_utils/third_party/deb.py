@@ -30,7 +30,7 @@ class DebFile(KeptFile):
 
     NAME = "deb"
     MAY_BREAK = True
-    USES_DPKG = True
+    DATABASE = "dpkg"
     OPTIONS: Dict[str, Dict[str, Any]] = {"package": {"type": "str"}}
 
     @property

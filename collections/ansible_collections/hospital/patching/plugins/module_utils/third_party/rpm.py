@@ -21,6 +21,7 @@ class RpmFile(KeptFile):
 
     NAME = "rpm"
     MAY_BREAK = True
+    DATABASE = "rpm"
     OPTIONS: Dict[str, Dict[str, Any]] = dict(PREVIOUS, package={"type": "str"})
 
     @property

@@ -8,6 +8,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.data_owners impo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import zypper_lock
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import InstallRequest
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.etc_before import EtcBefore
@@ -19,6 +20,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party.stag
 )
 
 Entry = Dict[str, Any]
+#: What says who holds the ``DATABASE`` of an installer: zypper_lock asks for rpm, dnf and zypper, whichever is there.
+HOLDERS = {"dpkg": package_lock.dpkg_holders, "rpm": zypper_lock.holders}  # type: Dict[str, package_lock.Holders]
 #: One piece of software and what it becomes.
 Job = NamedTuple("Job", [("entry", Entry), ("installer", Any), ("current", Optional[str]), ("to", Optional[str])])
 
@@ -100,6 +103,11 @@ class SoftwareWork:
         ready = []
         for job in self.todo:
             self._refuse_data(job)
+        # A removal is rehearsed below, and a rehearsal wants the database in peace.
+        for database in sorted({job.installer.DATABASE for job in self.todo} - {""}):
+            package_lock.wait_until_free(
+                self.host.root, self.request.lock_timeout_s, self.host.clock, HOLDERS[database]
+            )
         for job in self.todo:
             try:
                 self._refuse_unready(job)
@@ -109,8 +117,6 @@ class SoftwareWork:
             else:
                 ready.append(job)
         self.todo = ready
-        if any(job.installer.USES_DPKG for job in self.todo):
-            package_lock.wait_until_free(self.host.root, self.request.lock_timeout_s, self.host.clock)
 
     def _refuse_unready(self, job: Job) -> None:
         if job.to is not None and not self.back:

@@ -38,15 +38,15 @@ def holding(root):
 
 
 def test_a_free_database_is_not_waited_for(root, sleepless_clock):
-    package_lock.wait_until_free(str(root), 10, sleepless_clock)
+    package_lock.wait_until_free(str(root), 10, sleepless_clock, package_lock.dpkg_holders)
     (root / "var/lib/dpkg/lock").write_text("")
-    package_lock.wait_until_free(str(root), 10, sleepless_clock)
+    package_lock.wait_until_free(str(root), 10, sleepless_clock, package_lock.dpkg_holders)
     assert sleepless_clock.elapsed == 0
 
 
 def test_the_holder_is_named(root, holding, sleepless_clock):
     with pytest.raises(PatchingError) as caught:
-        package_lock.wait_until_free(str(root), 5, sleepless_clock)
+        package_lock.wait_until_free(str(root), 5, sleepless_clock, package_lock.dpkg_holders)
     assert caught.value.subject == "/var/lib/dpkg/lock-frontend"
     assert "held by process {} (".format(holding.pid) in caught.value.seen
     assert "for longer than 5 s" in caught.value.seen
@@ -55,7 +55,7 @@ def test_the_holder_is_named(root, holding, sleepless_clock):
 
 def test_waiting_ends_when_the_holder_does(root, holding, sleepless_clock):
     sleepless_clock.sleep = lambda _seconds: holding.communicate()
-    package_lock.wait_until_free(str(root), 5, sleepless_clock)
+    package_lock.wait_until_free(str(root), 5, sleepless_clock, package_lock.dpkg_holders)
 
 
 def test_a_command_that_is_gone_is_unknown():

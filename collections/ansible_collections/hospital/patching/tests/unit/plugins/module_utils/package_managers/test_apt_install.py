@@ -164,7 +164,7 @@ def test_another_runs_snapshot_is_refused_and_its_own_is_not(patched, host, run,
 
 
 def test_a_locked_database_is_refused_and_the_holder_named(patched, run, monkeypatch):
-    def locked(_root, timeout_s, _clock):
+    def locked(_root, timeout_s, _clock, _holders):
         raise PatchingError("/var/lib/dpkg/lock", "held by process 7", "free after {}".format(timeout_s), "wait")
 
     monkeypatch.setattr(package_lock, "wait_until_free", locked)

@@ -90,7 +90,7 @@ def test_zyppers_stage_says_whether_it_was_tested(monkeypatch, lost, tried):
     monkeypatch.setattr(rpm_rehearsal, "way_back", lambda *_asked: False)
     stage = ZypperStage.__new__(ZypperStage)
     stage.host, stage.stage, stage.preserved, stage.described = None, mock.Mock(), mock.Mock(), {}
-    monkeypatch.setattr(stage, "_fetch_new", lambda _todo: 0)
-    monkeypatch.setattr(stage, "_rehearse", lambda _todo: None)
-    monkeypatch.setattr(stage, "_preserve", lambda _todo: ([], lost, 0))
+    monkeypatch.setattr(stage, "fetch_new", lambda _todo: 0)
+    monkeypatch.setattr(stage, "rehearse", lambda _todo: None)
+    monkeypatch.setattr(stage, "preserve", lambda _todo: ([], lost, 0))
     assert stage.make({"entries": []}, {})["way_back_tried"] is tried
