@@ -20,6 +20,8 @@ fcntl.lockf(handle, fcntl.LOCK_EX)
 print("held", flush=True)
 sys.stdin.read()
 """
+#: As rpm says it, to standard output.
+ABSENT = "package viewer is not installed\n"
 DPKG_STATUS = "Package: viewer\nStatus: install ok installed\nArchitecture: all\nVersion: 1-1\n\n"
 
 
@@ -34,7 +36,7 @@ class Tools:
 
     def run(self, args, **_options):
         if args[:2] == ["rpm", "-q"]:
-            return Result(args, 0 if self.there else 1, "0:1-1\n" if self.there else "", "")
+            return Result(args, 0 if self.there else 1, "0:1-1\n" if self.there else ABSENT, "")
         if args[:2] in (["rpm", "-e"], ["dpkg", "--remove"]) and "--test" not in args:
             self.there = False
             self.status.write_text("")
