@@ -51,6 +51,10 @@ updates:
   type: list
   elements: dict
   returned: when O(part=manifest)
+window_end:
+  description: When the host's window ends, as UTC ISO 8601 with C(Z); empty where it has none.
+  type: str
+  returned: when O(part=manifest)
 blocked:
   description: What was left out, each with C(name), C(arch), C(to), and the block's C(item) and C(reason).
   type: list
