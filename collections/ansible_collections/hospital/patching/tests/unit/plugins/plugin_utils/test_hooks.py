@@ -124,7 +124,19 @@ def test_another_content_of_a_hooks_file_is_another_plan_and_refused_at_run_time
         ("a: b: c", "is no YAML"),
         ("{}", "holds no tasks"),
         ("- hosts", "holds no tasks"),
-        ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "uses delegate_to"),
+        ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "tasks.yml:3 uses delegate_to"),
+        # Under host_pinned, with one host at a time, other hosts would miss the task, or end in the middle.
+        ("- command: a\n- command: b\n  run_once: true\n", "tasks.yml:3 uses run_once"),
+        ("- name: a\n  run_once: '{{ others }}'\n  command: a\n", "tasks.yml:2 uses run_once"),
+        ("- run_once: true\n  block:\n    - command: a\n", "tasks.yml:1 uses run_once"),
+        ("- command: a\n  any_errors_fatal: true\n", "tasks.yml:2 uses any_errors_fatal"),
+        ("- block: [command: a]\n  rescue:\n    - command: b\n      run_once: yes\n", "tasks.yml:4 uses run_once"),
+        (
+            "- block:\n    - block: [command: a]\n      always:\n        - any_errors_fatal: no\n          raw: a\n",
+            "tasks.yml:4 uses any_errors_fatal",
+        ),
+        ("- &a\n  command: a\n  any_errors_fatal: true\n- <<: *a\n  command: b\n", "tasks.yml:3 uses any_errors_fatal"),
+        ("- import_tasks: more.yml\n  run_once: true\n", "tasks.yml:1 uses import_tasks"),
         ("- ansible.builtin.include_tasks: more.yml\n", "uses ansible.builtin.include_tasks"),
         ("- ansible.legacy.import_role: {name: more}\n", "uses ansible.legacy.import_role"),
         ("- local_action: ansible.builtin.command a\n", "uses local_action"),
@@ -174,6 +186,7 @@ def test_a_file_of_tasks_with_tags_of_ansible_is_read(tmp_path):
         "- action: ansible.builtin.command a\n  args: {chdir: /}\n",
         "- ansible.builtin.include_vars: {file: /srv/secrets.yml, name: secrets}\n  no_log: true\n",
         "- community.general.nmcli: {conn_name: a, connection: b, meta: c}\n",
+        "- ansible.builtin.command: a\n  vars: {run_once: true}\n",
     ],
 )
 def test_a_file_of_plain_tasks_is_approved(tmp_path, text):
