@@ -30,6 +30,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         entry, variables = run.host(host), task_vars["hostvars"].get(host) or {}
         state: dict[str, Any] = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
         state["hooks"] = hooks.by_step(entry)
+        state["counterparts"] = hooks.counterparts(entry)
         if arguments["part"] == "manifest":
             window_end = (entry.get("window") or {}).get("end") or ""
             wanted = _wanted(run, host, entry, variables)

@@ -42,6 +42,10 @@ hooks:
   description: The site's hooks, as lists under C(before) and C(after) of each step that may have some.
   type: dict
   returned: success
+counterparts:
+  description: By C(stage) and C(drain), the hooks that undo those before it, where the host is refused after them.
+  type: dict
+  returned: success
 manifest:
   description: The manifest that binds the host.
   type: dict

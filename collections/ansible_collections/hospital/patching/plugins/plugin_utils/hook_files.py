@@ -79,6 +79,7 @@ def _sealed(host: str, candidate: Candidate) -> Candidate:
     if candidate.why_not is not None or not (settings.hooks or settings.host_hooks):
         return candidate
     try:
+        hooks.require_counterparts(host, (*settings.hooks, *settings.host_hooks))
         found = tuple(_seal(host, hook) for hook in (*settings.hooks, *settings.host_hooks))
     except PatchingError as error:
         return replace(candidate, why_not=Exclusion("refused", str(error)))

@@ -244,6 +244,88 @@ def test_what_was_learned_has_the_limits_of_hooks_added():
         assert after.estimated_by == before.estimated_by
 
 
+# --- counterparts ------------------------------------------------------------
+
+CLOSE = {**RUN, "name": "close"}
+OPEN = {"step": "return", "when": "before", "run": ["open"], "undoes": "close"}
+
+
+@pytest.mark.parametrize(
+    ("named", "counterpart"),
+    [
+        (("drain", "before"), ("return", "before")),
+        (("drain", "after"), ("verify", "before")),
+        (("snapshot", "before"), ("verify", "after")),
+        (("install", "after"), ("return", "after")),
+        (("stage", "before"), ("stage", "after")),
+    ],
+)
+def test_a_counterpart_stands_where_it_is_done_whatever_becomes_of_the_host(tmp_path, named, counterpart):
+    given = [
+        {**CLOSE, "step": named[0], "when": named[1]},
+        {**OPEN, "step": counterpart[0], "when": counterpart[1]},
+    ]
+    plan = planned(fleet(tmp_path, *given)).plan
+    assert [one.get("undoes") for one in plan["hosts"][HOST]["hooks"]] == [None, "close"]
+    assert "undoes close" in plan_table(plan)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ([OPEN], "it undoes 'close', a name that 0 of its hooks have"),
+        ([CLOSE, {**CLOSE, "step": "install"}, OPEN], "a name that 2 of its hooks have"),
+        # On the way back nothing was restarted, perhaps; and neither stage nor install is part of it.
+        ([CLOSE, {**OPEN, "step": "restart"}], "it stands before restart, and 'close' before drain"),
+        ([CLOSE, {**OPEN, "step": "install"}], "it stands before install, and 'close' before drain"),
+        ([{**CLOSE, "step": "stage"}, OPEN], "it stands before return, and 'close' before stage"),
+        ([{**CLOSE, "step": "stage", "when": "after"}, OPEN], "and 'close' after stage"),
+        ([{**CLOSE, "step": "verify"}, OPEN], "and 'close' before verify"),
+        ([{**OPEN, "name": "close"}], "it stands before return, and 'close' before return"),
+    ],
+)
+def test_a_counterpart_of_nothing_or_in_a_wrong_place_refuses_its_host(tmp_path, given, seen):
+    found = planned(fleet(tmp_path, *given)).plan["not_planned"][HOST]
+    assert found["outcome"] == "refused"
+    assert seen in found["reason"]
+
+
+def test_what_was_begun_last_is_undone_first():
+    entry = {"hooks": [*hooks.read([CLOSE, {**CLOSE, "name": "b"}, OPEN, {**OPEN, "undoes": "b"}])]}
+    assert [one["undoes"] for one in hooks.counterparts(entry)["drain"]] == ["b", "close"]
+    assert hooks.counterparts(entry)["stage"] == hooks.counterparts({})["drain"] == []
+    assert hooks.undone_by(entry, entry["hooks"][3]) == entry["hooks"][1]
+    assert hooks.undone_by(entry, entry["hooks"][0]) is None
+
+
+def test_a_counterpart_is_owed_from_its_hooks_begin_until_it_is_done():
+    close, back = hooks.read([CLOSE, OPEN])
+
+    def owed(*records, hook=close):
+        return hook_records.is_owed(records, HOST, hook, back)
+
+    refused = hooked("failed", close)  # its file had changed: it never began
+    assert not owed()
+    assert not owed(refused)
+    for told in (hooked("begin", close), hooked("begin", close, way_back=True)):
+        assert owed(told)
+        assert owed(told, hooked("done", close))
+        assert owed(told, hooked("failed", close))
+        assert owed(told, hooked("begin", back, way_back=True))
+        assert owed(told, hooked("failed", back, way_back=True))
+        assert not owed(told, hooked("done", back, way_back=True))
+        assert owed(told, hooked("done", back), told)
+        assert not owed(told, RELEASED)
+        assert not owed(told, record("record", "outcome", outcome="refused"))
+        assert not owed({**told, "host": "db2"})
+    staged = one(step="stage", name="close")
+    assert owed(hooked("begin", staged), record("record", "outcome", outcome="refused"), hook=staged)
+
+
+def test_a_counterpart_that_fails_is_never_told_only():
+    assert not hook_records.is_told_only(one(step="verify"), True, undo=True)
+
+
 # --- the run -----------------------------------------------------------------
 
 
