@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     dnf_perform,
     dnf_transaction_hook,
     rpm_installed,
+    rpm_old_kernels,
     rpm_rehearsal,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
@@ -66,6 +67,11 @@ class DnfStage(TransactionStage):
     def installed_version(self, update: Entry) -> Optional[str]:
         versions = self.installed.versions(update["name"], update["arch"])
         return versions[-1] if versions else None
+
+    def old_kernels(self, running: str) -> List[str]:
+        old = rpm_old_kernels.removable(self.installed.all(), running)
+        named = ["{}-{}-{}.{}".format(one.name, one.version, one.release, one.arch) for one in old]
+        return ["dnf", "remove"] + named if named else []
 
     def compare(self, one: str, other: str) -> int:
         return rpm_version.compare(one, other)

@@ -64,6 +64,10 @@ class RpmInstalled:
                 return State(version, WHOLE, False)
         return State(versions[-1], WHOLE, False) if versions else None
 
+    def all(self) -> List[RpmPackage]:
+        """Return every package."""
+        return [package for packages in self.by_name.values() for package in packages]
+
     def everything(self) -> Set[Tuple[str, str, str]]:
         """Return (name, architecture, version) of every package."""
         return {

@@ -116,9 +116,24 @@ class TransactionStage(ABC):
         """Refuse when a file system has too little room.
 
         Raises:
-            PatchingError: naming it.
+            PatchingError: naming it, and of a full /boot the kernels that nothing boots any more.
         """
-        disk_space.check(space)
+        try:
+            disk_space.check(space)
+        except PatchingError as error:
+            command = self.old_kernels(os.uname().release)
+            if not command or error.subject != "file system {}".format(disk_space.mount_point("/boot")):
+                raise
+            raise PatchingError(
+                error.subject,
+                error.seen,
+                error.expected,
+                "remove the kernels that nothing boots any more ({}), then stage again".format(" ".join(command)),
+            )
+
+    @abstractmethod
+    def old_kernels(self, running: str) -> List[str]:
+        """Return the command that removes the kernels which nothing boots any more; empty where there are none."""
 
     def still_wanted(self) -> List[Entry]:
         """Return the updates that are not at their target yet.

@@ -11,6 +11,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import disk_spac
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_old_kernels,
     rpm_rehearsal,
     zypper_repository,
 )
@@ -70,6 +71,11 @@ class ZypperStage(TransactionStage):
     def installed_version(self, update: Entry) -> Optional[str]:
         versions = self.installed.versions(update["name"], update["arch"])
         return versions[-1] if versions else None
+
+    def old_kernels(self, running: str) -> List[str]:
+        old = rpm_old_kernels.removable(self.installed.all(), running)
+        named = ["{}={}-{}".format(one.name, one.version, one.release) for one in old]
+        return ["zypper", "remove"] + named if named else []
 
     def compare(self, one: str, other: str) -> int:
         return rpm_version.compare(one, other)
