@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import PLAN_ID, planned, server
 
 HOST = "db1"
+ROLES = Path(__file__).resolve().parents[3] / "roles"
 COLLECTIONS = Path(__file__).resolve().parents[6]
 PLAY = """
 - hosts: db1
@@ -77,11 +78,28 @@ def played(tmp_path_factory):
     return run, said, ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [
+        ("patch/tasks/refuse.yml", "release_refused.yml"),
+        ("patch/tasks/rollback_refuse.yml", "release_refused.yml"),
+        ("stage/tasks/main.yml", "ansible.builtin.fail"),
+    ],
+)
+def test_hooks_are_undone_before_the_host_is_given_up(path, last):
+    text = (ROLES / path).read_text(encoding="utf-8")
+    undone = text.index("undo.yml") if "undo.yml" in text else text.index("tasks_from: undo")
+    assert text.index("__patch_plan.counterparts" if "patch/" in path else "__stage_plan.counterparts") > undone
+    assert text.index(last) > undone
+
+
+@pytest.mark.slow
 def test_before_the_drain_what_was_begun_is_undone_the_last_first_also_after_one_that_fails(played):
     _run, said, output = played
     assert said[3:] == ["close", "quiesce", "wake", "open"], output
 
 
+@pytest.mark.slow
 def test_a_host_that_is_not_as_it_was_is_left_to_a_person(played):
     run, _said, output = played
     state = run.states()[HOST]
@@ -90,6 +108,7 @@ def test_a_host_that_is_not_as_it_was_is_left_to_a_person(played):
     assert "Not undone: hook" in state.reason
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_refused_is_undone_too_and_refused_all_the_same(played):
     _run, said, output = played
     assert said[:3] == ["pause", "refuse-stage", "resume"], output
