@@ -23,6 +23,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "state": {"type": "str", "required": True, "choices": ["begun", "done", "failed"]},
         "hook": {"type": "dict", "required": True},
         "way_back": {"type": "bool", "default": False},
+        "undo": {"type": "bool", "default": False},
         "began_ms": {"type": "int", "default": 0},
         "result": {"type": "dict", "default": {}},
     }
@@ -33,13 +34,14 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         hook, way_back = self._hook(run, host, arguments["hook"]), arguments["way_back"]
         detail = hook_records.detail_of(host, hook, way_back)
         if arguments["state"] == "begun":
-            return self._begin(run, host, hook, detail, task_vars)
+            return self._begin(run, host, hook, detail, task_vars, arguments["undo"])
         detail["took_ms"] = max(0, self._now_ms() - arguments["began_ms"])
         if arguments["state"] == "done":
             self._record(run, host, "done", detail)
             return {"changed": False}
         error = hook_records.error_of(host, hook, arguments["result"], detail["took_ms"])
-        return self._failed(run, host, hook, detail, error, bool(arguments["result"].get("lost_connection")))
+        lost_connection = bool(arguments["result"].get("lost_connection"))
+        return self._failed(run, host, hook, detail, error, lost_connection, arguments["undo"])
 
     @staticmethod
     def _hook(run: Run, host: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -51,12 +53,25 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         seen = "a hook that the approved plan does not have for it"
         raise PatchingError(f"host {host}", seen, "hooks of the plan", "plan again")
 
+    @staticmethod
+    def _is_owed(run: Run, host: str, counterpart: dict[str, Any]) -> bool:
+        hook = hooks.undone_by(run.host(host), counterpart)
+        return hook is not None and hook_records.is_owed(run.ledger.read(), host, hook, counterpart)
+
     def _begin(
-        self, run: Run, host: str, hook: dict[str, Any], detail: dict[str, Any], task_vars: dict[str, Any]
+        self,
+        run: Run,
+        host: str,
+        hook: dict[str, Any],
+        detail: dict[str, Any],
+        task_vars: dict[str, Any],
+        undo: bool,
     ) -> dict[str, Any]:
         where = detail["on"]
         result = {"changed": False, "run": False, "on": where, "began_ms": self._now_ms(), "tasks": ""}
         result.update(hooks.call(hook))
+        if undo and not self._is_owed(run, host, hook):
+            return result
         try:
             hook_files.require_unchanged(host, hook)
             if where != hooks.CONTROLLER:
@@ -64,8 +79,10 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 contacts.require(where, str(variables.get("ansible_host") or where), variables)
                 lost.require_not_missing(run.evidence.root, where)
         except PatchingError as error:
-            return {**result, **self._failed(run, host, hook, {**detail, "took_ms": 0}, error)}
-        if self._task.check_mode or hook_records.is_done(run.ledger.read(), host, hook, detail["way_back"]):
+            return {**result, **self._failed(run, host, hook, {**detail, "took_ms": 0}, error, undo=undo)}
+        if self._task.check_mode:
+            return result
+        if not undo and hook_records.is_done(run.ledger.read(), host, hook, detail["way_back"]):
             return result
         self._record(run, host, "begin", detail)
         return {
@@ -83,10 +100,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         detail: dict[str, Any],
         error: PatchingError,
         lost_connection: bool = False,
+        undo: bool = False,
     ) -> dict[str, Any]:
         """Record a failure and fail with it, unless the way back goes on without the hook."""
         self._record(run, host, "failed", {**detail, "msg": str(error)})
-        if hook_records.is_told_only(hook, detail["way_back"]):
+        if hook_records.is_told_only(hook, detail["way_back"], undo):
             return {"changed": False, "warnings": [f"{error} The way back goes on: the probes decide."]}
         at_itself = lost_connection and detail["on"] == host
         return {"changed": False, "failed": True, "msg": str(error), "lost_connection": at_itself}

@@ -30,8 +30,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         entry, variables = run.host(host), task_vars["hostvars"].get(host) or {}
         state: dict[str, Any] = {"changed": False, "finished": run.finished(host), "out": run.out(host)}
         state["hooks"] = hooks.by_step(entry)
+        state["counterparts"] = hooks.counterparts(entry)
         if arguments["part"] == "manifest":
-            return {**state, "host": entry, "manifest": run.manifest(host), **_wanted(run, host, entry, variables)}
+            window_end = (entry.get("window") or {}).get("end") or ""
+            wanted = _wanted(run, host, entry, variables)
+            return {**state, "host": entry, "manifest": run.manifest(host), "window_end": window_end, **wanted}
         stage, plan, records = run.stage(host), run.plan(), run.ledger.read()
         taken = resumption.taken(records, host)
         intent = looking.intent_of(plan, run.run_id, host)

@@ -12,7 +12,8 @@ description:
     again.
   - With O(state=done) and O(state=failed), records how it ended and how long it took. Of what it printed, only the
     last line and the exit code are kept, without logins of URLs.
-  - Fails with O(state=failed), except for a hook of the steps C(restart) and C(verify) on the way back, which goes on.
+  - Fails with O(state=failed), except for a hook of the steps C(restart) and C(verify) on the way back, which goes on
+    unless O(undo).
   - The hook itself is done in between, by the role's C(hook.yml).
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -31,6 +32,12 @@ options:
     required: true
   way_back:
     description: Whether the host is on its way back.
+    type: bool
+    default: false
+  undo:
+    description:
+      - Whether the host is refused and the hook is done as the counterpart of an earlier one, which it names by
+        C(undoes). It is done only where that one was begun in this journey and not undone since.
     type: bool
     default: false
   began_ms:

@@ -42,6 +42,10 @@ hooks:
   description: The site's hooks, as lists under C(before) and C(after) of each step that may have some.
   type: dict
   returned: success
+counterparts:
+  description: By C(stage) and C(drain), the hooks that undo those before it, where the host is refused after them.
+  type: dict
+  returned: success
 manifest:
   description: The manifest that binds the host.
   type: dict
@@ -50,6 +54,10 @@ updates:
   description: The plan's updates of the host without those that are blocked by now.
   type: list
   elements: dict
+  returned: when O(part=manifest)
+window_end:
+  description: When the host's window ends, as UTC ISO 8601 with C(Z); empty where it has none.
+  type: str
   returned: when O(part=manifest)
 blocked:
   description: What was left out, each with C(name), C(arch), C(to), and the block's C(item) and C(reason).

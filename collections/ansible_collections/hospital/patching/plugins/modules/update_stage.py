@@ -20,6 +20,10 @@ description:
   - Declared software among O(updates) is downloaded from its source, held against its SHA-256 and signature, unpacked
     beside the version in use where its type allows that, and tried there.
   - Nothing is installed and no service is touched. What is staged already is not downloaded again.
+  - Before it counts the space, removes the stages, preserved packages and archives of C(/etc) of older transactions
+    that no way back needs any more. Kept is what was used within O(preserved_keep_days), or is staged for a window not
+    longer ago than that, what belongs to an unfinished run, to the newest run that was finished on the host, or to the
+    newest that was not taken back, and whatever cannot be read. While a run holds the host, nothing is removed.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -30,6 +34,7 @@ attributes:
     support: full
     details:
       - Resolves and counts, downloads nothing; RV(cves) stays empty, because changelogs are inside the packages.
+      - Removes nothing; RV(retention) says what would be removed.
   diff_mode:
     support: none
   idempotent:
@@ -60,6 +65,20 @@ options:
     description:
       - The digest that M(hospital.patching.carried_files) returned; packages then come from that folder, and no network
         is used.
+    type: str
+    default: ""
+  controller_time:
+    description:
+      - The controller's clock, as UTC ISO 8601 with C(Z). Of it and the host's own, the earlier one says how old
+        something is.
+    type: str
+    default: ""
+  preserved_keep_days:
+    description: For how many days what an older transaction needs for its way back is kept, at least 1.
+    type: int
+    default: 62
+  window_end:
+    description: When the updates can be begun no longer, as UTC ISO 8601 with C(Z); empty where no window is set.
     type: str
     default: ""
 """
@@ -129,6 +148,20 @@ download_bytes:
   type: int
   returned: success
   sample: 41822932
+retention:
+  description:
+    - C(removed) is what was removed of older transactions, each with C(path), C(transaction) and C(freed_bytes), and
+      C(freed_bytes) their sum; in check mode what would be.
+    - C(kept) is what was kept because nobody can tell whether it is needed, each with C(path) and C(reason).
+  type: dict
+  returned: always
+  sample:
+    removed:
+      - path: /var/lib/hospital-patching/preserved/6f1ed002ab55
+        transaction: 6f1ed002ab55
+        freed_bytes: 41824256
+    freed_bytes: 41824256
+    kept: []
 way_back_tried:
   description:
     - Whether rpm has tested the way back on a copy of its database. V(false) where C(/var/tmp) has no room for the
@@ -142,7 +175,7 @@ way_back_tried:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments, manifest_group
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, manifest_group, retention
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
@@ -160,6 +193,9 @@ def main():
                 manifest=dict(type="dict"),
                 software_logins=dict(type="dict", no_log=True, default={}),
                 carried=dict(type="str", default=""),
+                controller_time=dict(type="str", default=""),
+                preserved_keep_days=dict(type="int", default=retention.KEEP_DAYS),
+                window_end=dict(type="str", default=""),
             ),
         ),
         supports_check_mode=True,
@@ -167,14 +203,25 @@ def main():
     given = module.params
     host = this_host(given["state_dir"])
     request = StageRequest(
-        given["run_id"], given["host"], given["updates"], given["manifest"], module.check_mode, given["carried"]
+        given["run_id"],
+        given["host"],
+        given["updates"],
+        given["manifest"],
+        module.check_mode,
+        given["carried"],
+        given["window_end"],
     )
+    asked = retention.Retention(
+        given["run_id"], given["preserved_keep_days"], given["controller_time"], module.check_mode
+    )
+    removed = {"removed": [], "freed_bytes": 0, "kept": []}
     try:
         manifest_group.check(given["manifest"], given["host"], host.root)
+        removed = retention.apply(host, asked)
         result = select(given["manager"], host, logins=given["software_logins"]).stage(request)
     except PatchingError as error:
-        module.fail_json(msg=str(error), **error.parts())
-    module.exit_json(**result)
+        module.fail_json(msg=str(error), retention=removed, **error.parts())
+    module.exit_json(**dict(result, changed=result["changed"] or bool(removed["removed"]), retention=removed))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -18,9 +18,11 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 
 #: What a file of tasks may not hold. Other files are outside what is approved, and ``on`` says where tasks are done:
 #: every address is held against the device segments before anything begins.
-#: ``meta`` could end the host's journey in the middle.
+#: ``meta`` could end the host's journey in the middle. Hosts go one by one, each as it is ready: ``run_once`` would
+#: leave the task out on all hosts but one, and ``any_errors_fatal`` would end the journeys of others in the middle.
 FORBIDDEN = frozenset(
     {"delegate_to", "connection", "local_action", "add_host", "meta", "import_playbook"}
+    | {"run_once", "any_errors_fatal"}
     | {"include", "include_tasks", "import_tasks", "include_role", "import_role"}
 )
 #: Ansible's own modules have these names too.
@@ -28,10 +30,32 @@ BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 #: Variables with this prefix say how and where a host is reached.
 RESERVED = "ansible_"
 TEMPLATE = "{"
+#: What a file uses that it may not, and on which line.
+Used = tuple[str, int | None]
+
+
+class _Key(str):
+    """A key of a mapping, which knows its line; copies of it do not."""
+
+    __slots__ = ("line",)
+    line: int
 
 
 class _Tasks(yaml.SafeLoader):
     """Reads tags of Ansible's, such as !unsafe, as what they stand before: Ansible may do it as well."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        found = super().construct_mapping(node, deep)
+        lines = {key.value: key.start_mark.line + 1 for key, _value in node.value if isinstance(key, yaml.ScalarNode)}
+        return {_with_line(key, lines.get(key)): value for key, value in found.items()}
+
+
+def _with_line(key: Hashable, line: int | None) -> Hashable:
+    if not isinstance(key, str) or line is None:
+        return key
+    known = _Key(key)
+    known.line = line
+    return known
 
 
 def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
@@ -55,6 +79,7 @@ def _sealed(host: str, candidate: Candidate) -> Candidate:
     if candidate.why_not is not None or not (settings.hooks or settings.host_hooks):
         return candidate
     try:
+        hooks.require_counterparts(host, (*settings.hooks, *settings.host_hooks))
         found = tuple(_seal(host, hook) for hook in (*settings.hooks, *settings.host_hooks))
     except PatchingError as error:
         return replace(candidate, why_not=Exclusion("refused", str(error)))
@@ -118,43 +143,47 @@ def _require_tasks(host: str, hook: Mapping[str, Any], content: bytes) -> None:
     if not isinstance(found, list) or not found or not all(isinstance(task, dict) for task in found):
         raise _refused(host, hook, f"{_path(hook)} holds no tasks", "a list of tasks", "correct the file")
     try:
-        used = next(chain(_outside(found), _variables(found)), "")
+        used, line = next(chain(_outside(found), _variables(found)), ("", None))
     except RecursionError:
-        used = "an alias within its own anchor"
+        used, line = "an alias within its own anchor", None
     if used:
         raise _refused(
             host,
             hook,
-            f"{_path(hook)} uses {used}",
-            "tasks of this one file, done where the hook's on says",
+            f"{_path(hook)}{f':{line}' if line else ''} uses {used}",
+            "tasks of this one file, done for this host alone and where the hook's on says",
             "write those tasks into the file without it, or make hooks of their own with on",
         )
 
 
-def _outside(tasks: list[dict[object, Any]]) -> Iterator[str]:
+def _outside(tasks: list[dict[object, Any]]) -> Iterator[Used]:
     """Yield what leads to other files and hosts, or may do so, in blocks too."""
     for task in tasks:
-        for said, name, value in _words(task):
+        for key, said, name, value in _words(task):
             if name in FORBIDDEN or TEMPLATE in name:
-                yield said
+                yield said, _line(key)
             elif name == "set_fact" and any(isinstance(one, str) and one for one in (value, task.get("args"))):
-                yield f"{said} with text, which may name any variable"
+                yield f"{said} with text, which may name any variable", _line(key)
             elif name == "include_vars" and not _name_of(value, task.get("args")):
-                yield f"{said} without name, so that the file may set any variable"
+                yield f"{said} without name, so that the file may set any variable", _line(key)
             elif name in ("block", "rescue", "always") and isinstance(value, list):
                 yield from _outside([one for one in value if isinstance(one, dict)])
 
 
-def _words(task: Mapping[object, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield the keywords and modules of a task: as they stand, without a prefix, and what is said of them."""
+def _line(key: object) -> int | None:
+    return key.line if isinstance(key, _Key) else None
+
+
+def _words(task: Mapping[object, Any]) -> Iterator[tuple[object, str, str, Any]]:
+    """Yield the keywords and modules of a task: key, as they stand, without a prefix, and what is said of them."""
     for key, value in task.items():
         if key != "action":
-            yield str(key), _plain(str(key)), value
+            yield key, str(key), _plain(str(key)), value
             continue
         given = value if isinstance(value, Mapping) else {"module": value}
         word, *texts = str(given.get("module")).split(None, 1) or [""]
         texts += [given["args"]] if isinstance(given.get("args"), str) else []
-        yield f"action: {word}", _plain(word), " ".join(texts) or given
+        yield key, f"action: {word}", _plain(word), " ".join(texts) or given
 
 
 def _plain(name: str) -> str:
@@ -169,14 +198,14 @@ def _name_of(*given: object) -> str:
     return "" if any(_is_reserved(name) for name in names) else "".join(names[:1])
 
 
-def _variables(value: object) -> Iterator[str]:
+def _variables(value: object) -> Iterator[Used]:
     """Yield the variables that say where a host is, or may do so, wherever they are set."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if _is_reserved(str(key)):
-                yield f"the variable {key}"
+                yield f"the variable {key}", _line(key)
             elif key in ("register", "loop_var", "index_var") and isinstance(item, str) and _is_reserved(item):
-                yield f"{key}: {item}"
+                yield f"{key}: {item}", _line(key)
             yield from _variables(item)
     elif isinstance(value, list):
         for item in value:

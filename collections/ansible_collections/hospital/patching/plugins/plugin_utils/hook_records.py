@@ -50,6 +50,25 @@ def is_done(records: Records, host: str, hook: Mapping[str, Any], way_back: bool
     return done
 
 
+def is_owed(records: Records, host: str, hook: Mapping[str, Any], counterpart: Mapping[str, Any]) -> bool:
+    """Say whether ``hook`` was begun in this journey, whatever became of it, and its counterpart not done since.
+
+    A stage is no part of the journey: what one left behind the next one undoes.
+    """
+    wanted, undone, owed = hooks.identity(hook), hooks.identity(counterpart), False
+    for record in records:
+        if record["host"] != host:
+            continue
+        detail = record["detail"]
+        if hook["step"] != "stage" and (record["event"] == "outcome" or _released(record)):
+            owed = False
+        elif record["step"] == STEP and detail.get("id") == wanted and record["event"] == "begin":
+            owed = True
+        elif record["step"] == STEP and detail.get("id") == undone and record["event"] == "done":
+            owed = False
+    return owed
+
+
 def _released(record: Mapping[str, Any]) -> bool:
     module = str(record["detail"].get("module", ""))
     return (record["step"], record["event"]) == ("return", "done") and module.endswith("host_journal")
@@ -69,9 +88,9 @@ def failure(record: Mapping[str, Any]) -> str | None:
     return str(detail.get("msg") or f"hook {detail.get('hook')} failed")
 
 
-def is_told_only(hook: Mapping[str, Any], way_back: bool) -> bool:
-    """Say whether the journey goes on although the hook failed."""
-    return way_back and hook["step"] in hooks.TOLD_ONLY
+def is_told_only(hook: Mapping[str, Any], way_back: bool, undo: bool = False) -> bool:
+    """Say whether the journey goes on although the hook failed; where it undoes one, no probe decides afterwards."""
+    return way_back and not undo and hook["step"] in hooks.TOLD_ONLY
 
 
 def error_of(host: str, hook: Mapping[str, Any], result: Mapping[str, Any], took_ms: int) -> PatchingError:

@@ -9,8 +9,9 @@ Each names the step, ``before`` or ``after``, and one thing to do:
 * ``{module: NAME, arguments: {...}}``: one module.
 
 ``on`` is the host where it is done, ``timeout_s`` how long it may take, ``means``
-what its failure means to whoever reads of it at night. Plans and reports show
-all of it: no secret may be in a hook.
+what its failure means to whoever reads of it at night, ``undoes`` the name of the
+hook whose counterpart it is. Plans and reports show all of it: no secret may be
+in a hook.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 
@@ -41,13 +43,23 @@ KILL_AFTER_S, GRACE_S = 10, 30
 WAY_BACK = ("restart", "verify", "return")
 #: Failures of these do not stop the way back: the same probes decide whether the host is as it was.
 TOLD_ONLY = ("restart", "verify")
+#: Where the counterpart of a hook may be, by the hook's place: what is done whatever becomes of the host. Behind the
+#: drain it is done on the way back like any other; before it, and at the stage, it is done when the host is refused.
+COUNTERPARTS = {
+    ("stage", "before"): (("stage", "after"),),
+    **{
+        (step, when): tuple((at, then) for at in ("verify", "return") for then in TIMES)
+        for step in ("drain", "snapshot", "install")
+        for when in TIMES
+    },
+}
 #: The controller itself, where no connection is made.
 CONTROLLER = "localhost"
 _MODULE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _SECRET = re.compile(r"passw|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
 _SAYS = (
     "hooks like {step: drain, when: before, run: [COMMAND, …]}, each with one of run, script, tasks and module,"
-    " and on, timeout_s, name and means if need be"
+    " and on, timeout_s, name, means and undoes if need be"
 )
 
 
@@ -74,7 +86,17 @@ def _read(value: object) -> Hook:
     # YAML reads an unquoted on as true.
     given: Hook = plain({"on" if key is True else key: item for key, item in value.items()})
     kinds = [kind for kind in KINDS if kind in given]
-    known = {"step", "when", "on", "timeout_s", "name", "means", *kinds, *(["arguments"] if "module" in given else [])}
+    known = {
+        "step",
+        "when",
+        "on",
+        "timeout_s",
+        "name",
+        "means",
+        "undoes",
+        *kinds,
+        *(["arguments"] if "module" in given else []),
+    }
     if len(kinds) != 1 or not {"step", "when"} <= set(given) <= known:
         raise ValueError(_SAYS)
     kind = kinds[0]
@@ -89,7 +111,7 @@ def _read(value: object) -> Hook:
         found["on"] = types.name(given["on"])
     longest = LONGEST_TASKS_S if kind == "tasks" else LONGEST_S
     found["timeout_s"] = _timeout(given.get("timeout_s", min(TIMEOUT_S, longest)), longest, kind)
-    found.update({key: types.text(given[key]) for key in ("name", "means") if key in given})
+    found.update({key: types.text(given[key]) for key in ("name", "means", "undoes") if key in given})
     return found
 
 
@@ -140,6 +162,30 @@ def _keys(value: object) -> Iterable[str]:
 _READERS = {"run": _command, "script": types.absolute_path, "tasks": types.absolute_path, "module": _module}
 
 
+def require_counterparts(host: str, hooks: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a counterpart of nothing, of several, or one that would not be done whatever becomes of the host.
+
+    Raises:
+        PatchingError: naming the hook.
+    """
+    for hook in hooks:
+        if "undoes" not in hook:
+            continue
+        subject, name = f"hook {title(hook)!r} of host {host}", hook["undoes"]
+        named = [one for one in hooks if one.get("name") == name]
+        if len(named) != 1:
+            seen = f"it undoes {name!r}, a name that {len(named)} of its hooks have"
+            raise PatchingError(subject, seen, "the name of one hook", "correct undoes, or give that hook the name")
+        if (hook["step"], hook["when"]) not in COUNTERPARTS.get((named[0]["step"], named[0]["when"]), ()):
+            raise PatchingError(
+                subject,
+                f"it stands {hook['when']} {hook['step']}, and {name!r} {named[0]['when']} {named[0]['step']}",
+                "counterparts after stage of hooks before stage; and before or after verify or return of hooks of"
+                " drain, snapshot and install",
+                "move one of the two, or leave undoes out",
+            )
+
+
 # --- what a plan says of them ------------------------------------------------
 
 
@@ -166,7 +212,8 @@ def told(hook: Mapping[str, Any]) -> str:
     what = shlex.join(hook["run"]) if "run" in hook else f"{kind_of(hook)} {hook[kind_of(hook)]}"
     named = f"{hook['name']} ({what})" if hook.get("name") else what
     where = f" on {hook['on']}" if hook.get("on") else ""
-    return f"{hook['when']} {hook['step']}: {named}{where}, at most {hook['timeout_s']} s"
+    undoes = f", undoes {hook['undoes']}" if hook.get("undoes") else ""
+    return f"{hook['when']} {hook['step']}: {named}{where}, at most {hook['timeout_s']} s{undoes}"
 
 
 def by_step(entry: Mapping[str, Any]) -> dict[str, dict[str, list[Hook]]]:
@@ -176,6 +223,27 @@ def by_step(entry: Mapping[str, Any]) -> dict[str, dict[str, list[Hook]]]:
         step: {when: [hook for hook in hooks if (hook["step"], hook["when"]) == (step, when)] for when in TIMES}
         for step in STEPS
     }
+
+
+def counterparts(entry: Mapping[str, Any]) -> dict[str, list[Hook]]:
+    """Return what undoes the hooks before the stage and before the drain of a plan's host, the last hook's first."""
+    hooks = entry.get("hooks") or []
+    return {
+        step: [
+            dict(one)
+            for hook in reversed(hooks)
+            if (hook["step"], hook["when"]) == (step, "before") and hook.get("name")
+            for one in hooks
+            if one.get("undoes") == hook["name"]
+        ]
+        for step in ("stage", "drain")
+    }
+
+
+def undone_by(entry: Mapping[str, Any], counterpart: Mapping[str, Any]) -> Hook | None:
+    """Return the hook that a counterpart undoes, or None."""
+    named = [one for one in entry.get("hooks") or [] if one.get("name") == counterpart.get("undoes")]
+    return dict(named[0]) if counterpart.get("undoes") and named else None
 
 
 def hosts_of(hooks: Iterable[Mapping[str, Any]]) -> list[str]:

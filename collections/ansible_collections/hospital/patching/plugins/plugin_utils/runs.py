@@ -56,6 +56,7 @@ STEP_KEYS = frozenset(
         "rebooted",
         "repaired",
         "restarted",
+        "retention",
         "snapshot",
         "space",
         "suspended",

@@ -438,6 +438,13 @@ SETTINGS = (
         types.whole(1),
     ),
     Setting("patching_snapshot_retention_s", "seconds", 259200, "how long a restore point is kept", types.whole(1)),
+    Setting(
+        "patching_preserved_keep_days",
+        "days",
+        62,
+        "how long a host keeps the packages and archives of /etc that older transactions replaced; see docs/blocks.md",
+        types.whole(1),
+    ),
 )
 
 #: Settings that bound the steps on the host; a plan carries them as ``limits``.
@@ -533,6 +540,7 @@ class Settings:
     boot_time_command: str
     clock_limit_s: int
     snapshot_retention_s: int
+    preserved_keep_days: int
 
     @property
     def managed(self) -> bool:

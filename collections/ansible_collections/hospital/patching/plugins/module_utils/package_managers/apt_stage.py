@@ -87,21 +87,9 @@ class AptStage(TransactionStage):
         self.stage = LocalRepository(self.host.runner, stage)
         self.preserved = LocalRepository(self.host.runner, preserved)
 
-    def check_space(self, space: List[Dict[str, Any]]) -> None:
-        try:
-            super().check_space(space)
-        except PatchingError as error:
-            old = deb_old_kernels.removable(self.installed, os.uname().release)
-            if not old or error.subject != "file system {}".format(disk_space.mount_point("/boot")):
-                raise
-            raise PatchingError(
-                error.subject,
-                error.seen,
-                error.expected,
-                "remove the kernels that nothing boots any more (apt-get remove {}), then stage again".format(
-                    " ".join(old)
-                ),
-            )
+    def old_kernels(self, running: str) -> List[str]:
+        old = deb_old_kernels.removable(self.installed, running)
+        return ["apt-get", "remove"] + old if old else []
 
     def resolve(self, wanted: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         resolver = AptResolver(self.host.runner, self.lists.options(), self.lists.directory)

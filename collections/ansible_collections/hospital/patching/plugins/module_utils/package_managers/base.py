@@ -31,7 +31,8 @@ PendingRequest.__new__.__defaults__ = ("",)  # Python 3.6 knows no other way
 #: No filter; ``EVERYTHING._replace(security_only=True)`` asks for less.
 EVERYTHING = PendingRequest(False, (), (), (), 0, (), (), None, "")
 
-#: What a stage is asked for: the plan's updates of one host, within its manifest.
+#: What a stage is asked for: the plan's updates of one host, within its manifest. ``window_end`` is when they can be
+#: begun no longer, or empty.
 StageRequest = NamedTuple(
     "StageRequest",
     [
@@ -41,9 +42,10 @@ StageRequest = NamedTuple(
         ("manifest", Optional[Dict[str, Any]]),
         ("check", bool),
         ("carried", str),
+        ("window_end", str),
     ],
 )
-StageRequest.__new__.__defaults__ = ("",)
+StageRequest.__new__.__defaults__ = ("", "")
 
 #: What an installation (or its way back) is asked for.
 InstallRequest = NamedTuple(

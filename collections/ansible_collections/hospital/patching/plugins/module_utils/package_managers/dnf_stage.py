@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     dnf_perform,
     dnf_transaction_hook,
     rpm_installed,
+    rpm_old_kernels,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_hook import ask
@@ -47,6 +48,11 @@ class DnfStage(RpmStage):
         updates = [one for one in request.updates if one["to"] or not rpm_installed.is_beside(one["name"])]
         super().__init__(host, request._replace(updates=updates))
         self.private = PrivateDirectory(host.root, PREFIX)
+
+    def old_kernels(self, running: str) -> List[str]:
+        old = rpm_old_kernels.removable(self.installed.all(), running)
+        named = ["{}-{}-{}.{}".format(one.name, one.version, one.release, one.arch) for one in old]
+        return ["dnf", "remove"] + named if named else []
 
     @contextlib.contextmanager
     def metadata(self) -> Iterator[None]:

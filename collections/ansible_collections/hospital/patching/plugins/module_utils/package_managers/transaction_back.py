@@ -73,7 +73,7 @@ def reversed_entries(
         if not os.path.exists(path):
             raise PatchingError(
                 subject,
-                "{} was not preserved".format(entry["to"]),
+                "{} was not preserved, or is kept no longer (patching_preserved_keep_days)".format(entry["to"]),
                 path,
                 "use the snapshot, or fetch this version and stage the way back by hand; nothing was changed",
             )

@@ -155,6 +155,7 @@ class TransactionStage(ABC):
             )
             done = self._already_staged(todo)
             if done is not None:
+                self._journal_again(todo)
                 return done
             if not self.request.check:
                 self.clear()
@@ -168,9 +169,24 @@ class TransactionStage(ABC):
         """Refuse when a file system has too little room.
 
         Raises:
-            PatchingError: naming it.
+            PatchingError: naming it, and of a full /boot the kernels that nothing boots any more.
         """
-        disk_space.check(space)
+        try:
+            disk_space.check(space)
+        except PatchingError as error:
+            command = self.old_kernels(os.uname().release)
+            if not command or error.subject != "file system {}".format(disk_space.mount_point("/boot")):
+                raise
+            raise PatchingError(
+                error.subject,
+                error.seen,
+                error.expected,
+                "remove the kernels that nothing boots any more ({}), then stage again".format(" ".join(command)),
+            )
+
+    @abstractmethod
+    def old_kernels(self, running: str) -> List[str]:
+        """Return the command that removes the kernels which nothing boots any more; empty where there are none."""
 
     def still_wanted(self) -> List[Entry]:
         """Return the updates that are not at their target yet.
@@ -278,9 +294,21 @@ class TransactionStage(ABC):
             "way_back_tried": None,
         }
 
+    def _journal_again(self, todo: Dict[str, Any]) -> None:
+        """Journal that another run than the one which staged it, or another window, needs it too."""
+        told = {"transaction": todo["digest"], "window_end": self.request.window_end}
+        mine = (self.request.run_id, STAGE_STEP)
+        try:
+            before = [one["detail"] for one in self.journal.read() if (one["run_id"], one["step"]) == mine]
+        except PatchingError:
+            before = []
+        known = any({key: detail.get(key, "") for key in told} == told for detail in before)
+        if not (known or self.request.check):
+            self.journal.append(self.request.run_id, STAGE_STEP, "done", **told)
+
     def _journalled(self, todo: Dict[str, Any], plan: Dict[str, Any]) -> Dict[str, Any]:
         run_id, digest = self.request.run_id, todo["digest"]
-        self.journal.append(run_id, STAGE_STEP, "begin", transaction=digest)
+        self.journal.append(run_id, STAGE_STEP, "begin", transaction=digest, window_end=self.request.window_end)
         try:
             with self._told():
                 result = self.make(todo, plan)
@@ -288,7 +316,7 @@ class TransactionStage(ABC):
         except PatchingError as error:
             self.journal.append(run_id, STAGE_STEP, "failed", transaction=digest, reason=str(error))
             raise
-        self.journal.append(run_id, STAGE_STEP, "done", transaction=digest)
+        self.journal.append(run_id, STAGE_STEP, "done", transaction=digest, window_end=self.request.window_end)
         return result
 
     def _record(self, result: Dict[str, Any]) -> None:

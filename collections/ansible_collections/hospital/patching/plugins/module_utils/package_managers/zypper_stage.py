@@ -8,7 +8,11 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import rpm_version
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import zypper_marks, zypper_repository
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    rpm_old_kernels,
+    zypper_marks,
+    zypper_repository,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import sha256_of
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
@@ -38,6 +42,11 @@ class ZypperStage(RpmStage):
     known: Known
     stage: ZypperRepository
     preserved: ZypperRepository
+
+    def old_kernels(self, running: str) -> List[str]:
+        old = rpm_old_kernels.removable(self.installed.all(), running)
+        named = ["{}={}-{}".format(one.name, one.version, one.release) for one in old]
+        return ["zypper", "remove"] + named if named else []
 
     @contextlib.contextmanager
     def metadata(self) -> Iterator[None]:

@@ -93,7 +93,7 @@ def build_report(
         "ended": ended and stamp(ended),
         "took_s": int((ended - started).total_seconds()) if started and ended else None,
         "finished": works.closed(pieces),
-        "later": works.later_section(pieces),
+        "later": works.later_section(pieces, _in_plan_order(plan)),
         "window": window,
         "needs_you": needs_you(run_id, hosts, services, devices, findings, break_glass.told(plan)),
         "coverage": _coverage(hosts),

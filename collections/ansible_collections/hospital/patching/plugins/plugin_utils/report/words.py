@@ -61,6 +61,8 @@ FOOTER = (
     "A report of hospital.patching. It states what was recorded; whether that satisfies a rule is for an auditor to "
     "judge. A ledger that is not anchored could have been rewritten as a whole by whoever may write its folder."
 )
+#: So many names stand in a sentence.
+_NAMES = 10
 _LATER = {"taken back": "Taken back", "return": "Returned or held out by hand", "continued": "Continued"}
 STATES = {"installed": "installed", "put_back": "put back", "not_installed": "not installed"}
 
@@ -268,9 +270,16 @@ def later(report: Mapping[str, Any], where: tzinfo) -> list[str]:
         + (f", for {work['by']}" if work["by"] else "")
         + (f" ({work['reason']})" if work["reason"] else "")
         + (f": {'; '.join(_became(host) for host in work['hosts'])}" if work["hosts"] else "")
+        + (f"; not asked: {_some(work['not_asked'])}" if work["not_asked"] else "")
         + "."
         for work in report["later"]
     ]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return names as far as a sentence can hold them; the report's hosts have all."""
+    more = len(names) - _NAMES
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_NAMES])} and {more} more"
 
 
 def _became(host: Mapping[str, Any]) -> str:

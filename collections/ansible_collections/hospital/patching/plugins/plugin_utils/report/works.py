@@ -114,8 +114,12 @@ def asked_for(works: Sequence[Work]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def later_section(works: Sequence[Work]) -> list[dict[str, Any]]:
-    """Return what was done after the night: when, for whom and why, and what became of each host."""
+def later_section(works: Sequence[Work], planned: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what was done after the night: when, for whom and why, what became of each host, and who was not asked.
+
+    Args:
+        planned: the hosts of the plan in its order.
+    """
     return [
         {
             "kind": work.kind,
@@ -123,6 +127,7 @@ def later_section(works: Sequence[Work]) -> list[dict[str, Any]]:
             "start": work.records[0]["time"],
             "end": stamp(work.end) if work.end else work.records[0]["time"],
             "hosts": _hosts(work),
+            "not_asked": _not_asked(work, planned),
         }
         for work in works[1:]
     ]
@@ -139,11 +144,22 @@ def _hosts(work: Work) -> list[dict[str, Any]]:
     """Return what became of each host; the ``reason`` says why one that was asked for was left as it was."""
     outcomes = _outcomes(work)
     left = rollback.not_taken_back(work.records) if work.kind == TAKEN_BACK else {}
-    asked = (work.opened.get("rollback") or work.opened).get("hosts") or []
     return [
         {"host": host, "outcome": outcomes.get(host), "reason": left.get(host)}
-        for host in dict.fromkeys([*map(str, asked), *outcomes])
+        for host in dict.fromkeys([*_asked(work), *outcomes, *left])
     ]
+
+
+def _asked(work: Work) -> list[str]:
+    return [str(host) for host in (work.opened.get("rollback") or work.opened).get("hosts") or []]
+
+
+def _not_asked(work: Work, planned: Sequence[str]) -> list[str]:
+    """Return the hosts that this work did not mean; nobody is asked for when the run itself goes on."""
+    if work.kind == CONTINUED or not _asked(work):
+        return []
+    known = {one["host"] for one in _hosts(work)}
+    return [host for host in planned if host not in known]
 
 
 def _outcomes(work: Work) -> dict[str, str]:

@@ -27,8 +27,9 @@ def script(tmp_path):
 @pytest.fixture
 def run(tmp_path, script):
     given = [
-        {"step": "drain", "when": "before", "script": str(script), "timeout_s": 7},
+        {"step": "drain", "when": "before", "script": str(script), "timeout_s": 7, "name": "quiesce"},
         {"step": "verify", "when": "after", "run": ["prove"], "on": "lb1"},
+        {"step": "verify", "when": "before", "run": ["wake"], "undoes": "quiesce"},
     ]
     fleet = {HOST: server(HOST, "db", min_healthy=0, downtime_s=60, hooks=given), "lb1": server("lb1", "lb")}
     store = Run(str(tmp_path / "evidence"), PLAN_ID)
@@ -43,7 +44,7 @@ def hook(run, number=0):
 def call(run, state, number=0, check=False, given=None, hostvars=None, **more):
     plugin = run_hook.ActionModule.__new__(run_hook.ActionModule)
     arguments = {"run_id": PLAN_ID, "evidence_dir": str(run.evidence.root), "state": state, "result": {}}
-    arguments.update({"hook": given or hook(run, number), "way_back": False, "began_ms": 0, **more})
+    arguments.update({"hook": given or hook(run, number), "way_back": False, "began_ms": 0, "undo": False, **more})
     plugin.validate_argument_spec = mock.Mock(return_value=(None, arguments))
     plugin._task = mock.Mock(check_mode=check)
     variables = {"inventory_hostname": HOST, "hostvars": hostvars or {HOST: OPEN, "lb1": OPEN}}
@@ -115,3 +116,25 @@ def test_on_the_way_back_a_failure_of_verify_is_told_and_does_not_stop_it(run):
 def test_a_host_is_unreachable_only_when_it_is_the_one_that_does_not_answer(run, number, is_lost):
     ended = call(run, "failed", number=number, result={"lost_connection": True, "msg": "no answer"})
     assert ended["lost_connection"] is is_lost
+
+
+def test_a_counterpart_is_done_where_its_hook_was_begun_and_only_once(run):
+    undo = {"number": 2, "way_back": True, "undo": True}
+    assert call(run, "begun", **undo)["run"] is False
+    call(run, "begun")
+    assert call(run, "begun", check=True, **undo)["run"] is False
+    assert call(run, "begun", **undo)["run"] is True
+    call(run, "done", **undo)
+    assert call(run, "begun", **undo)["run"] is False
+    assert [(event, detail["at"]) for event, detail in recorded(run)] == [
+        ("begin", "drain"),
+        ("begin", "verify"),
+        ("done", "verify"),
+    ]
+
+
+def test_a_counterpart_that_fails_is_a_failure_for_no_probe_decides_afterwards(run):
+    call(run, "begun")
+    ended = call(run, "failed", number=2, way_back=True, undo=True, result={"rc": 3})
+    assert ended["failed"] is True
+    assert "hook 'wake' before verify of host db1: exit 3" in ended["msg"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -21,6 +22,7 @@ from ansible_collections.hospital.patching.plugins.modules import (
     update_stage,
     update_verify,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import SETTINGS
 
 RUN = {"run_id": "20261122T010000Z-aaaaaaaa", "step": "install", "evidence_dir": "evidence"}
 REFUSAL = PatchingError("openssl", "3.0.21", "3.0.20", "stage again")
@@ -182,3 +184,33 @@ def test_who_owns_data_reaches_the_way_back(call, manager):
     call(update_rollback, **RUN, transaction={}, data_owners=["pacs*"], downgrade_safe=[pair])
     call(update_install, **RUN, transaction={})
     assert [arguments[0].data_rules for arguments in manager.asked] == [(["pacs*"], [pair]), ([], [])]
+
+
+def test_a_stage_says_what_was_removed_of_older_ones_also_where_it_is_refused(call, manager, monkeypatch):
+    """Nothing but what it says changed the host then, and the space was counted after it."""
+    told = {"removed": [{"path": "/a", "transaction": "0" * 12, "freed_bytes": 7}], "freed_bytes": 7, "kept": []}
+    asked: list[Any] = []
+
+    def apply(_host: Any, wanted: Any) -> dict[str, Any]:
+        asked.append((wanted, len(manager.asked)))
+        return told
+
+    monkeypatch.setattr(update_stage.retention, "apply", apply)
+    given = {**RUN, "host": "h1", "updates": [], "preserved_keep_days": 9, "controller_time": "2026-11-22T01:00:00Z"}
+    monkeypatch.setattr(manager, "stage", lambda request: manager.asked.append((request,)) or {"changed": False})
+    result = call(update_stage, **given, window_end="2026-11-22T04:00:00Z")
+    assert (result["retention"], result["changed"]) == (told, True)
+    assert asked == [((RUN["run_id"], 9, "2026-11-22T01:00:00Z", False), 0)]
+    assert manager.asked[0][0].window_end == "2026-11-22T04:00:00Z"
+    manager.refusal = REFUSAL
+    monkeypatch.setattr(manager, "stage", manager._answer)
+    refused = call(update_stage, **given, _ansible_check_mode=True)
+    assert (refused["failed"], refused["retention"]) == (True, told)
+    assert asked[1][0].check is True
+
+
+def test_what_is_kept_has_one_default():
+    role = Path(__file__).parents[4] / "roles/stage/defaults/main.yml"
+    setting = next(one for one in SETTINGS if one.name == "patching_preserved_keep_days")
+    assert setting.default == update_stage.retention.KEEP_DAYS
+    assert f"patching_preserved_keep_days | default({setting.default})" in role.read_text(encoding="utf-8")

@@ -124,7 +124,19 @@ def test_another_content_of_a_hooks_file_is_another_plan_and_refused_at_run_time
         ("a: b: c", "is no YAML"),
         ("{}", "holds no tasks"),
         ("- hosts", "holds no tasks"),
-        ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "uses delegate_to"),
+        ("- block:\n    - ansible.builtin.command: a\n      delegate_to: pump1\n", "tasks.yml:3 uses delegate_to"),
+        # Under host_pinned, with one host at a time, other hosts would miss the task, or end in the middle.
+        ("- command: a\n- command: b\n  run_once: true\n", "tasks.yml:3 uses run_once"),
+        ("- name: a\n  run_once: '{{ others }}'\n  command: a\n", "tasks.yml:2 uses run_once"),
+        ("- run_once: true\n  block:\n    - command: a\n", "tasks.yml:1 uses run_once"),
+        ("- command: a\n  any_errors_fatal: true\n", "tasks.yml:2 uses any_errors_fatal"),
+        ("- block: [command: a]\n  rescue:\n    - command: b\n      run_once: yes\n", "tasks.yml:4 uses run_once"),
+        (
+            "- block:\n    - block: [command: a]\n      always:\n        - any_errors_fatal: no\n          raw: a\n",
+            "tasks.yml:4 uses any_errors_fatal",
+        ),
+        ("- &a\n  command: a\n  any_errors_fatal: true\n- <<: *a\n  command: b\n", "tasks.yml:3 uses any_errors_fatal"),
+        ("- import_tasks: more.yml\n  run_once: true\n", "tasks.yml:1 uses import_tasks"),
         ("- ansible.builtin.include_tasks: more.yml\n", "uses ansible.builtin.include_tasks"),
         ("- ansible.legacy.import_role: {name: more}\n", "uses ansible.legacy.import_role"),
         ("- local_action: ansible.builtin.command a\n", "uses local_action"),
@@ -174,6 +186,7 @@ def test_a_file_of_tasks_with_tags_of_ansible_is_read(tmp_path):
         "- action: ansible.builtin.command a\n  args: {chdir: /}\n",
         "- ansible.builtin.include_vars: {file: /srv/secrets.yml, name: secrets}\n  no_log: true\n",
         "- community.general.nmcli: {conn_name: a, connection: b, meta: c}\n",
+        "- ansible.builtin.command: a\n  vars: {run_once: true}\n",
     ],
 )
 def test_a_file_of_plain_tasks_is_approved(tmp_path, text):
@@ -229,6 +242,88 @@ def test_what_was_learned_has_the_limits_of_hooks_added():
         assert after.settings.estimate_s - before.settings.estimate_s == 100 + 600 + 2 * 40
         assert after.settings.way_back_s - before.settings.way_back_s == 600 + 40
         assert after.estimated_by == before.estimated_by
+
+
+# --- counterparts ------------------------------------------------------------
+
+CLOSE = {**RUN, "name": "close"}
+OPEN = {"step": "return", "when": "before", "run": ["open"], "undoes": "close"}
+
+
+@pytest.mark.parametrize(
+    ("named", "counterpart"),
+    [
+        (("drain", "before"), ("return", "before")),
+        (("drain", "after"), ("verify", "before")),
+        (("snapshot", "before"), ("verify", "after")),
+        (("install", "after"), ("return", "after")),
+        (("stage", "before"), ("stage", "after")),
+    ],
+)
+def test_a_counterpart_stands_where_it_is_done_whatever_becomes_of_the_host(tmp_path, named, counterpart):
+    given = [
+        {**CLOSE, "step": named[0], "when": named[1]},
+        {**OPEN, "step": counterpart[0], "when": counterpart[1]},
+    ]
+    plan = planned(fleet(tmp_path, *given)).plan
+    assert [one.get("undoes") for one in plan["hosts"][HOST]["hooks"]] == [None, "close"]
+    assert "undoes close" in plan_table(plan)
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        ([OPEN], "it undoes 'close', a name that 0 of its hooks have"),
+        ([CLOSE, {**CLOSE, "step": "install"}, OPEN], "a name that 2 of its hooks have"),
+        # On the way back nothing was restarted, perhaps; and neither stage nor install is part of it.
+        ([CLOSE, {**OPEN, "step": "restart"}], "it stands before restart, and 'close' before drain"),
+        ([CLOSE, {**OPEN, "step": "install"}], "it stands before install, and 'close' before drain"),
+        ([{**CLOSE, "step": "stage"}, OPEN], "it stands before return, and 'close' before stage"),
+        ([{**CLOSE, "step": "stage", "when": "after"}, OPEN], "and 'close' after stage"),
+        ([{**CLOSE, "step": "verify"}, OPEN], "and 'close' before verify"),
+        ([{**OPEN, "name": "close"}], "it stands before return, and 'close' before return"),
+    ],
+)
+def test_a_counterpart_of_nothing_or_in_a_wrong_place_refuses_its_host(tmp_path, given, seen):
+    found = planned(fleet(tmp_path, *given)).plan["not_planned"][HOST]
+    assert found["outcome"] == "refused"
+    assert seen in found["reason"]
+
+
+def test_what_was_begun_last_is_undone_first():
+    entry = {"hooks": [*hooks.read([CLOSE, {**CLOSE, "name": "b"}, OPEN, {**OPEN, "undoes": "b"}])]}
+    assert [one["undoes"] for one in hooks.counterparts(entry)["drain"]] == ["b", "close"]
+    assert hooks.counterparts(entry)["stage"] == hooks.counterparts({})["drain"] == []
+    assert hooks.undone_by(entry, entry["hooks"][3]) == entry["hooks"][1]
+    assert hooks.undone_by(entry, entry["hooks"][0]) is None
+
+
+def test_a_counterpart_is_owed_from_its_hooks_begin_until_it_is_done():
+    close, back = hooks.read([CLOSE, OPEN])
+
+    def owed(*records, hook=close):
+        return hook_records.is_owed(records, HOST, hook, back)
+
+    refused = hooked("failed", close)  # its file had changed: it never began
+    assert not owed()
+    assert not owed(refused)
+    for told in (hooked("begin", close), hooked("begin", close, way_back=True)):
+        assert owed(told)
+        assert owed(told, hooked("done", close))
+        assert owed(told, hooked("failed", close))
+        assert owed(told, hooked("begin", back, way_back=True))
+        assert owed(told, hooked("failed", back, way_back=True))
+        assert not owed(told, hooked("done", back, way_back=True))
+        assert owed(told, hooked("done", back), told)
+        assert not owed(told, RELEASED)
+        assert not owed(told, record("record", "outcome", outcome="refused"))
+        assert not owed({**told, "host": "db2"})
+    staged = one(step="stage", name="close")
+    assert owed(hooked("begin", staged), record("record", "outcome", outcome="refused"), hook=staged)
+
+
+def test_a_counterpart_that_fails_is_never_told_only():
+    assert not hook_records.is_told_only(one(step="verify"), True, undo=True)
 
 
 # --- the run -----------------------------------------------------------------

@@ -382,8 +382,8 @@ def patched(debian):
 
 @pytest.fixture
 def stage_request():
-    def make(updates, manifest=None, check=False, run_id="R1"):
-        return StageRequest(run_id, "h1", updates, manifest, check)
+    def make(updates, manifest=None, check=False, run_id="R1", window_end=""):
+        return StageRequest(run_id, "h1", updates, manifest, check, "", window_end)
 
     return make
 

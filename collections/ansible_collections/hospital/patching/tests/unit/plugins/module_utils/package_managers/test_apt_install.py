@@ -2,10 +2,17 @@
 """Installing exactly: nothing but the transaction, and everything else as before."""
 
 import os
+from datetime import timedelta
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils import alternatives, etc_archive, package_lock
+from ansible_collections.hospital.patching.plugins.module_utils import (
+    alternatives,
+    etc_archive,
+    package_lock,
+    retention,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -645,3 +652,28 @@ def test_verify_names_an_alternative_that_gives_something_else(host, wanted, run
     result = verify(host, wanted, "to", [])
     assert (result["verdict"], result["alternatives_equal"]) == ("failed", False)
     assert [one["subject"] for one in result["problems"]] == ["alternative editor"]
+
+
+def test_years_later_the_newest_run_still_goes_back_and_an_older_one_is_refused(
+    patched, host, wanted, run, install_request, stage_request
+):
+    class Later(Clock):
+        def now(self):
+            return super().now() + timedelta(days=1000)
+
+    def sweep():
+        return retention.apply(host._replace(clock=Later()), retention.Retention("R9", 62, "", False))
+
+    run()
+    assert sweep()["removed"] == []
+    for package in ("libssl3", "openssl"):
+        patched.offer(package, "amd64", "3.0.24", security=True)
+    updates = pending(host, SECURITY)["updates"]
+    newer = AptStage(host, stage_request(updates, run_id="R2")).run()["transaction"]
+    install(host, install_request(newer, run_id="R2"))
+    assert {item["transaction"] for item in sweep()["removed"]} == {wanted["digest"][7:19]}
+    assert rollback(host, install_request(newer, run_id="R2"), [])["changed"] is True
+    assert patched.version("openssl") == "3.0.22"
+    with pytest.raises(PatchingError, match=r"3\.0\.20 was not preserved, or is kept no longer"):
+        rollback(host, install_request(wanted), [])
+    assert patched.version("openssl") == "3.0.22"

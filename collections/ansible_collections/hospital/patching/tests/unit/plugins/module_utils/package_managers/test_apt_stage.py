@@ -86,6 +86,23 @@ def test_a_second_call_downloads_nothing(patched, updates, stage, host):
     assert len(Journal(host.state_dir).read()) == 2
 
 
+def test_another_run_that_needs_the_same_stage_is_journalled(patched, updates, stage, host):
+    """By the journal alone a host tells what it may remove."""
+    stage(updates)
+    for _once in range(2):
+        again = stage(updates, run_id="20261222T010000Z-bbbbbbbb", window_end="2026-12-23T04:00:00Z")
+        assert again["changed"] is False
+    records = Journal(host.state_dir).read()
+    assert [record["event"] for record in records] == ["begin", "done", "done"]
+    assert records[-1]["run_id"] == "20261222T010000Z-bbbbbbbb"
+    assert records[-1]["detail"] == {
+        "transaction": again["transaction"]["digest"],
+        "window_end": "2026-12-23T04:00:00Z",
+    }
+    stage(updates, run_id="20270122T010000Z-cccccccc", check=True)
+    assert len(Journal(host.state_dir).read()) == 3
+
+
 def test_a_damaged_stage_is_made_again(updates, stage):
     first = stage(updates)
     with open(os.path.join(first["stage_dir"], "debs", "openssl_3.0.22_amd64.deb"), "ab") as handle:

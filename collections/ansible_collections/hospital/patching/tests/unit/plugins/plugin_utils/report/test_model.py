@@ -163,7 +163,30 @@ def test_what_a_person_takes_back_days_later_is_not_the_night(good: Document, ta
             {"host": "portal1", "outcome": "rolled_back", "reason": None},
             {"host": "portal2", "outcome": None, "reason": "no way back fits before the window ends"},
         ],
+        "not_asked": ["ws1", "db1", "lb1"],
     }
+
+
+def test_a_host_that_was_not_asked_for_is_told_so_and_one_that_was_left_why():
+    plan, records = sample_night.taken_back_night()
+    (later,) = build_report(plan, records, {})["later"]
+    assert [one["host"] for one in later["hosts"]] == ["portal1"]
+    assert later["not_asked"] == [one for one in plan["hosts"] if one != "portal1"]
+    # A rollback of all runs leaves hosts on which another run has built.
+    for record in records:
+        if record["detail"].get("rollback"):
+            record["detail"]["rollback"]["left"] = {"db1": "a later run has brought it further"}
+    (later,) = build_report(plan, records, {})["later"]
+    assert later["hosts"][1:] == [{"host": "db1", "outcome": None, "reason": "a later run has brought it further"}]
+    assert "db1" not in later["not_asked"]
+
+
+def test_nobody_is_asked_for_where_the_run_itself_goes_on():
+    plan, records = sample_night.good_night()
+    again = sample_night.Night(plan)
+    again.records, again.now = records, again.now + timedelta(days=1)
+    again._append(None, "gate", "begin", plan_digest=plan["digest"])
+    assert [one["not_asked"] for one in build_report(plan, again.records, {})["later"]] == [[]]
 
 
 def test_a_host_that_is_taken_back_days_later_was_out_twice_for_as_long_as_that(taken_back: Document):

@@ -94,9 +94,16 @@ def test_what_was_taken_back_days_later_has_a_line_of_its_own(taken_back: Docume
     text = render_text(taken_back, width=400)
     assert (
         "Taken back on Wednesday 25 November 2026, 01:00:04 to 01:01:17, for akim (label printing fails):"
-        " portal1 rolled back; portal2 was left as it was (no way back fits before the window ends)."
+        " portal1 rolled back; portal2 was left as it was (no way back fits before the window ends);"
+        " not asked: ws1, db1, lb1."
     ) in text
     assert "after the night" in next(line for line in text.splitlines() if line.startswith("  portal: "))
+
+
+@pytest.mark.parametrize(("number", "end"), [(11, "h9, h10."), (12, "h9 and 2 more.")])
+def test_of_many_hosts_that_were_not_asked_a_sentence_names_some(taken_back: Document, number: int, end: str):
+    taken_back["later"][0]["not_asked"] = [f"h{one}" for one in range(number)]
+    assert end in render_text(taken_back, width=1000)
 
 
 def test_a_drain_that_failed_is_not_called_drained(undrained: Document):
