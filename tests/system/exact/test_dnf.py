@@ -155,6 +155,7 @@ def test_there_and_back_without_a_network(host):
     assert ok(rollback(transaction))["nothing_to_do"] is True
 
 
+@pytest.mark.slow  # test_bad_packages.py has the same on apt hosts
 def test_what_a_repository_got_since_is_not_installed(host):
     updates = pending()
     transaction = ok(stage(updates))["transaction"]
@@ -176,6 +177,7 @@ def test_what_a_repository_got_since_is_not_installed(host):
     assert "hospital-agent 1.1-1 is excluded or locked on this host" in refused(stage(updates))
 
 
+@pytest.mark.slow  # test_bad_packages.py has the same on apt hosts
 def test_a_failing_script_is_told_and_taken_back(host):
     rpm_states.offer(rpm_states.FAILING)
     before = found()

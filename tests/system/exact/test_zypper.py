@@ -170,6 +170,7 @@ def test_there_and_back_without_a_repository(notes):
     assert not call(HOST, "update_rollback", transaction=transaction, **RUN)["changed"]
 
 
+@pytest.mark.slow  # test_bad_packages.py has the same on apt hosts
 def test_a_script_that_fails_is_told_and_taken_back(notes):
     before = picture()
     offer(notes, "2", post=FAILING)

@@ -31,6 +31,7 @@ CHOSEN = (
 )
 
 
+@pytest.mark.slow  # each of its kills stands alone below
 def test_a_run_that_is_killed_again_and_again_ends_like_any_other(staged):
     with Traffic(lab.url("lb1")) as traffic:
         for host, step in CHOSEN:

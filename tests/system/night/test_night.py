@@ -134,6 +134,7 @@ def test_an_installation_that_fails_is_taken_back(night):
     assert lab.exec("portal1", "dpkg --audit") == ""
 
 
+@pytest.mark.slow  # the hosts are started anew
 def test_a_host_that_is_unreachable_is_tried_again_by_the_same_plan(staged):
     lab.stop("portal1")
     patched = staged.play("patch")

@@ -36,6 +36,7 @@ def staged_by_hook(night):
     return night
 
 
+@pytest.mark.slow
 def test_a_command_that_moves_nobody_away_leaves_the_host_as_it_was(night):
     night.settings["patching_drain"] = {"hook": ["sh", "-c", "echo lag 40 MB >&2; exit 3"], "back": [], "on": "lb1"}
     night.ready()
