@@ -30,7 +30,8 @@ _DAY_S = 86400
 _KINDS = (
     ("preserved", re.compile(r"([0-9a-f]{12})\Z")),
     ("stage", re.compile(r"([0-9a-f]{12})\Z")),
-    ("etc", re.compile(r"etc-before-(?:install|rollback)-([0-9a-f]{12})\.tar(?:\.part)?\Z")),
+    # The archives, and what declared software found proposed (third_party/etc_before.py).
+    ("etc", re.compile(r"(?:etc|software)-before-(?:install|rollback)-([0-9a-f]{12})\.(?:tar|json)(?:\.part)?\Z")),
 )
 #: The steps that change packages.
 _WORK = ("install", "rollback")

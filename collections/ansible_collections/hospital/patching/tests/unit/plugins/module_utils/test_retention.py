@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.etc_before import EtcBefore
 
 START = datetime(2026, 1, 4, 1, 0, tzinfo=timezone.utc)
 EMPTY = {"removed": [], "freed_bytes": 0, "kept": []}
@@ -118,6 +119,17 @@ def test_what_no_way_back_needs_is_removed_told_and_journalled(site):
     length = len(site.journal.read())
     assert site.apply() == EMPTY  # a second time there is nothing to do or to journal
     assert len(site.journal.read()) == length
+
+
+def test_what_declared_software_found_in_etc_goes_with_its_transaction(site, tmp_path):
+    old = site.install(1)
+    host = site.host._replace(root=str(tmp_path))
+    for step in ("install", "rollback"):
+        EtcBefore(host, {"digest": old}, step).take()
+    site.clock.day = 63
+    site.install(2)
+    assert site.apply()["kept"] == []
+    assert os.listdir(os.path.dirname(site.etc(old))) == ["etc-before-install-d4735e3a265e.tar"]
 
 
 def test_check_mode_removes_and_writes_nothing(site):
