@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from abc import ABC, abstractmethod
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
@@ -75,8 +75,15 @@ class Installer(ABC):
     def become(self, version: Optional[str]) -> None:
         """Bring the software to ``version``, None removes it; safe to repeat after it was cut off."""
 
-    def rehearse_removal(self) -> None:  # noqa: B027 - most take nothing else with them
+    @property
+    def package(self) -> str:
+        """The name by which its package manager knows it."""
+        return str(self.spec.get("package", self.name))
+
+    def rehearse_removal(self, gone: Sequence[str] = ()) -> None:  # noqa: B027 - most take nothing else with them
         """Let the package manager say whether the software could be removed alone; changes nothing.
+
+        ``gone`` are packages of the same package manager that are removed before it.
 
         Raises:
             PatchingError: it could not, or others would go with it.

@@ -3,7 +3,7 @@
 
 import os
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils.dpkg_database import DpkgDatabase, Package
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -32,11 +32,6 @@ class DebFile(KeptFile):
     MAY_BREAK = True
     DATABASE = "dpkg"
     OPTIONS: Dict[str, Dict[str, Any]] = {"package": {"type": "str"}}
-
-    @property
-    def package(self) -> str:
-        """The package's name."""
-        return str(self.spec.get("package", self.name))
 
     def _found(self) -> Optional[Package]:
         present = DpkgDatabase(self.host.root).present()
@@ -73,16 +68,16 @@ class DebFile(KeptFile):
             "install what it needs from the repositories first, then stage the host again",
         )
 
-    def rehearse_removal(self) -> None:
-        self._simulate(["remove", self.package], KEPT)
+    def rehearse_removal(self, gone: Sequence[str] = ()) -> None:
+        self._simulate(["remove"] + list(gone) + [self.package], KEPT, gone)
 
     def is_half_done(self) -> bool:
         database = DpkgDatabase(self.host.root)
         return bool(database.interrupted(database.present()))
 
-    def _simulate(self, words: List[str], cure: str) -> None:
+    def _simulate(self, words: List[str], cure: str, gone: Sequence[str] = ()) -> None:
         said = self.host.runner.run(["apt-get", "-s", "-q", "-y"] + words, env=ENVIRONMENT, check=False)
-        others = sorted(set(_ACTION.findall(said.stdout)) - {self.package})
+        others = sorted(set(_ACTION.findall(said.stdout)) - {self.package} - set(gone))
         if said.rc or others:
             raise PatchingError(
                 "software {}".format(self.name),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An rpm package file that is in no repository."""
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_config
@@ -24,11 +24,6 @@ class RpmFile(KeptFile):
     DATABASE = "rpm"
     OPTIONS: Dict[str, Dict[str, Any]] = dict(PREVIOUS, package={"type": "str"})
 
-    @property
-    def package(self) -> str:
-        """The package's name."""
-        return str(self.spec.get("package", self.name))
-
     def installed(self) -> Optional[str]:
         found = self.host.runner.run(["rpm", "-q", "--qf", _VERSION + "\n", "--", self.package], check=False)
         if found.rc:
@@ -47,8 +42,9 @@ class RpmFile(KeptFile):
             )
         self.host.runner.run(["rpm", "-U", "--test", "--oldpackage", "--replacepkgs", path], timeout_s=600)
 
-    def rehearse_removal(self) -> None:
-        said = self.host.runner.run(["rpm", "-e", "--test", "--", self.package], timeout_s=600, check=False)
+    def rehearse_removal(self, gone: Sequence[str] = ()) -> None:
+        words = ["rpm", "-e", "--test", "--"] + list(gone) + [self.package]
+        said = self.host.runner.run(words, timeout_s=600, check=False)
         if said.rc:
             raise PatchingError(
                 "software {}".format(self.name),

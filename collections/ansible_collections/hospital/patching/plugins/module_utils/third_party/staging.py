@@ -67,9 +67,21 @@ def rehearse_removals(host: Host, entries: List[Entry]) -> None:
     Raises:
         PatchingError: naming what would go with it.
     """
+    gone = {}  # type: Dict[str, List[str]]
     for entry in entries:
         if entry["to"] is None:
-            registry.build(host, entry["software"]).rehearse_removal()
+            rehearse_removal(registry.build(host, entry["software"]), gone)
+
+
+def rehearse_removal(installer: Installer, gone: Dict[str, List[str]]) -> None:
+    """Rehearse one removal after those in ``gone``, by package database, to which it is added.
+
+    Raises:
+        PatchingError: naming what would go with it.
+    """
+    before = gone.setdefault(installer.DATABASE, [])
+    installer.rehearse_removal(before)
+    before.append(installer.package)
 
 
 def stage(host: Host, entries: List[Entry], logins: Dict[str, str]) -> Dict[str, Any]:

@@ -17,6 +17,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party.stag
     drifted,
     for_everybody,
     not_ready,
+    rehearse_removal,
 )
 
 Entry = Dict[str, Any]
@@ -101,17 +102,18 @@ class SoftwareWork:
             PatchingError: naming the first of them.
         """
         ready = []
+        gone = {}  # type: Dict[str, List[str]]
         for job in self.todo:
             self._refuse_data(job)
         # A removal is rehearsed below, and a rehearsal wants the database in peace.
-        for database in sorted({job.installer.DATABASE for job in self.todo} - {""}):
-            package_lock.wait_until_free(
-                self.host.root, self.request.lock_timeout_s, self.host.clock, HOLDERS[database]
-            )
+        for database in sorted({job.installer.DATABASE for job in self.todo}):
+            self._wait_until_free(database)
         for job in self.todo:
             try:
                 self._refuse_unready(job)
                 self._refuse_running(job)
+                if job.to is None and not job.installer.is_half_done():
+                    rehearse_removal(job.installer, gone)  # again: other packages may have come since the stage
             except PatchingError as error:
                 self._leave(error)
             else:
@@ -130,8 +132,12 @@ class SoftwareWork:
                 "{} ready on this host".format(job.to or "its removal"),
                 "use the snapshot" if self.back else "stage the host again; nothing was changed",
             )
-        if job.to is None and not job.installer.is_half_done():
-            job.installer.rehearse_removal()  # again: other packages may have come since the stage
+
+    def _wait_until_free(self, database: str) -> None:
+        if database:
+            package_lock.wait_until_free(
+                self.host.root, self.request.lock_timeout_s, self.host.clock, HOLDERS[database]
+            )
 
     def refuse_left(self, rest: bool) -> None:
         """Raise what was left on the way back; ``rest``: whether everything else went back.
@@ -229,6 +235,7 @@ class SoftwareWork:
                 raise
 
     def _one(self, job: Job) -> None:
+        self._wait_until_free(job.installer.DATABASE)  # the packages took their time, and dpkg does not wait
         job.installer.become(job.to)
         if self.back:
             job.installer.bring_back_etc(EtcBefore(self.host, self.request.transaction, "install").read())

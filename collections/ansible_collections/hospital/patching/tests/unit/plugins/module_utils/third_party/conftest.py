@@ -111,9 +111,9 @@ class Night:
     def joined(self, *entries):
         return Joined(self.packages, list(entries), {})
 
-    def stage(self, *entries, wanted=None):
+    def stage(self, *entries, wanted=None, check=False):
         updates = self.joined(*entries).pending(wanted or EVERYTHING)["updates"]
-        return self.joined().stage(StageRequest("R1", "h1", updates, None, check=False))
+        return self.joined().stage(StageRequest("R1", "h1", updates, None, check))
 
     @staticmethod
     def request(todo, check=False):

@@ -54,11 +54,11 @@ def remove(night, host, tools):
     """Install a transaction that removes one package of a type."""
     night.packages.host = host._replace(runner=tools)
 
-    def install(kind, check=False):
+    def install(kind, check=False, prepare=lambda todo: todo):
         software = {"name": "viewer", "type": kind, "absent": True}
         entry = {"name": "viewer", "arch": "any", "from": "1-1", "to": None, "sha256": None, "size_bytes": 0}
         entry.update(origin=None, automatic=False, installer=kind, software=software, order=1)
-        todo = transaction.build("h1", "apt", None, [entry])
+        todo = prepare(transaction.build("h1", "apt", None, [entry]))
         return night.joined().install(InstallRequest("R1", todo, 0, 60, check))
 
     return install
@@ -99,6 +99,18 @@ def test_a_held_database_is_refused_and_its_holder_named(remove, tools, hold, ki
     assert str(refused.value).startswith("/{}: held by process {} (".format(lock, pid))
     assert "for longer than 0 s; expected a free package database" in str(refused.value)
     assert tools.there
+
+
+@pytest.mark.parametrize(("kind", "lock"), [("rpm", "var/lib/rpm/.rpm.lock"), ("deb", "var/lib/dpkg/lock-frontend")])
+def test_one_that_is_taken_while_the_packages_change_is_waited_for_too(
+    night, remove, tools, hold, kind, lock, monkeypatch
+):
+    install = night.packages.install
+    monkeypatch.setattr(night.packages, "install", lambda request: hold(lock) and install(request))
+    with pytest.raises(PatchingError, match="/{}: held by process".format(lock)):
+        remove(kind, prepare=night.with_a_package)
+    assert tools.there
+    assert [asked for asked, _what in night.packages.asked] == ["install"]
 
 
 def test_a_dnf_that_is_at_work_is_refused_and_named(remove, tools, host):

@@ -119,6 +119,16 @@ def test_a_removal_that_would_take_another_package_with_it_is_refused_at_stage(p
     assert packages.night.packages.journal.read() == []
 
 
+def test_what_needs_it_may_be_removed_before_it_by_the_same_transaction(packages):
+    packages.install()
+    client = dict(packages.entry, name="pacs-client")
+    for check in (True, False):
+        with pytest.raises(PatchingError, match=r"software viewer: .*pacs-client"):
+            packages.night.stage(packages.entry, client, check=check)
+    todo = packages.night.stage(client, packages.entry)["transaction"]
+    assert [one["name"] for one in packages.night.install(todo, check=True)["installed"]] == ["pacs-client", "viewer"]
+
+
 def test_it_is_asked_again_before_a_package_of_the_transaction_changes(packages):
     todo = packages.night.with_a_package(packages.night.stage(packages.entry)["transaction"])
     packages.install()  # since the stage
