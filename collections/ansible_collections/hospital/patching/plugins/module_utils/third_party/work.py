@@ -208,7 +208,10 @@ class SoftwareWork:
             self._look_at_etc(archived)
             with for_everybody():
                 for job in self.todo:
-                    self._one(job)
+                    try:
+                        self._one(job)
+                    except PatchingError as error:
+                        self._leave(error)
             self.refuse_left(rest=True)
         except PatchingError as error:
             self._journal("failed", reason=str(error))

@@ -109,6 +109,17 @@ def test_an_entry_that_cannot_go_back_is_told_after_the_rest_went_back(night, ve
     assert vendor.place.read_text() == "v1\n"
 
 
+def test_an_entry_whose_way_back_fails_keeps_no_other_from_going_back(night, vendor, java, tmp_path):
+    night.to(java("17.0.1"), vendor("1"))
+    todo = night.to(java("17.0.2"), vendor("2"))
+    (kept,) = tmp_path.glob("state/software/viewer/1/file")
+    kept.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(PatchingError, match=r"exit 3.* everything else was put back"):
+        night.rollback(todo)  # the software in reverse, so the viewer is the first
+    assert os.path.basename(os.readlink(str(tmp_path / "java/current"))) == "17.0.1"
+    assert night.packages.journal.read()[-1]["event"] == "failed"
+
+
 class CommandLine:
     """A double: answers by what a command's words contain, and remembers what it was asked."""
 
