@@ -35,6 +35,12 @@ def _field(fields: List[str], number: int) -> str:
     return fields[number] if len(fields) > number else ""
 
 
+def _word(text: str) -> str:
+    """Return the letters and digits that a text begins with: a segment's name, or a field's first component."""
+    found = re.match(r"\w*", text)
+    return found.group() if found else ""
+
+
 def problem(message: str) -> Optional[str]:
     """Return why a message must not be sent as a test, or None.
 
@@ -45,7 +51,7 @@ def problem(message: str) -> Optional[str]:
     parts = segments(message)
     if not parts or not re.match(r"MSH[^\w\s]", parts[0]):
         return "a message that does not begin with MSH and a field separator"
-    names = [re.split(r"\W", part, 1)[0].strip() for part in parts]
+    names = [_word(part) for part in parts]
     if any(not re.match(r"[A-Z][A-Z0-9]{2}\Z", name) for name in names):
         return "a line that does not begin with the name of a segment"
     personal = sorted(PERSONAL.intersection(names))
@@ -56,7 +62,7 @@ def problem(message: str) -> Optional[str]:
     fields = _fields(parts[0])
     if not _field(fields, 9):
         return "no message type (MSH-9)"
-    processing = re.split(r"\W", _field(fields, 11), 1)[0].upper()
+    processing = _word(_field(fields, 11)).upper()
     if processing not in TEST_IDS:
         return "MSH-11 {!r}".format(processing)
     control_id = _field(fields, 10)

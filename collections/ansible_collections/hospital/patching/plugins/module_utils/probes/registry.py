@@ -7,6 +7,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
+from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import DicomProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir import FhirProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
@@ -17,7 +18,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.web impor
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 #: Those that speak a protocol.
-_PROTOCOLS = (FhirProbe, Hl7MllpProbe)
+_PROTOCOLS = (DicomProbe, FhirProbe, Hl7MllpProbe)
 PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe) + _PROTOCOLS}
 
 #: Names of the built-in probes; a site's own probe may not take one.

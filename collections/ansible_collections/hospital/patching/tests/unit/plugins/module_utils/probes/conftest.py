@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
@@ -43,6 +44,18 @@ def make_context(tmp_path):
         return ProbeContext(runner or RecordedRunner(), Clock(), Connector(declared), str(proc or tmp_path))
 
     return make
+
+
+@pytest.fixture
+def read_impatiently(make_context):
+    """Read a probe that waits only a moment, where it is to be seen that it does not wait for ever."""
+
+    def run(definition, context=None):
+        probe = registry.build(definition, context or make_context())
+        probe.timeout_s = 0.3
+        return probe.read()
+
+    return run
 
 
 @pytest.fixture

@@ -11,12 +11,16 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes import re
 MESSAGE = "MSH|^~\\&|PATCHING|IT|ENGINE|LAB|||NMD^N02||T|2.5.1\nNCK|20261122070000"
 
 
+def defined(port, **options):
+    return dict(
+        {"message": MESSAGE, "name": "engine", "type": "hl7_mllp", "host": "127.0.0.1", "port": port}, **options
+    )
+
+
 @pytest.fixture
 def read(make_context):
     def run(port, segments=(), **options):
-        definition = dict({"message": MESSAGE}, **options)
-        definition.update(name="engine", type="hl7_mllp", host="127.0.0.1", port=port)
-        return registry.build(definition, make_context(segments)).read()
+        return registry.build(defined(port, **options), make_context(segments)).read()
 
     return run
 
@@ -102,17 +106,18 @@ def test_a_wrong_answer_is_failed_without_telling_it(listener, read, answer):
     assert "secret" not in json.dumps(result)
 
 
-def test_a_message_that_nobody_acknowledges_is_inconclusive(listener, read):
-    assert read(listener(lambda connection, stop: stop.wait(20)), timeout_s=1)["verdict"] == "inconclusive"
+def test_a_message_that_nobody_acknowledges_is_inconclusive(listener, read_impatiently):
+    port = listener(lambda connection, stop: stop.wait(20))
+    assert read_impatiently(defined(port))["verdict"] == "inconclusive"
 
 
-def test_an_answer_that_drips_is_ended_by_the_time_limit(listener, read):
+def test_an_answer_that_drips_is_ended_by_the_time_limit(listener, read_impatiently):
     def serve(connection, stop):
         connection.sendall(b"\x0b")
-        while not stop.wait(0.2):
+        while not stop.wait(0.05):
             connection.sendall(b"x")
 
-    result = read(listener(serve), timeout_s=1)
+    result = read_impatiently(defined(listener(serve)))
     assert (result["verdict"], result["detail"]) == ("inconclusive", "no whole answer in time")
 
 
