@@ -12,13 +12,15 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir impo
 from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.tcp import TcpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.tls import TlsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.units import UnitsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.web import HttpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 #: Those that speak a protocol.
-_PROTOCOLS = (DicomProbe, FhirProbe, Hl7MllpProbe)
+_PROTOCOLS = (DicomProbe, FhirProbe, Hl7MllpProbe, PostgresqlProbe, TlsProbe)
 PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe) + _PROTOCOLS}
 
 #: Names of the built-in probes; a site's own probe may not take one.

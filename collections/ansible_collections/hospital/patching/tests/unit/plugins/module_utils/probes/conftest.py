@@ -4,6 +4,8 @@
 import contextlib
 import http.server
 import socket
+import ssl
+import subprocess
 import threading
 
 import pytest
@@ -102,6 +104,54 @@ def listener():
         server.close()
     for thread in threads:
         thread.join(10)
+
+
+@pytest.fixture
+def make_certificate(tmp_path):
+    """Make a certificate of a name that is its own authority; returns the paths of certificate and key."""
+
+    def make(name, days=2):
+        certificate, key = str(tmp_path / (name + ".pem")), str(tmp_path / (name + ".key"))
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-days",
+                str(days),
+                "-keyout",
+                key,
+            ]
+            + ["-out", certificate, "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return certificate, key
+
+    return make
+
+
+@pytest.fixture
+def serve_tls(listener):
+    """Serve over TLS by a function of the secured connection; yields a starter that returns the port."""
+
+    def start(certificate, serve):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+
+        def secure(connection, stop):
+            with context.wrap_socket(connection, server_side=True) as secured:
+                serve(secured, stop)
+
+        return listener(secure)
+
+    return start
 
 
 @pytest.fixture
