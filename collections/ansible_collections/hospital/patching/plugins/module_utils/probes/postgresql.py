@@ -120,7 +120,7 @@ class PostgresqlProbe(WireProbe):
     def _judge(self, value: Dict[str, Any]) -> Reading:
         options, role = self.options, self.options["role"]
         seen = "replica" if value["in_recovery"] else "primary"
-        if role != "any" and role != seen:
+        if role not in ("any", seen):
             raise Failed("the server is a {}, expected a {}".format(seen, role), value)
         if role == "primary":
             if value["read_only"]:

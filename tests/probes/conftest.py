@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Probes against the real software: each test needs a package, and is skipped with its name where that is absent."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
+from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+
+Read = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def read() -> Read:
+    """Return a function that reads a probe as the module does on a machine that declared no device segment."""
+
+    def run(**definition: Any) -> dict[str, Any]:
+        clock = Clock()
+        context = ProbeContext(Runner(), clock, Connector([], clock), "/proc")
+        return registry.build({"name": "probe", **definition}, context).read()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Return a function that finds a port that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", 0))
+            return int(holder.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Return a short path that any user may enter: servers give up root, and paths of sockets are short."""
+    path = Path(tempfile.mkdtemp(prefix="probe"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def account() -> Callable[[str], list[str]]:
+    """Return what has a command run as a user; a test that needs a user that is absent is skipped."""
+
+    def prefix(name: str) -> list[str]:
+        if pwd.getpwuid(os.getuid()).pw_name == name:
+            return []
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            pytest.skip(f"there is no user {name} on this machine")
+        if os.getuid() != 0:
+            pytest.skip(f"root is needed to become {name}")
+        return ["runuser", "-u", name, "--"]
+
+    return prefix
