@@ -8,8 +8,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
 from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import DicomProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.dns import DnsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir import FhirProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.ldap import LdapProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
@@ -20,7 +22,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.web impor
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 #: Those that speak a protocol.
-_PROTOCOLS = (DicomProbe, FhirProbe, Hl7MllpProbe, PostgresqlProbe, TlsProbe)
+_PROTOCOLS = (DicomProbe, DnsProbe, FhirProbe, Hl7MllpProbe, LdapProbe, PostgresqlProbe, TlsProbe)
 PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe) + _PROTOCOLS}
 
 #: Names of the built-in probes; a site's own probe may not take one.

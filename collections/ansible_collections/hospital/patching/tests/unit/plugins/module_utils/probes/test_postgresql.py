@@ -115,7 +115,12 @@ def test_an_absent_server_is_failed_and_a_device_is_not_connected_to(read, make_
 
 def test_what_is_no_database_is_failed_by_the_library(listener, make_context):
     pytest.importorskip("psycopg", reason="the Python library psycopg is not here")
-    port = listener(lambda connection, stop: connection.sendall(b"SSH-2.0-secret\r\n"))
+
+    def serve(connection, stop):
+        if connection.recv(8):
+            connection.sendall(b"HTTP/1.1 400 secret\r\n\r\n")
+
+    port = listener(serve)
     result = registry.build(defined(port=port), make_context()).read()
     assert result["verdict"] == "failed"
     assert "secret" not in result["detail"]
