@@ -7,10 +7,11 @@ that LDAP uses: definite lengths and tags of one byte.
 
 from typing import Dict, List, NamedTuple, Tuple
 
-BIND, BIND_ANSWER, UNBIND, SEARCH, ENTRY, DONE, EXTENDED, EXTENDED_ANSWER = (
-    0x60, 0x61, 0x42, 0x63, 0x64, 0x65, 0x77, 0x78,
-)  # fmt: skip
-_INTEGER, _OCTETS, _ENUMERATED, _BOOLEAN, _SEQUENCE = 0x02, 0x04, 0x0A, 0x01, 0x30
+BIND, BIND_ANSWER, UNBIND = 0x60, 0x61, 0x42
+SEARCH, ENTRY, DONE = 0x63, 0x64, 0x65
+EXTENDED, EXTENDED_ANSWER = 0x77, 0x78
+SEQUENCE = 0x30
+_INTEGER, _OCTETS, _ENUMERATED, _BOOLEAN = 0x02, 0x04, 0x0A, 0x01
 START_TLS = "1.3.6.1.4.1.1466.20037"
 #: What the result codes mean that a probe may meet (RFC 4511, appendix A).
 CODES = {
@@ -52,7 +53,7 @@ def read_entry(number: int, name: str, attributes: List[str]) -> bytes:
     """Return a search of exactly one entry, the root DSE when ``name`` is empty."""
     scope, never, one, no_limit = _tagged(_ENUMERATED, b"\0"), _tagged(_ENUMERATED, b"\0"), _integer(1), _integer(0)
     everything = _tagged(_BOOLEAN, b"\0") + _tagged(0x87, b"objectClass")
-    wanted = _tagged(_SEQUENCE, b"".join(_octets(attribute) for attribute in attributes))
+    wanted = _tagged(SEQUENCE, b"".join(_octets(attribute) for attribute in attributes))
     return _message(number, SEARCH, _octets(name) + scope + never + one + no_limit + everything + wanted)
 
 
@@ -130,7 +131,7 @@ def long_length(octets: bytes) -> int:
 
 
 def _message(number: int, tag: int, content: bytes) -> bytes:
-    return _tagged(_SEQUENCE, _integer(number) + _tagged(tag, content))
+    return _tagged(SEQUENCE, _integer(number) + _tagged(tag, content))
 
 
 def _integer(value: int) -> bytes:

@@ -15,8 +15,8 @@ from ansible_collections.hospital.patching.plugins.module_utils import dns_messa
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Failed, Inconclusive, Reading
 from ansible_collections.hospital.patching.plugins.module_utils.probes.wire import HOST_OPTIONS, WireProbe
 
-#: A lost packet is asked for again, as clients do.
-TRIES = 3
+#: A packet may be lost: after so long it is asked again, as clients do.
+ASK_AGAIN_S = 1.0
 LARGEST_DATAGRAM = 65535
 
 
@@ -75,10 +75,10 @@ class DnsProbe(WireProbe):
             options["host"], options["port"], self.timeout_s, options["address"], socket.SOCK_DGRAM
         )
         try:
-            for number in range(1, TRIES + 1):
+            deadline = started + self.timeout_s
+            while clock.monotonic() < deadline:
                 connection.send(question)
-                until = started + self.timeout_s * number / float(TRIES)
-                found = _received(connection, read, until, clock)
+                found = _received(connection, read, min(clock.monotonic() + ASK_AGAIN_S, deadline), clock)
                 if found is not None:
                     return found
         except OSError as error:

@@ -48,7 +48,9 @@ class LdapProbe(WireProbe):
         if (options["bind_dn"] is None) != (options["password_file"] is None):
             raise self.bad_option("one of bind_dn and password_file", "both, or none for an anonymous bind")
         if options["bind_dn"] is not None and options["security"] == "none":
-            raise self.bad_option("bind_dn without TLS", "security: ldaps or starttls, so that nobody reads the password")
+            raise self.bad_option(
+                "bind_dn without TLS", "security: ldaps or starttls, so that nobody reads the password"
+            )
         if options["ca_file"] and options["security"] == "none":
             raise self.bad_option("ca_file without TLS", "security: ldaps or starttls beside it")
         self.refused = None
@@ -121,21 +123,25 @@ class LdapProbe(WireProbe):
 
 def _answer(wire: Wire) -> ldap_message.Element:
     """Return the operation of the next message."""
-    head = wire.exactly(2)
     try:
-        if head[0] != 0x30:
-            raise ValueError("no message")
-        size = head[1]
-        if size & 0x80:
-            size = ldap_message.long_length(wire.exactly(size & 0x7F))
-        if size > MESSAGE_LIMIT:
-            raise Inconclusive("the answer is longer than {} bytes and was not read to its end".format(MESSAGE_LIMIT))
-        number, operation = ldap_message.message(wire.exactly(size))
+        number, operation = ldap_message.message(_content(wire))
     except ValueError:
         raise Failed("the answer is no LDAP message")
     if number == 0:
         raise Failed("the directory ends the connection (notice of disconnection)")
     return operation
+
+
+def _content(wire: Wire) -> bytes:
+    """Return what stands in the SEQUENCE of the next message; raises ValueError where there is none."""
+    tag, size = wire.exactly(2)
+    if tag != ldap_message.SEQUENCE:
+        raise ValueError("no message")
+    if size & 0x80:
+        size = ldap_message.long_length(wire.exactly(size & 0x7F))
+    if size > MESSAGE_LIMIT:
+        raise Inconclusive("the answer is longer than {} bytes and was not read to its end".format(MESSAGE_LIMIT))
+    return wire.exactly(size)
 
 
 def _success(what: str, operation: ldap_message.Element) -> None:

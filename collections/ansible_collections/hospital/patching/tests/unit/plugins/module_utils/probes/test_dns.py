@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
+from ansible_collections.hospital.patching.plugins.module_utils.probes import dns, registry
 
 
 def reply(question, flags=0x8180, addresses=("10.0.0.9",)):
@@ -111,15 +111,16 @@ def test_a_packet_that_answers_something_else_is_passed_over(name_server, read):
     assert read(name_server(serve))["verdict"] == "ok"
 
 
-def test_a_packet_that_was_lost_is_asked_for_again(name_server, read_impatiently):
+def test_a_packet_that_was_lost_is_asked_for_again(name_server, read, monkeypatch):
+    monkeypatch.setattr(dns, "ASK_AGAIN_S", 0.05)
     asked = []
 
     def serve(question):
         asked.append(question)
         return [reply(question)] if len(asked) > 1 else []
 
-    assert read_impatiently(defined(name_server(serve)))["verdict"] == "ok"
-    assert len(asked) == 2
+    assert read(name_server(serve))["verdict"] == "ok"
+    assert len(asked) >= 2
 
 
 def test_a_long_answer_is_fetched_over_tcp(name_server, read):
