@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.plugin_utils.schema import validate
 
 Read = Callable[..., dict[str, Any]]
 
@@ -30,7 +32,10 @@ def read() -> Read:
     def run(**definition: Any) -> dict[str, Any]:
         clock = Clock()
         context = ProbeContext(Runner(), clock, Connector([], clock), "/proc")
-        return registry.build({"name": "probe", **definition}, context).read()
+        result = registry.build({"name": "probe", **definition}, context).read()
+        validate("probe_result", result, "a result")
+        canonical_json(result)  # as the ledger takes it: no number is a float
+        return result
 
     return run
 

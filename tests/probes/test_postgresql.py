@@ -100,14 +100,14 @@ def test_a_healthy_primary_is_ok(pair, read, means):
     result = read(**pair[0].definition(replicas_at_least=1))
     assert result["verdict"] == "ok", result["detail"]
     value = result["value"]
-    assert (value["in_recovery"], value["read_only"], value["replicas"], value["lag_s"]) == (False, False, 1, None)
+    assert (value["in_recovery"], value["read_only"], value["replicas"], value["lag_ms"]) == (False, False, 1, None)
     assert value["server_version"] >= 100000
 
 
 def test_a_healthy_replica_is_ok_and_no_primary(pair, read, means):
     result = read(**pair[1].definition(role="replica"))
     assert result["verdict"] == "ok", result["detail"]
-    assert (result["value"]["in_recovery"], result["value"]["lag_s"]) == (True, 0)
+    assert (result["value"]["in_recovery"], result["value"]["lag_ms"]) == (True, 0)
     assert read(**pair[1].definition())["detail"] == "the server is a replica, expected a primary"
     assert read(**pair[0].definition(role="replica"))["verdict"] == "failed"
     assert read(**pair[1].definition(role="any"))["verdict"] == "ok"

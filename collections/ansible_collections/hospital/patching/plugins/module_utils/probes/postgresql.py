@@ -139,11 +139,11 @@ class PostgresqlProbe(WireProbe):
         # Without a receiver nothing new is known, so that no lag is seen either.
         if self.options["streaming"] and not value["receivers"]:
             raise Failed("the replica receives nothing from its primary", value)
-        if value["lag_s"] is None:
+        if value["lag_ms"] is None:
             raise Inconclusive("the replica does not say how far behind it is", value)
-        if value["lag_s"] > self.options["lag_limit_s"]:
-            told = "the replica is {:.0f} s behind, the limit is {} s"
-            raise Failed(told.format(value["lag_s"], self.options["lag_limit_s"]), value)
+        if value["lag_ms"] > self.options["lag_limit_s"] * 1000:
+            told = "the replica is {} ms behind, the limit is {} s"
+            raise Failed(told.format(value["lag_ms"], self.options["lag_limit_s"]), value)
 
 
 def _by_library(psycopg: Any, settings: Dict[str, str]) -> Any:
@@ -183,7 +183,7 @@ def _value(row: Any) -> Dict[str, Any]:
             "in_recovery": recovery in (True, "t"),
             "read_only": read_only == "on",
             "server_version": int(version),
-            "lag_s": None if lag in (None, "") else round(float(lag), 3),
+            "lag_ms": None if lag in (None, "") else int(float(lag) * 1000),
             "receivers": int(receivers),
             "replicas": int(replicas),
         }

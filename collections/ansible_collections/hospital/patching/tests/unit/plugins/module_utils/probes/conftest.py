@@ -10,10 +10,11 @@ import threading
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
-from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 
@@ -30,6 +31,19 @@ class RecordedRunner:
         if self.stdout is None:
             raise PatchingError(args[0], "No such file or directory", "an executable command", "install it")
         return Result(list(args), 0, self.stdout, "")
+
+
+@pytest.fixture(autouse=True)
+def as_the_ledger_takes_them(monkeypatch):
+    """Refuse every result that the ledger would refuse: one with a float in it."""
+    result = Probe.result
+
+    def checked(self, *parts):
+        found = result(self, *parts)
+        canonical_json(found)
+        return found
+
+    monkeypatch.setattr(Probe, "result", checked)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def read(make_context, listener, monkeypatch):
         (REPLICA, {}, "failed", "expected a primary"),
         (REPLICA, {"role": "replica"}, "ok", "a replica"),
         (REPLICA, {"role": "any"}, "ok", "a replica"),
-        ("t|on|150019|61.5|1|0\n", {"role": "replica"}, "failed", "62 s behind, the limit is 60 s"),
+        ("t|on|150019|61.5|1|0\n", {"role": "replica"}, "failed", "61500 ms behind, the limit is 60 s"),
         ("t|on|150019|0|0|0\n", {"role": "replica"}, "failed", "receives nothing"),
         ("t|on|150019|0|0|0\n", {"role": "replica", "streaming": False}, "ok", "a replica"),
         ("t|on|150019||1|0\n", {"role": "replica"}, "inconclusive", "does not say"),
