@@ -64,7 +64,8 @@ def _labels(name: str) -> List[bytes]:
 
 def _name(data: bytes, place: int) -> Tuple[str, int]:
     """Return the name at ``place``, and where what follows it begins."""
-    labels, after = [], 0
+    labels: List[str] = []
+    after = 0
     for _step in range(MOST_STEPS):
         length = data[place]
         if length >= 0xC0:  # the rest of the name stands elsewhere

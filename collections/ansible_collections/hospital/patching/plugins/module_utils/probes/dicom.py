@@ -63,7 +63,7 @@ class DicomProbe(WireProbe):
         library = required("pynetdicom")
         clock = self.context.clock
         started = clock.monotonic()
-        self.deadline = started + self.timeout_s
+        self.deadline: float = started + self.timeout_s
         opened: List[Any] = []
         address = self._address(started)
         # The library's thread may wait for the rest of a message for ever, and would keep the whole module waiting.

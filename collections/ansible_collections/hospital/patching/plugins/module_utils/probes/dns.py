@@ -9,7 +9,7 @@ off gives no sign over UDP, which is no whole answer in time: inconclusive.
 import random
 import socket
 import struct
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils import dns_message
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Failed, Inconclusive, Reading
@@ -78,7 +78,9 @@ class DnsProbe(WireProbe):
             deadline = started + self.timeout_s
             while clock.monotonic() < deadline:
                 connection.send(question)
-                found = _received(connection, read, min(clock.monotonic() + ASK_AGAIN_S, deadline), clock)
+                found: Optional[dns_message.Answer] = _received(
+                    connection, read, min(clock.monotonic() + ASK_AGAIN_S, deadline), clock
+                )
                 if found is not None:
                     return found
         except OSError as error:

@@ -38,7 +38,7 @@ class FhirProbe(PageProbe):
                 raise self.bad_option("statement_status {!r}".format(status), "of {}".format(", ".join(STATUSES)))
 
     def path(self) -> str:
-        return self.parts.path.rstrip("/") + "/metadata"
+        return str(self.parts.path).rstrip("/") + "/metadata"
 
     def body_limit(self) -> int:
         return BODY_LIMIT

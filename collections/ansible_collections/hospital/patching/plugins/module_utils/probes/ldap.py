@@ -6,7 +6,7 @@ which tells for example whether a domain controller is synchronized. A password
 crosses the network over TLS only.
 """
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils import ldap_message
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Failed, Inconclusive, Reading
@@ -53,7 +53,7 @@ class LdapProbe(WireProbe):
             )
         if options["ca_file"] and options["security"] == "none":
             raise self.bad_option("ca_file without TLS", "security: ldaps or starttls beside it")
-        self.refused = None
+        self.refused: Optional[Failed] = None
 
     def look(self) -> Reading:
         # Another try with a login that was refused could lock the account.

@@ -13,8 +13,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir impo
 from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ldap import LdapProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.oracle import OracleProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.sqlserver import SqlserverProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.tcp import TcpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.tls import TlsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.units import UnitsProbe
@@ -22,7 +24,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.web impor
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
 #: Those that speak a protocol.
-_PROTOCOLS = (DicomProbe, DnsProbe, FhirProbe, Hl7MllpProbe, LdapProbe, PostgresqlProbe, TlsProbe)
+_PROTOCOLS = (
+    DicomProbe,
+    DnsProbe,
+    FhirProbe,
+    Hl7MllpProbe,
+    LdapProbe,
+    OracleProbe,
+    PostgresqlProbe,
+    SqlserverProbe,
+    TlsProbe,
+)
 PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe) + _PROTOCOLS}
 
 #: Names of the built-in probes; a site's own probe may not take one.

@@ -43,9 +43,10 @@ class HttpProbe(PageProbe):
             raise self.bad_option("method HEAD with a check of the body", "GET")
         # Only where the library is: on the controller it is, so a bad expression does not reach a night.
         jmespath = optional("jmespath") if self.options["jmespath"] else None
-        for expression in self.options["jmespath"] if jmespath else ():
+        for expression in self.options["jmespath"]:
             try:
-                jmespath.compile(expression)
+                if jmespath is not None:
+                    jmespath.compile(expression)
             except ValueError:
                 raise self.bad_option("jmespath {!r}".format(expression), "a JMESPath expression like status == 'UP'")
 
