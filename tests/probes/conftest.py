@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
+import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +54,45 @@ def free_port() -> Callable[[], int]:
             return int(holder.getsockname()[1])
 
     return find
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start servers that stay in the foreground, wait until they listen, and end them with the module."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        running.append(process)
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, log.read_text(errors="replace")
+            assert time.monotonic() < deadline, log.read_text(errors="replace")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return process
+            time.sleep(0.1)
+
+    yield start
+    for process in running:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def stopped() -> Callable[[subprocess.Popen[bytes]], contextlib.AbstractContextManager[None]]:
+    """Return what stops a server for a while: its port takes connections, and nothing answers."""
+
+    @contextlib.contextmanager
+    def stop(process: subprocess.Popen[bytes]) -> Iterator[None]:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    return stop
 
 
 @pytest.fixture(scope="module")
