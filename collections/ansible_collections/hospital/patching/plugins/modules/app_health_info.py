@@ -43,10 +43,15 @@ options:
       - "Type C(ldap): C(host), C(security) (C(none), C(starttls) or C(ldaps)), C(port) (default 389, or 636 for
         C(ldaps)), C(address), C(ca_file), C(bind_dn) with C(password_file) (over TLS only), C(entry) (default the root
         DSE), C(attributes_equal), C(latency_limit_ms)."
+      - "Type C(oracle): C(host), C(service_name), C(user), C(password_file), C(port) (default 1521), C(address),
+        C(role) (C(primary), the default, C(replica) or C(any)), C(latency_limit_ms). Needs oracledb where it is read."
       - "Type C(postgresql): C(host) (or the folder of a socket), C(user), C(port) (default 5432), C(address), C(dbname)
         (default C(postgres)), C(passfile) (in the format of PostgreSQL), C(sslmode), C(ca_file), C(role) (C(primary),
         the default, C(replica) or C(any)), C(lag_limit_s) (default 60) and C(streaming) of a replica,
         C(replicas_at_least) of a primary, C(latency_limit_ms). Needs psycopg or psql where it is read."
+      - "Type C(sqlserver): C(host), C(user), C(password_file), C(port) (default 1433), C(address), C(dbname) (default
+        C(master)), C(trust_certificate), C(role) as for C(oracle), C(latency_limit_ms). Needs mssql-python where it is
+        read."
       - "Type C(tcp): C(host), C(port), C(address), C(banner_regexp)."
       - "Type C(tls): C(host), C(port) (default 443), C(address), C(server_name), C(ca_file), C(days_left_at_least)
         (default 7)."
