@@ -6,6 +6,7 @@ which tells for example whether a domain controller is synchronized. A password
 crosses the network over TLS only.
 """
 
+import contextlib
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils import ldap_message
@@ -71,7 +72,8 @@ class LdapProbe(WireProbe):
                 wire.secure(context, options["host"])
             self._bind(wire, password)
             found = self._entry(wire)
-            wire.send(ldap_message.unbind(4))
+            with contextlib.suppress(Failed, Inconclusive):  # everything was answered already
+                wire.send(ldap_message.unbind(4))
         finally:
             wire.close()
         value = {"latency_ms": self.since_ms(started)}

@@ -131,10 +131,10 @@ class WireProbe(Probe):
         """Return a connection for which the probe's time limit counts from ``started``, over TLS where that is set."""
         options = self.options
         context = tls_context(options["ca_file"]) if options.get("tls") else None
-        connection = self.context.connector.connect(
-            options["host"], options["port"], self.timeout_s, options["address"]
-        )
-        wire = Wire(connection, self.context.clock, started + self.timeout_s)
+        deadline = started + self.timeout_s
+        left = max(0.0, deadline - self.context.clock.monotonic())
+        connection = self.context.connector.connect(options["host"], options["port"], left, options["address"])
+        wire = Wire(connection, self.context.clock, deadline)
         if context is not None:
             wire.secure(context, options["host"])
         return wire

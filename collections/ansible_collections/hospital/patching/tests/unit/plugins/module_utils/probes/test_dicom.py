@@ -2,6 +2,8 @@
 """The probe ``dicom`` against a real DICOM server that is healthy, slow, broken or absent."""
 
 import json
+import shutil
+import ssl
 import sys
 import threading
 
@@ -10,6 +12,8 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import STUDY_ROOT_FIND, VERIFICATION
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
 
 def defined(port, **options):
@@ -31,7 +35,9 @@ def archive():
     pynetdicom = pytest.importorskip("pynetdicom", reason="the Python library pynetdicom is not here")
     servers = []
 
-    def start(echo=lambda event: 0x0000, find=None, titles=False, contexts=(VERIFICATION, STUDY_ROOT_FIND)):
+    def start(
+        echo=lambda event: 0x0000, find=None, titles=False, contexts=(VERIFICATION, STUDY_ROOT_FIND), secured_by=None
+    ):
         entity = pynetdicom.AE(ae_title="ARCHIVE")
         entity.require_called_aet = titles
         for context in contexts:
@@ -39,7 +45,7 @@ def archive():
         handlers = [(pynetdicom.evt.EVT_C_ECHO, echo)]
         if find:
             handlers.append((pynetdicom.evt.EVT_C_FIND, find))
-        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=secured_by)
         servers.append(server)
         return server.server_address[1]
 
@@ -66,6 +72,19 @@ def studies(count, seen=None):
 def test_a_healthy_archive_is_ok(archive, read):
     result = read(archive())
     assert (result["verdict"], sorted(result["value"])) == ("ok", ["latency_ms"])
+
+
+@needs_openssl
+def test_a_secured_connection_is_checked(archive, make_certificate, read):
+    certificate = make_certificate("pacs.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    port = archive(secured_by=context)
+    wanted = {"tls": True, "host": "pacs.test", "address": "127.0.0.1"}
+    result = read(port, ca_file=certificate[0], **wanted)
+    assert result["verdict"] == "ok", result["detail"]
+    assert read(port, **wanted)["detail"].startswith("TLS: ")
+    assert read(port)["verdict"] != "ok"
 
 
 def test_studies_are_counted_and_nothing_else_is_kept(archive, read):

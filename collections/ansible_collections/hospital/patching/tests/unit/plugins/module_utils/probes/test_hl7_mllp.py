@@ -2,12 +2,14 @@
 """The probe ``hl7_mllp`` against a real listener that is healthy, slow, broken or absent."""
 
 import json
+import shutil
 
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 MESSAGE = "MSH|^~\\&|PATCHING|IT|ENGINE|LAB|||NMD^N02||T|2.5.1\nNCK|20261122070000"
 
 
@@ -55,6 +57,17 @@ def test_a_message_that_is_acknowledged_is_ok(listener, read):
     assert result["value"]["ack_code"] == "AA"
     assert len(seen[0]) == 2
     assert seen[0][1] == "NCK|20261122070000"
+
+
+@needs_openssl
+def test_a_secured_connection_is_checked(serve_tls, make_certificate, read):
+    certificate = make_certificate("engine.test")
+    seen = []
+    port = serve_tls(certificate, acknowledge(seen=seen))
+    wanted = {"tls": True, "host": "engine.test", "address": "127.0.0.1"}
+    assert read(port, ca_file=certificate[0], **wanted)["verdict"] == "ok"
+    assert read(port, **wanted)["detail"].startswith("TLS: ")
+    assert len(seen) == 1  # nothing was sent to one that is not trusted
 
 
 def test_each_message_has_a_control_id_of_its_own(listener, read):
