@@ -21,13 +21,40 @@ extends_documentation_fragment:
 options:
   probes:
     description:
-      - The probes to run. An unknown type or option is refused before anything is read.
+      - The probes to run. An unknown type or option is refused before anything is read. C(docs/probes.md) has an
+        example of each type, and says what it can and cannot tell.
       - "Every probe takes C(name) (unique in this call), C(type), C(timeout_s) (default 10) and C(vantage)
         (C(host) or C(controller), which is read by whoever decides where this task runs)."
+      - "Type C(dicom): C(host), C(called_ae_title), C(port) (default 104), C(address), C(calling_ae_title) (default
+        C(PATCHING)), C(studies_at_least) (default 0, which finds none), C(studies_of_days) (default 7), C(tls),
+        C(ca_file), C(latency_limit_ms). Needs the Python library pynetdicom where it is read."
+      - "Type C(dns): C(host), C(query), C(port) (default 53), C(address), C(record_type) (default C(A)), C(expected)
+        (values that must be among the answers), C(latency_limit_ms)."
+      - "Type C(fhir): C(url) (the base, to which C(/metadata) is added), C(fhir_version), C(resources) (types that must
+        be offered), C(statement_status) (a list, default C(active)), C(ca_file), C(latency_limit_ms), C(address)."
+      - "Type C(hl7_mllp): C(host), C(port), C(message) (agreed with its receiver, with MSH-11 C(T), C(D) or C(N), and
+        without a segment that names a person), C(address), C(ack_codes) (default C(AA)), C(tls), C(ca_file),
+        C(latency_limit_ms)."
       - "Type C(http): C(url), C(method) (C(GET) or C(HEAD)), C(status) (a list, default 200), C(headers_equal),
-        C(json_equal) (dotted path to expected value), C(text_regexp), C(ca_file), C(latency_limit_ms), and
-        C(address) to connect to instead of resolving the URL's host."
+        C(json_equal) (dotted path to expected value), C(jmespath) (expressions that must be true; needs the Python
+        library jmespath where it is read), C(text_regexp), C(body_limit_bytes) (default 1 MB, a longer answer is
+        V(inconclusive)), C(ca_file), C(latency_limit_ms), and C(address) to connect to instead of resolving the URL's
+        host."
+      - "Type C(ldap): C(host), C(security) (C(none), C(starttls) or C(ldaps)), C(port) (default 389, or 636 for
+        C(ldaps)), C(address), C(ca_file), C(bind_dn) with C(password_file) (over TLS only), C(entry) (default the root
+        DSE), C(attributes_equal), C(latency_limit_ms)."
+      - "Type C(oracle): C(host), C(service_name), C(user), C(password_file), C(port) (default 1521), C(address),
+        C(role) (C(primary), the default, C(replica) or C(any)), C(latency_limit_ms). Needs oracledb where it is read."
+      - "Type C(postgresql): C(host) (or the folder of a socket), C(user), C(port) (default 5432), C(address), C(dbname)
+        (default C(postgres)), C(passfile) (in the format of PostgreSQL), C(sslmode), C(ca_file), C(role) (C(primary),
+        the default, C(replica) or C(any)), C(lag_limit_s) (default 60) and C(streaming) of a replica,
+        C(replicas_at_least) of a primary, C(latency_limit_ms). Needs psycopg or psql where it is read."
+      - "Type C(sqlserver): C(host), C(user), C(password_file), C(port) (default 1433), C(address), C(dbname) (default
+        C(master)), C(trust_certificate), C(role) as for C(oracle), C(latency_limit_ms). Needs mssql-python where it is
+        read."
       - "Type C(tcp): C(host), C(port), C(address), C(banner_regexp)."
+      - "Type C(tls): C(host), C(port) (default 443), C(address), C(server_name), C(ca_file), C(days_left_at_least)
+        (default 7)."
       - "Type C(units): C(active), the systemd units that must be active; without it no unit may have failed."
       - "Type C(ports): C(listening), such as C(tcp/443), which must be listened on."
       - "Type C(mounts): C(mounted) and C(writable), paths of mounts that must be so."

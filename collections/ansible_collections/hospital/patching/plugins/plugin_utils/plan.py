@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
@@ -44,8 +45,6 @@ DEFAULT_LIMITS, WHOLE = Limits(), Shard()
 #: What the digest leaves out: names and times of making, and estimates, which are learned later.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
 ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by", "estimated_steps_s"})
-#: Where a probe is read from unless it says so: what users reach from the controller, all else on the host.
-VANTAGE = {"http": "controller", "tcp": "controller"}
 
 
 #: By host.
@@ -326,9 +325,7 @@ def _probes(candidate: Candidate) -> list[dict[str, Any]]:
         {"name": f"url-{number}", "type": "http", "vantage": "controller", "url": url}
         for number, url in enumerate(candidate.settings.probe_url, 1)
     ]
-    return pages + [
-        {"vantage": VANTAGE.get(str(probe["type"]), "host"), **probe} for probe in candidate.settings.probes
-    ]
+    return pages + [{**probe, "vantage": registry.vantage(probe)} for probe in candidate.settings.probes]
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:

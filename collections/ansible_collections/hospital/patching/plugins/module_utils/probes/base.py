@@ -49,6 +49,8 @@ class Probe:
 
     NAME = ""
     OPTIONS: Dict[str, Dict[str, Any]] = {}
+    #: Where it is read from unless its definition says so: what users reach, from the controller.
+    VANTAGE = "host"
 
     def __init__(self, definition: Dict[str, Any], context: ProbeContext) -> None:
         self.name = str(definition.get("name", ""))
@@ -66,6 +68,10 @@ class Probe:
         Raises:
             PatchingError: by ``self.bad_option``.
         """
+
+    def libraries(self) -> List[str]:
+        """Return the Python libraries that look() needs; they are loaded before any time limit begins."""
+        return []
 
     def targets(self) -> List[Tuple[str, int]]:
         """Return each (host, port) that read() would connect to."""

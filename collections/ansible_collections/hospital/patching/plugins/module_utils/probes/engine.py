@@ -5,6 +5,7 @@ import threading
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.probes import libraries
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe
 
 #: A probe ends by its own time limits; the engine steps in only when it did not.
@@ -34,6 +35,8 @@ def run_probes(probes: List[Probe], clock: Clock, wait_s: int = 0) -> List[Dict[
     """
     if not probes:
         return []
+    for name in sorted({name for probe in probes for name in probe.libraries()}):
+        libraries.optional(name)
     deadline = clock.monotonic() + wait_s
     results = _read_once(probes, clock)
     while verdict(results) != "ok" and clock.monotonic() + INTERVAL_S <= deadline:

@@ -7,14 +7,35 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
+from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import DicomProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.dns import DnsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir import FhirProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.ldap import LdapProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.oracle import OracleProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.sqlserver import SqlserverProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.tcp import TcpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.tls import TlsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.units import UnitsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.web import HttpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
-PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe)}
+#: Those that speak a protocol.
+_PROTOCOLS = (
+    DicomProbe,
+    DnsProbe,
+    FhirProbe,
+    Hl7MllpProbe,
+    LdapProbe,
+    OracleProbe,
+    PostgresqlProbe,
+    SqlserverProbe,
+    TlsProbe,
+)
+PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe) + _PROTOCOLS}
 
 #: Names of the built-in probes; a site's own probe may not take one.
 BUILTIN_NAMES = ("builtin-units", "builtin-ports", "builtin-mounts")
@@ -61,6 +82,11 @@ def build_all(definitions: List[Dict[str, Any]], builtin: bool, context: ProbeCo
         if names.count(name) > 1:
             raise PatchingError("probe {!r}".format(name), "given twice", "one probe of that name", "rename one")
     return probes
+
+
+def vantage(definition: Dict[str, Any]) -> str:
+    """Return where a valid definition is read from: where it says, else where its type says."""
+    return str(definition.get("vantage") or PROBES[definition["type"]].VANTAGE)
 
 
 def check(definition: Dict[str, Any]) -> None:

@@ -137,6 +137,21 @@ def test_waiting_ends(make_context):
     assert clock.elapsed <= 10
 
 
+def test_libraries_are_loaded_once_and_before_any_time_limit_begins(make_context, monkeypatch):
+    order = []
+    monkeypatch.setattr(engine.libraries, "optional", order.append)
+
+    def look():
+        order.append("look")
+        return healthy()
+
+    probes = [Scripted(name, look, make_context()) for name in ("first", "second")]
+    for probe in probes:
+        probe.libraries = lambda: ["pynetdicom"]
+    assert engine.verdict(engine.run_probes(probes, Clock())) == "ok"
+    assert order == ["pynetdicom", "look", "look"]
+
+
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
