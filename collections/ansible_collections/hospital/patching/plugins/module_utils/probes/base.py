@@ -55,6 +55,8 @@ class Probe:
         spec = dict(COMMON_OPTIONS, **self.OPTIONS)
         self.options = read_options("probe {!r}".format(self.name), spec, definition)
         self.context = context
+        #: What the same probe saw before the host was touched; None while that is being read.
+        self.earlier: Any = None
         self.timeout_s = self.options["timeout_s"]
         if not 1 <= self.timeout_s <= 600:
             raise self.bad_option("timeout_s is {}".format(self.timeout_s), "1 to 600 seconds")
@@ -83,6 +85,16 @@ class Probe:
             Inconclusive: it could not be told.
         """
         raise NotImplementedError
+
+    def settled(self, values: List[Any]) -> Any:
+        """Return the value that stands for several good readings of a soak, the first first.
+
+        Of latencies that is the median: one slow answer says little.
+
+        Raises:
+            Failed: together they show what each of them hides.
+        """
+        return with_median(values, "latency_ms")
 
     def read(self) -> Dict[str, Any]:
         """Return one probe result; whatever goes wrong inside is a verdict, not an exception."""
@@ -117,5 +129,20 @@ class Probe:
             "value": value,
         }
 
+    def numbered(self, option: str, lowest: int, highest: int) -> None:
+        """Check an option that is a number, where it is given."""
+        value = self.options[option]
+        if value is not None and not lowest <= value <= highest:
+            raise self.bad_option("{} is {}".format(option, value), "{} to {}".format(lowest, highest))
+
     def bad_option(self, seen: str, expected: str) -> PatchingError:
         return PatchingError("probe {!r}".format(self.name), seen, expected, "correct its definition in the inventory")
+
+
+def with_median(values: List[Any], key: str) -> Any:
+    """Return the last of several values, its number ``key`` replaced by the median (of an even count, the lower)."""
+    last = values[-1]
+    numbers = sorted(value[key] for value in values if isinstance(value, dict) and isinstance(value.get(key), int))
+    if not numbers or not isinstance(last, dict):
+        return last
+    return dict(last, **{key: numbers[(len(numbers) - 1) // 2]})

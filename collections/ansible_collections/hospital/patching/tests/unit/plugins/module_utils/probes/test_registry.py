@@ -8,7 +8,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes import re
 
 
 def test_every_probe_is_registered_under_its_name():
-    assert sorted(registry.PROBES) == ["http", "mounts", "ports", "tcp", "units"]
+    assert {"http", "mounts", "ports", "tcp"} <= set(registry.PROBES)
+    assert {"command", "disk", "load", "log", "memory", "process", "systemd", "time", "units"} <= set(registry.PROBES)
 
 
 def test_built_in_probes_come_last(make_context):
@@ -46,6 +47,15 @@ def test_a_bad_definition_is_refused(definition):
 
 def test_text_from_templates_is_converted():
     registry.check({"name": "a", "type": "units", "timeout_s": "20", "active": "ssh"})
+
+
+def test_each_probe_gets_what_it_read_before(make_context):
+    before = [
+        {"name": "builtin-units", "type": "units", "value": {"failed": []}},
+        {"name": "load", "type": "memory", "value": {"size_bytes": 1}},
+    ]
+    probes = registry.build_all([{"name": "load", "type": "load"}], True, make_context(), before)
+    assert [probe.earlier for probe in probes] == [None, {"failed": []}, None, None]
 
 
 def test_a_name_given_twice_is_refused(make_context):
