@@ -22,24 +22,18 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.units imp
 from ansible_collections.hospital.patching.plugins.module_utils.probes.web import HttpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
-PROBES = {
-    probe.NAME: probe
-    for probe in (
-        CommandProbe,
-        DiskProbe,
-        HttpProbe,
-        LoadProbe,
-        LogProbe,
-        MemoryProbe,
-        MountsProbe,
-        PortsProbe,
-        ProcessProbe,
-        SystemdProbe,
-        TcpProbe,
-        TimeProbe,
-        UnitsProbe,
-    )
-}
+#: Those that read numbers of the host itself, its logs and processes.
+_OF_HOST = (
+    CommandProbe,
+    DiskProbe,
+    LoadProbe,
+    LogProbe,
+    MemoryProbe,
+    ProcessProbe,
+    SystemdProbe,
+    TimeProbe,
+)
+PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe) + _OF_HOST}
 
 #: Names of the built-in probes; a site's own probe may not take one.
 BUILTIN_NAMES = ("builtin-units", "builtin-ports", "builtin-mounts")
