@@ -32,11 +32,12 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "findings": [],
                 "note": "health after a patch is not predictable",
             }
-        judged = verification.judge(host, arguments["before"], arguments["after"], arguments["versions"])
+        run = Run(arguments["evidence_dir"], arguments["run_id"])
+        terms = verification.Terms.of(run.host(host))
+        judged = verification.judge(host, arguments["before"], arguments["after"], arguments["versions"], terms)
         result: dict[str, Any] = {"changed": False, "verdict": judged.verdict, "findings": judged.findings}
         failed = judged.verdict != "ok"
         if not self._task.check_mode:
-            run = Run(arguments["evidence_dir"], arguments["run_id"])
             probes = arguments["before"] if arguments["after"] is None else arguments["after"]
             event = "failed" if failed else "done"
             run.record(host, arguments["step"], event, probes=probes, **judged.evidence())
