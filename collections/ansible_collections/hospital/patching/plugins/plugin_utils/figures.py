@@ -189,7 +189,7 @@ class Numbers:
     def of(
         cls,
         tier: int,
-        changed: Mapping[str, Mapping[str, int | None]] | None = None,
+        changed: Mapping[str, Mapping[str, Any]] | None = None,
         usual: Mapping[tuple[str, Key], int] | None = None,
     ) -> Numbers:
         """Return the defaults of a tier with what the site has changed of them."""

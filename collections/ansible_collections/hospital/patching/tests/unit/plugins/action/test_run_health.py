@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from unittest import mock
 
@@ -79,6 +80,41 @@ def test_what_may_be_broken_before_is_told_and_starts(judge):
     assert records[-1]["detail"]["findings"][0]["finding"] == "ris: it is failed (before the update)"
 
 
-def test_check_mode_records_nothing(judge):
-    result, records = judge({}, [probe()], [probe()], check=True)
+def test_check_mode_records_nothing(judge, tmp_path):
+    result, records = judge({}, [probe(failed_units=0)], [probe(failed_units=0)], check=True)
     assert (result["verdict"], records) == ("ok", [])
+    assert not (tmp_path / "figures").exists()
+
+
+def test_numbers_are_kept_and_what_is_usual_excuses(judge, tmp_path):
+    path = tmp_path / "figures" / "s1.json"
+    slow = [probe(latency_ms=6000)]
+    for _night in range(5):
+        assert judge({}, slow)[0]["verdict"] == "ok"
+    assert len(json.loads(path.read_text())["readings"]) == 5
+    result, records = judge({}, [probe(latency_ms=12)], slow)
+    assert result["verdict"] == "ok"
+    (told,) = records[-1]["detail"]["figures"]
+    assert (told["before"], told["after"], told["usual"], told["earlier"]) == (12, 6000, 6000, [6000] * 5)
+
+
+def test_a_host_that_is_not_ok_teaches_nothing(judge, tmp_path):
+    judge({}, [probe(latency_ms=12)], [probe(latency_ms=60000)])
+    assert not (tmp_path / "figures").exists()
+
+
+def test_a_damaged_history_is_told_and_left_alone(judge, tmp_path):
+    path = tmp_path / "figures" / "s1.json"
+    path.parent.mkdir()
+    path.write_text("nonsense")
+    result, _records = judge({}, [probe(latency_ms=12)], [probe(latency_ms=13)])
+    assert result["verdict"] == "ok"
+    assert "numbers of earlier readings were not used" in result["findings"][0]["finding"]
+    assert path.read_text() == "nonsense"
+
+
+def test_a_history_that_cannot_be_written_fails_no_host(judge, tmp_path):
+    (tmp_path / "figures").write_text("in the way")
+    result, _records = judge({}, [probe(latency_ms=12)])
+    assert result["verdict"] == "ok"
+    assert "were not kept" in result["findings"][0]["finding"]
