@@ -73,7 +73,8 @@ options:
     default: 0
   wait_s:
     description:
-      - Read probes that are not V(ok) again until they are, or until this many seconds have passed.
+      - Read probes that are not V(ok) again until they are, or until this many seconds have passed; also those that take
+        far longer to answer than in O(since).
     type: int
     default: 0
 """
@@ -135,7 +136,7 @@ results:
     at:
       description:
         - When the reading that gave the verdict ended, by the clock of the machine that read, in UTC.
-        - A probe that is V(ok) is not read again, so this is when it was first seen to be V(ok) in this call.
+        - Of a probe that is V(ok), this is when it was first seen to be V(ok) in this call.
       type: str
       sample: "2026-11-22T07:03:12Z"
     not_ok:

@@ -100,21 +100,24 @@ class FigureHistory:
         """Return every number that was read before and after, with where it comes from."""
         usual, series = self.usual(), self._series()
         now = {str(result["name"]): figures_of(result) for result in after}
-        return [
-            {
-                "probe": probe,
-                "figure": key[0],
-                "of": key[1],
-                "unit": BY_NAME[key[0]].unit,
-                "before": was,
-                "after": now[probe][key],
-                "usual": usual.get((probe, key)),
-                "earlier": series.get((probe, key), [])[-TREND:],
-            }
-            for probe, figures in ((str(result["name"]), figures_of(result)) for result in before)
-            for key, was in sorted(figures.items())
-            if key in now.get(probe, {})
-        ][:READING_FIGURES]
+        found: list[Changed] = []
+        for result in before:
+            probe, seen = str(result["name"]), figures_of(result)
+            for key in sorted(set(seen) & set(now.get(probe, {}))):
+                name, of = key
+                found.append(
+                    {
+                        "probe": probe,
+                        "figure": name,
+                        "of": of,
+                        "unit": BY_NAME[name].unit,
+                        "before": seen[key],
+                        "after": now[probe][key],
+                        "usual": usual.get((probe, key)),
+                        "earlier": series.get((probe, key), [])[-TREND:],
+                    }
+                )
+        return found[:READING_FIGURES]
 
     def _series(self) -> dict[tuple[str, Key], list[int]]:
         series: dict[tuple[str, Key], list[int]] = {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every probe is: options, targets, and one reading of health that only reads."""
 
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -15,6 +15,9 @@ COMMON_OPTIONS: Dict[str, Dict[str, Any]] = {
     "vantage": {"type": "str", "choices": ["controller", "host"], "default": "host"},
     "timeout_s": {"type": "int", "default": 10},
 }
+
+#: By how much longer than twice the time before an answer has to take to be waited for.
+SLOWER_MS = 250
 
 #: What a probe works with; tests replace each part.
 ProbeContext = NamedTuple("ProbeContext", [("runner", Runner), ("clock", Clock), ("connector", Any), ("proc", str)])
@@ -86,6 +89,11 @@ class Probe:
         """
         raise NotImplementedError
 
+    def is_slow(self, value: Any) -> bool:
+        """Return whether a good answer took so much longer than before that the next may be quicker: caches are cold."""
+        now, before = _latency_ms(value), _latency_ms(self.earlier)
+        return now is not None and before is not None and now > 2 * before + SLOWER_MS
+
     def settled(self, values: List[Any]) -> Any:
         """Return the value that stands for several good readings of a soak, the first first.
 
@@ -137,6 +145,11 @@ class Probe:
 
     def bad_option(self, seen: str, expected: str) -> PatchingError:
         return PatchingError("probe {!r}".format(self.name), seen, expected, "correct its definition in the inventory")
+
+
+def _latency_ms(value: Any) -> Optional[int]:
+    found = value.get("latency_ms") if isinstance(value, dict) else None
+    return found if isinstance(found, int) else None
 
 
 def with_median(values: List[Any], key: str) -> Any:

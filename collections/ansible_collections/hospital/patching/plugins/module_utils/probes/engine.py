@@ -32,16 +32,20 @@ def run_probes(probes: List[Probe], clock: Clock, wait_s: int = 0, soak_s: int =
 
     With ``wait_s``, those that are not ok are read again until they are or
     that many seconds have passed: a service that was just restarted may need
-    a moment before it answers. With ``soak_s``, those that are ok then are read
+    a moment before it answers, and another before it answers as quickly as before. With ``soak_s``, those that are ok then are read
     again and again for that long: one that is not ok in each reading is not ok.
     """
     if not probes:
         return []
     deadline = clock.monotonic() + wait_s
     results = _read_once(probes, clock)
-    while verdict(results) != "ok" and clock.monotonic() + INTERVAL_S <= deadline:
+    while clock.monotonic() + INTERVAL_S <= deadline:
+        again = [
+            n for n, result in enumerate(results) if result["verdict"] != "ok" or probes[n].is_slow(result["value"])
+        ]
+        if not again:
+            break
         clock.sleep(INTERVAL_S)
-        again = [number for number, result in enumerate(results) if result["verdict"] != "ok"]
         for number, result in zip(again, _read_once([probes[number] for number in again], clock)):
             results[number] = _continued(results[number], result)
     return _soak(probes, results, clock, soak_s) if soak_s > 0 else results
@@ -82,8 +86,11 @@ def _settled(probe: Probe, series: List[Dict[str, Any]]) -> Dict[str, Any]:
 
 def _continued(earlier: Dict[str, Any], result: Dict[str, Any]) -> Dict[str, Any]:
     """Return a newer result, with the span of all readings of this call that were not ok."""
-    last = earlier["not_ok"]["to"] if result["verdict"] == "ok" else result["at"]
-    return dict(result, not_ok={"from": earlier["not_ok"]["from"], "to": last})
+    span = earlier["not_ok"] or result["not_ok"]
+    if result["verdict"] != "ok":
+        return dict(result, not_ok={"from": span["from"], "to": result["at"]})
+    # One that was only slow was ok since then.
+    return dict(result, not_ok=span, at=earlier["at"] if earlier["verdict"] == "ok" else result["at"])
 
 
 def _read_once(probes: List[Probe], clock: Clock) -> List[Dict[str, Any]]:

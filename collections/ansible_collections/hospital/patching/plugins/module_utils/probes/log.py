@@ -215,7 +215,7 @@ def _siblings(path: str) -> List[Sibling]:
     """Return the files beside the log that rotating it makes, such as ``a.log.1`` or ``a-20261122.log.gz``, by age."""
     folder, name = os.path.split(path)
     stem = name.split(".", 1)[0] if "." in name[1:] else name
-    found = []
+    found: List[Sibling] = []
     for entry in sorted(os.listdir(folder), reverse=True):
         if entry.startswith((name, stem + "-", stem + ".")) and entry != name and len(found) < SIBLINGS_LIMIT:
             try:

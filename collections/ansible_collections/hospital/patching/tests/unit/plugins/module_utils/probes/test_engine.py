@@ -135,6 +135,36 @@ def test_what_never_became_ok_was_not_until_the_last_reading(make_context):
     assert result["not_ok"] == {"from": "2026-11-22T07:00:00Z", "to": "2026-11-22T07:00:06Z"}
 
 
+def slow_with(make_context, earlier, *answers_ms):
+    """Return the result of a probe that took so long before, and takes these times now, and how long was waited."""
+    clock, left = SleeplessClock(), list(answers_ms)
+
+    def look():
+        return Reading("fine", {"latency_ms": left.pop(0) if len(left) > 1 else left[0]})
+
+    probe = Scripted("one", look, make_context()._replace(clock=clock))
+    probe.earlier = earlier
+    (result,) = engine.run_probes([probe], clock, wait_s=30)
+    return result, clock.elapsed
+
+
+def test_one_that_is_far_slower_than_before_is_read_again_until_it_is_not(make_context):
+    result, elapsed = slow_with(make_context, {"latency_ms": 10}, 4000, 900, 200)
+    assert (result["verdict"], result["value"], elapsed) == ("ok", {"latency_ms": 200}, 4)
+    # It served from its first answer on.
+    assert (result["at"], result["not_ok"]) == ("2026-11-22T07:00:00Z", None)
+
+
+def test_one_that_stays_slow_is_waited_for_to_the_end(make_context):
+    result, elapsed = slow_with(make_context, {"latency_ms": 10}, 4000)
+    assert (result["verdict"], result["value"], elapsed) == ("ok", {"latency_ms": 4000}, 30)
+
+
+@pytest.mark.parametrize("earlier", [None, {}, {"latency_ms": "10"}, {"latency_ms": 2000}])
+def test_one_that_was_as_slow_before_or_not_known_is_not_waited_for(make_context, earlier):
+    assert slow_with(make_context, earlier, 4000)[1] == 0
+
+
 def test_waiting_ends(make_context):
     clock = SleeplessClock()
     results = engine.run_probes([Scripted("bad", failing, make_context())], clock, wait_s=10)
