@@ -73,8 +73,8 @@ options:
     default: 0
   wait_s:
     description:
-      - Read probes that are not V(ok) again until they are, or until this many seconds have passed; also those that take
-        far longer to answer than in O(since).
+      - Read probes that are not V(ok) again until they are, or until this many seconds have passed.
+      - Probes that take far longer to answer than in O(since) are read again, too.
     type: int
     default: 0
 """

@@ -90,7 +90,7 @@ class Probe:
         raise NotImplementedError
 
     def is_slow(self, value: Any) -> bool:
-        """Return whether a good answer took so much longer than before that the next may be quicker: caches are cold."""
+        """Return whether an answer took so much longer than before that it is asked for again: caches may be cold."""
         now, before = _latency_ms(value), _latency_ms(self.earlier)
         return now is not None and before is not None and now > 2 * before + SLOWER_MS
 

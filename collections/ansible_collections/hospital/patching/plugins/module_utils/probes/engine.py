@@ -32,8 +32,9 @@ def run_probes(probes: List[Probe], clock: Clock, wait_s: int = 0, soak_s: int =
 
     With ``wait_s``, those that are not ok are read again until they are or
     that many seconds have passed: a service that was just restarted may need
-    a moment before it answers, and another before it answers as quickly as before. With ``soak_s``, those that are ok then are read
-    again and again for that long: one that is not ok in each reading is not ok.
+    a moment before it answers, and another before it answers as quickly as before.
+    With ``soak_s``, those that are ok then are read again and again for that long:
+    one that is not ok in each reading is not ok.
     """
     if not probes:
         return []
