@@ -11,6 +11,7 @@ description:
   - Inconclusive is never a pass.
   - Numbers, such as latencies, load and free space, are compared by the thresholds of the host's tier, which the plan
     carries where the site has changed them (C(patching_thresholds)).
+  - The numbers of a host that is V(ok) are kept beside its assessment. What is usual by them excuses a number.
   - What was broken before is told, and no reason to refuse a host only where C(patching_broken_before) names the probe.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:

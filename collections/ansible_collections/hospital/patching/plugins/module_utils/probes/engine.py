@@ -59,7 +59,7 @@ def _soak(probes: List[Probe], results: List[Dict[str, Any]], clock: Clock, soak
     end = clock.monotonic() + soak_s
     left: Optional[int] = None
     while watched and clock.monotonic() < end and left != 0:
-        clock.sleep(min(max(SOAK_INTERVAL_S, soak_s / SOAK_READINGS), end - clock.monotonic()))
+        clock.sleep(max(0.0, min(max(SOAK_INTERVAL_S, soak_s / SOAK_READINGS), end - clock.monotonic())))
         for number, result in zip(watched, _read_once([probes[number] for number in watched], clock)):
             series[number].append(result)
         if left is not None:

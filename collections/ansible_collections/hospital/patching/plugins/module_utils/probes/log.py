@@ -83,7 +83,9 @@ class LogProbe(Probe):
     def _judge(self, now: Dict[str, int], earlier: Dict[str, int]) -> Reading:
         path, limit = self.options["path"], self.options["limit"]
         parts = [Part(path, earlier["offset"])]
-        is_whole = _continues(path, earlier) and (now["device"], now["inode"]) == (earlier["device"], earlier["inode"])
+        # Its content tells whether it is the same log: after a reboot device and inode may be others. Only of an empty
+        # one there was no content.
+        is_whole = _continues(path, earlier) and (earlier["offset"] > 0 or now["inode"] == earlier["inode"])
         if not is_whole:
             rotated = _rotated(path, now, earlier)
             is_whole = bool(rotated)
@@ -131,7 +133,6 @@ def position(path: str) -> Dict[str, int]:
     with _open(path) as handle:
         seen = os.fstat(handle.fileno())
         return {
-            "device": seen.st_dev,
             "inode": seen.st_ino,
             "offset": seen.st_size,
             "mark": _mark(handle, seen.st_size),
@@ -140,7 +141,7 @@ def position(path: str) -> Dict[str, int]:
 
 def _read_position(value: Any) -> Optional[Dict[str, int]]:
     """Return the position that an earlier reading noted, or None when it holds none."""
-    keys = ("device", "inode", "offset", "mark")
+    keys = ("inode", "offset", "mark")
     if not isinstance(value, dict) or not all(isinstance(value.get(key), int) for key in keys):
         return None
     return {key: value[key] for key in keys}
@@ -195,10 +196,10 @@ def _continues(path: str, earlier: Dict[str, int]) -> bool:
 
 def _rotated(path: str, now: Dict[str, int], earlier: Dict[str, int]) -> List[Part]:
     """Return the parts of the log that were put aside since, the oldest first; empty when the first is not found."""
-    beside = [one for one in _siblings(path) if (one.stat.st_dev, one.stat.st_ino) != (now["device"], now["inode"])]
-    same = [one for one in beside if (one.stat.st_dev, one.stat.st_ino) == (earlier["device"], earlier["inode"])]
+    beside = [one for one in _siblings(path) if one.stat.st_ino != now["inode"]]
+    same = [one for one in beside if one.stat.st_ino == earlier["inode"]]
     # A copy or a compressed one is another file: known by its content, of which an empty log had none.
-    candidates = same or (beside if earlier["offset"] else [])
+    candidates = same + [one for one in beside if earlier["offset"] and one not in same]
     first = next((one for one in candidates if _holds(one, earlier)), None)
     if first is None:
         return []

@@ -144,6 +144,13 @@ def test_another_log_beside_it_is_not_read(noted):
     assert noted.read()["value"]["matches"] == 0
 
 
+def test_one_whose_inode_is_another_after_a_reboot_is_the_same_log(noted):
+    noted.before["value"]["inode"] += 1000000
+    noted.append("fine\n" + BAD)
+    result = noted.read()
+    assert (result["value"]["lines"], result["value"]["parts"]) == ([2], 1)
+
+
 def test_an_empty_log_is_a_beginning_too(written):
     written.path.write_text("")
     written.note()
@@ -160,7 +167,7 @@ def test_one_that_is_read_again_without_a_reading_before_counts_from_the_first(w
     assert probe.read()["verdict"] == "failed"
 
 
-@pytest.mark.parametrize("before", [None, {}, {"device": 1}, {"device": "a", "inode": 1, "offset": 1, "mark": 1}, [1]])
+@pytest.mark.parametrize("before", [None, {}, {"inode": 1}, {"inode": "a", "offset": 1, "mark": 1}, [1]])
 def test_a_reading_from_before_that_holds_no_end_is_none(written, before):
     written.before = {"name": "l", "type": "log", "value": before}
     written.append(BAD)
