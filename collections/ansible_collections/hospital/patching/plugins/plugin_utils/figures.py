@@ -76,11 +76,11 @@ FIGURES = (
         failed=(200, 300, 400, 900),
     ),
     Figure(
-        "replication_lag_s",
-        "s",
+        "replication_lag_ms",
+        "ms",
         "more",
         "how far a replica is behind, in time",
-        noise=(5, 15, 30, 120),
+        noise=(5000, 15000, 30000, 120000),
         told=0,
         failed=(100, 100, 200, 400),
     ),
@@ -92,6 +92,15 @@ FIGURES = (
         noise=(16 * MEBIBYTE, 64 * MEBIBYTE, 128 * MEBIBYTE, 512 * MEBIBYTE),
         told=0,
         failed=(100, 100, 200, 400),
+    ),
+    Figure(
+        "replicas",
+        "replicas",
+        "less",
+        "how many replicas are connected to a primary",
+        noise=(0, 0, 0, 0),
+        told=0,
+        has_usual=False,
     ),
     Figure(
         "restarts",
@@ -172,7 +181,7 @@ BY_NAME = {figure.name: figure for figure in FIGURES}
 _PLAIN = {
     "available_percent": "memory_available_percent",
     "offset_ms": "clock_offset_ms",
-    "lag_s": "replication_lag_s",
+    "lag_ms": "replication_lag_ms",
     "lag_bytes": "replication_lag_bytes",
     **{name: name for name in BY_NAME},
 }

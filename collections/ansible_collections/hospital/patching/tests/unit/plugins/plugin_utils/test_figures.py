@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import figures
 from ansible_collections.hospital.patching.plugins.plugin_utils.figures import (
     BY_NAME,
     FIGURES,
@@ -133,7 +135,7 @@ def test_every_failure_names_the_number_and_both_readings(before: Any, after: An
         ("disk_free_percent", 1, 9, 2, "told"),
         ("disk_free_percent", 1, 40, 39, "ok"),
         ("clock_offset_ms", 2, 0, 101, "failed"),
-        ("replication_lag_s", 1, 0, 6, "failed"),
+        ("replication_lag_ms", 1, 0, 5001, "failed"),
     ],
 )
 def test_the_defaults(name: str, tier: int, before: int, after: int, expected: str) -> None:
@@ -221,3 +223,21 @@ def test_what_a_site_changes_is_read_by_tier_and_figure() -> None:
 def test_what_is_not_understood_is_refused_by_name(value: object, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         read_thresholds(value)
+
+
+def test_the_documentation_tells_the_defaults() -> None:
+    document = (Path(figures.__file__).parents[2] / "docs" / "probes_host.md").read_text(encoding="utf-8")
+    rows = {cells[0].strip("` "): cells for cells in map(_cells, document.splitlines()) if len(cells) == 6}
+    for figure in FIGURES:
+        noise, told, failed, limit = rows[figure.name][2:]
+        assert (told, failed, limit) == tuple(map(_written, (figure.told, figure.failed, figure.limit)))
+        assert noise == _written(figure.noise) or noise.endswith(" MiB")
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("| `") else []
+
+
+def _written(value: int | tuple[int, ...] | None) -> str:
+    numbers = () if value is None else value if isinstance(value, tuple) else (value,)
+    return ", ".join(map(str, numbers if len(set(numbers)) > 1 else numbers[:1]))

@@ -42,7 +42,7 @@ def host() -> Readings:
         "load": ("load", {"load_percent": 20}),
         "clock": ("time", {"synchronised": True, "offset_ms": 1, "by": "chronyc"}),
         "replica": ("command", {"exit_code": 0}),
-        "database": ("postgresql", {"latency_ms": 3, "lag_s": 0}),
+        "database": ("postgresql", {"latency_ms": 3, "lag_ms": 0}),
     }
     return {
         name: {"name": name, "type": kind, "target": name, "verdict": "ok", "detail": "fine", "value": value}
@@ -103,7 +103,7 @@ WAYS = [
     ("it eats the memory", becomes("memory", "available_percent", value=1), "memory"),
     ("it spins", becomes("load", "load_percent", value=1900), "load"),
     ("the clock is not kept any more", fails("clock", "the clock is not synchronised", offset_ms=None), "clock"),
-    ("its replica falls behind", becomes("database", "lag_s", value=4000), "database"),
+    ("its replica falls behind", becomes("database", "lag_ms", value=4000000), "database"),
     ("the site's own check fails", fails("replica", "exit code 2, expected 0", exit_code=2), "replica"),
 ]
 
@@ -140,7 +140,7 @@ def test_no_healthy_host_is_called_failed_in_twenty_runs(seed: int, tier: int) -
 def _living(readings: Readings, chance: random.Random) -> Readings:
     """Return a healthy host's readings as they vary from one minute to the next."""
     readings["url-1"]["value"]["latency_ms"] = chance.randint(2, 450)
-    readings["database"]["value"].update(latency_ms=chance.randint(1, 50), lag_s=chance.randint(0, 2))
+    readings["database"]["value"].update(latency_ms=chance.randint(1, 50), lag_ms=chance.randint(0, 2000))
     readings["load"]["value"]["load_percent"] = chance.randint(0, 90)
     readings["memory"]["value"].update(available_percent=chance.randint(30, 60), swap_used_percent=chance.randint(0, 9))
     readings["clock"]["value"]["offset_ms"] = chance.randint(0, 20)
