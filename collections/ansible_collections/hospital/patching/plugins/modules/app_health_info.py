@@ -58,6 +58,20 @@ options:
       - "Type C(units): C(active), the systemd units that must be active; without it no unit may have failed."
       - "Type C(ports): C(listening), such as C(tcp/443), which must be listened on."
       - "Type C(mounts): C(mounted) and C(writable), paths of mounts that must be so."
+      - "Type C(command): C(command), a program and its arguments that only read, C(exit_codes) (default 0),
+        C(text_regexp). There is no shell, and its output is not kept."
+      - "Type C(disk): C(paths) (default: every lasting local file system that can be written), C(free_percent),
+        C(free_bytes), C(inodes_free_percent), of which at least so much must be left."
+      - "Type C(load): C(limit_percent) of the last minute; 100 means that every processor is busy."
+      - "Type C(log): C(path), C(line_regexp), C(limit) (default 0), how many lines may match that are newer than what
+        O(since) holds of this probe. Lines are not kept, only how many matched and their numbers."
+      - "Type C(memory): C(available_percent), at least so much, and C(swap_used_percent), at most."
+      - "Type C(process): C(program) (a name or path), C(arguments_regexp), C(owner), C(at_least) (default 1) and
+        C(at_most)."
+      - "Type C(systemd): C(units), services whose restarts by systemd are counted, C(restarts_limit), and
+        C(failed_limit) of failed units beside C(ignore)."
+      - "Type C(time): C(offset_limit_ms) (default 1000), C(synchronised) (default true), by chronyc or timedatectl."
+      - See docs/probes_host.md for what each of them compares.
     type: list
     elements: dict
     default: []
@@ -72,9 +86,22 @@ options:
       - Without this option nothing is declared, so probes that connect are V(inconclusive). V([]) is a declaration.
     type: list
     elements: str
+  since:
+    description:
+      - Results of the same probes from before the host was touched. A probe of type C(log) counts what is new since.
+    type: list
+    elements: dict
+    default: []
+  soak_s:
+    description:
+      - Read probes that are V(ok) again and again for so many seconds. One that is not V(ok) in one of the readings is
+        flapping, and has that reading's verdict.
+    type: int
+    default: 0
   wait_s:
     description:
       - Read probes that are not V(ok) again until they are, or until this many seconds have passed.
+      - Probes that take far longer to answer than in O(since) are read again, too.
     type: int
     default: 0
 """
@@ -136,7 +163,7 @@ results:
     at:
       description:
         - When the reading that gave the verdict ended, by the clock of the machine that read, in UTC.
-        - A probe that is V(ok) is not read again, so this is when it was first seen to be V(ok) in this call.
+        - Of a probe that is V(ok), this is when it was first seen to be V(ok) in this call.
       type: str
       sample: "2026-11-22T07:03:12Z"
     not_ok:
@@ -145,6 +172,11 @@ results:
         - Null when its first reading was V(ok).
       type: dict
       sample: {from: "2026-11-22T07:03:02Z", to: "2026-11-22T07:03:10Z"}
+    soak:
+      description: How often the probe was read in the soak, and how often it was not V(ok); absent without a soak.
+      type: dict
+      returned: with O(soak_s), of a probe that was V(ok) when the soak began
+      sample: {readings: 7, not_ok: 0}
     value:
       description: What is compared before and after, by the probe's type; null when nothing was read.
       type: raw
@@ -174,6 +206,8 @@ def main():
             probes=dict(type="list", elements="dict", default=[]),
             builtin=dict(type="bool", default=False),
             device_segments=dict(type="list", elements="str"),
+            since=dict(type="list", elements="dict", default=[]),
+            soak_s=dict(type="int", default=0),
             wait_s=dict(type="int", default=0),
         ),
         supports_check_mode=True,
@@ -181,8 +215,9 @@ def main():
     clock = Clock()
     try:
         context = ProbeContext(Runner(), clock, Connector(module.params["device_segments"], clock), "/proc")
-        probes = registry.build_all(module.params["probes"], module.params["builtin"], context)
-        results = engine.run_probes(probes, clock, module.params["wait_s"])
+        given = module.params
+        probes = registry.build_all(given["probes"], given["builtin"], context, given["since"])
+        results = engine.run_probes(probes, clock, given["wait_s"], given["soak_s"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=False, results=results, verdict=engine.verdict(results))

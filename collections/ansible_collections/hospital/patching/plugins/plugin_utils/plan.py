@@ -33,7 +33,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.precedence impor
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service, services_of
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS, Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard, only
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of
@@ -268,6 +268,7 @@ def _host(
         "drain": _drain(host, candidate),
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
+        **_health(settings),
         "manager": str(assessment["manager"]),
         **({"reboot_owed": list(candidate.reboot_owed)} if candidate.reboot_owed else {}),
         "group": manifest["group"],
@@ -289,6 +290,16 @@ def _host(
         "estimated_by": dict(candidate.estimated_by),
         "downtime_s": settings.downtime_s,
         **({"estimated_steps_s": dict(candidate.estimated_steps_s)} if candidate.estimated_steps_s else {}),
+    }
+
+
+def _health(settings: Settings) -> dict[str, Any]:
+    """Return by what health is judged, where it is not what every host of the tier is judged by."""
+    thresholds = (settings.thresholds or {}).get(str(settings.tier))
+    return {
+        **({"broken_before": list(settings.broken_before)} if settings.broken_before else {}),
+        **({"thresholds": thresholds} if thresholds else {}),
+        **({"health_soak_s": settings.health_soak_s} if settings.health_soak_s else {}),
     }
 
 

@@ -32,6 +32,9 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     owed = reboots_owed(plan["hosts"])
     if owed:
         lines += ["", "Reboot owed already, whatever is installed", *(_shared_lines(owed, len(plan["hosts"])))]
+    health = health_terms(plan["hosts"])
+    if health:
+        lines += ["", "Health is judged otherwise than by default", *(_shared_lines(health, len(plan["hosts"])))]
     told = hooks_of(plan["hosts"])
     if told:
         lines += ["", "Hooks", *_shared_lines(told, len(plan["hosts"]))]
@@ -172,6 +175,20 @@ def reboots_owed(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list
     for host in sorted(hosts, key=natural_key):
         for reason in hosts[host].get("reboot_owed") or []:
             found.setdefault(reason, []).append(host)
+    return sorted(found.items())
+
+
+def health_terms(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return what a site allows or changes of the judgement of health, each with its hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        entry = hosts[host]
+        told = [f"may fail before the patch: {name}" for name in entry.get("broken_before") or []]
+        for figure, changed in sorted((entry.get("thresholds") or {}).items()):
+            numbers = ", ".join(f"{key} {'never' if one is None else one}" for key, one in sorted(changed.items()))
+            told.append(f"{figure}: {numbers}")
+        for one in told:
+            found.setdefault(one, []).append(host)
     return sorted(found.items())
 
 

@@ -258,6 +258,11 @@ def probes(value: object) -> tuple[dict[str, Any], ...]:
     return given
 
 
+def probe_names(value: object) -> tuple[str, ...]:
+    """Read names of probes, which may be any text."""
+    return tuple(sorted(set(texts(value))))
+
+
 def drain(value: object) -> dict[str, Any]:
     """Read ``none``, ``{haproxy: host, backend: name}`` with an optional server and socket, or ``{hook, back}``."""
     if value == "none":

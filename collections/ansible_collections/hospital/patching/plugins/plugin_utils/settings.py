@@ -21,7 +21,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     vulnerable_libraries,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import entries as third_party
-from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, hooks, inhibits, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, figures, hooks, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
 
@@ -174,6 +174,21 @@ SETTINGS = (
     ),
     Setting("patching_probe_url", "URL or list of URLs", (), "answers well while the service is healthy", types.urls),
     Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
+    Setting(
+        "patching_broken_before",
+        "list of probes by name",
+        (),
+        "probes that may fail before the patch: what they find is told, and the host is patched all the same",
+        types.probe_names,
+    ),
+    Setting(
+        "patching_thresholds",
+        "{TIER: {FIGURE: {[noise], [told_percent], [failed_percent], [limit]}}}",
+        None,
+        "by how much numbers of health may become worse, where a site changes the defaults; see docs/probes_host.md",
+        figures.read_thresholds,
+        "the defaults of the tier",
+    ),
     Setting(
         "patching_drain",
         "{haproxy, backend, [server], [socket]} | {hook, back, [on]} | none",
@@ -422,6 +437,13 @@ SETTINGS = (
     Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
     Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
     Setting("patching_settle_s", "seconds", 60, "how long health may take to come back", types.whole(0)),
+    Setting(
+        "patching_health_soak_s",
+        "seconds",
+        0,
+        "for how long probes are repeated once health is back; one that fails meanwhile is flapping",
+        types.whole(0, 3600),
+    ),
     Setting("patching_reboot_timeout_s", "seconds", 900, "how long a reboot may take", types.whole(1)),
     Setting(
         "patching_boot_time_command",
@@ -487,6 +509,8 @@ class Settings:
     cut_off_s: int
     probe_url: tuple[str, ...]
     probes: tuple[dict[str, Any], ...]
+    broken_before: tuple[str, ...]
+    thresholds: dict[str, dict[str, dict[str, int | None]]] | None
     drain: dict[str, Any] | None
     snapshot: dict[str, Any]
     failure_budget: dict[str, dict[str, int]]
@@ -536,6 +560,7 @@ class Settings:
     drain_wait_s: int
     lock_timeout_s: int
     settle_s: int
+    health_soak_s: int
     reboot_timeout_s: int
     boot_time_command: str
     clock_limit_s: int

@@ -205,6 +205,12 @@ def health(host: Mapping[str, Any]) -> str:
     return text
 
 
+def figure(one: Mapping[str, Any]) -> str:
+    """Return a number's name, of what it is and in which unit."""
+    of = f" of {one['of']}" if one["of"] else ""
+    return f"{one['figure']}{of} ({one['unit']})"
+
+
 def way_back(host: Mapping[str, Any]) -> str:
     """Return what the host could have gone back to."""
     snapshot = host["snapshot"]

@@ -471,3 +471,13 @@ def test_nobody_is_drained_by_a_device():
         "pump1": candidate("pump1", {"patching_policy": "vendor_locked"}),
     }
     assert "patching_drain names pump1, a medical device" in planned(fleet).plan["not_planned"]["s1"]["reason"]
+
+
+def test_a_plan_says_by_what_health_is_judged_only_where_the_site_does():
+    changed = {1: {"latency_ms": {"failed_percent": 50}}, 3: {"restarts": {"noise": 0}}}
+    told = {"broken_before": ["labels"], "thresholds": changed, "health_soak_s": 60}
+    made = planned({"s1": server("s1", "s", downtime_s=60, **told), "t1": server("t1", "t", downtime_s=60)}).plan
+    entry, plain = made["hosts"]["s1"], made["hosts"]["t1"]
+    assert (entry["broken_before"], entry["health_soak_s"]) == (["labels"], 60)
+    assert entry["thresholds"] == {"restarts": {"noise": 0}}  # of its own tier
+    assert not {"broken_before", "thresholds", "health_soak_s"} & set(plain)

@@ -64,6 +64,15 @@ def test_text_from_templates_is_converted():
     registry.check({"name": "a", "type": "units", "timeout_s": "20", "active": "ssh"})
 
 
+def test_each_probe_gets_what_it_read_before(make_context):
+    before = [
+        {"name": "builtin-units", "type": "units", "value": {"failed": []}},
+        {"name": "load", "type": "memory", "value": {"size_bytes": 1}},
+    ]
+    probes = registry.build_all([{"name": "load", "type": "load"}], True, make_context(), before)
+    assert [probe.earlier for probe in probes] == [None, {"failed": []}, None, None]
+
+
 def test_a_name_given_twice_is_refused(make_context):
     with pytest.raises(PatchingError, match="given twice"):
         registry.build_all([{"name": "a", "type": "units"}, {"name": "a", "type": "ports"}], False, make_context())
