@@ -267,6 +267,7 @@ def _host(
         **({"cut_off_s": settings.cut_off_s} if settings.cut_off_s and window else {}),
         "min_healthy": services[settings.service].min_healthy if settings.service else None,
         "drain": _drain(host, candidate),
+        **_silence(settings.silence),
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
         "manager": str(assessment["manager"]),
@@ -291,6 +292,11 @@ def _host(
         "downtime_s": settings.downtime_s,
         **({"estimated_steps_s": dict(candidate.estimated_steps_s)} if candidate.estimated_steps_s else {}),
     }
+
+
+def _silence(silence: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the monitor in which alerts are silenced, where there is one."""
+    return {} if silence is None or silence["provider"] == "none" else {"silence": silence}
 
 
 def _updaters(policy: str) -> dict[str, str]:

@@ -24,6 +24,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party impo
 from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, hooks, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import login as silence_login
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
 
 PREFIX = "patching_"
 #: Set on all hosts by the inventory plugin service_catalogue when it cannot read its file: Ansible itself only warns.
@@ -180,6 +182,22 @@ SETTINGS = (
         None,
         "how users are moved away first; see docs/waves.md for a switchover by hook",
         types.drain,
+    ),
+    Setting(
+        "patching_silence",
+        "{alertmanager, [label], [names]} | {zabbix, [name]} | {hook, back} | none",
+        None,
+        "the monitor in which the host's alerts are silenced while it is patched; see docs/silence.md",
+        silences.read,
+        "nothing silences alerts",
+    ),
+    Setting(
+        "patching_silence_login",
+        "{token} | {user, password}",
+        None,
+        "the login at that monitor; never shown",
+        silence_login.read,
+        secret=True,
     ),
     Setting(
         "patching_snapshot",
@@ -481,6 +499,8 @@ class Settings:
     probe_url: tuple[str, ...]
     probes: tuple[dict[str, Any], ...]
     drain: dict[str, Any] | None
+    silence: dict[str, Any] | None
+    silence_login: dict[str, str] | None
     snapshot: dict[str, Any]
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
