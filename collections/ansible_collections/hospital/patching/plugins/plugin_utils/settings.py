@@ -178,9 +178,9 @@ SETTINGS = (
     Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
     Setting(
         "patching_drain",
-        "{haproxy, backend, [server], [socket]} | {hook, back, [on]} | none",
+        "{haproxy | keepalived | pacemaker | postgresql | interface_engine | hook, …} | none",
         None,
-        "how users are moved away first; see docs/waves.md for a switchover by hook",
+        "how users are moved away first; see docs/drains.md",
         types.drain,
     ),
     Setting(
