@@ -7,8 +7,8 @@ module: host_drain
 short_description: Move users away from a host, and let them come back
 version_added: 0.1.0
 description:
-  - Proves that whoever takes over is healthy, moves users away, waits until that is proven, and for as long as their work
-    takes.
+  - Proves that whoever takes over is healthy, moves users away, waits until that is proven, and for as long as their
+    work takes.
   - A drain that fails is taken back at once, except for V(postgresql), where nothing is promoted after a failure.
   - A host that somebody else has taken out is refused; a file in O(state_dir) says that a run has done it.
   - Runs where O(provider) is at work; delegate it to that machine where it is not the host itself.

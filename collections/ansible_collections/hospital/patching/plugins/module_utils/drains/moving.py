@@ -7,6 +7,7 @@ at once, where that promotes nothing. A mark beside the host's journal says that
 it was us who began: what somebody else has taken out is left alone.
 """
 
+import contextlib
 import json
 import os
 from typing import Any, Callable, Dict, NamedTuple, Optional
@@ -50,10 +51,8 @@ class Mark:
             raise PatchingError(self.path, str(error), "a file that can be written", "make room on this machine")
 
     def clear(self) -> None:
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
-        except FileNotFoundError:
-            pass
 
 
 def drain(provider: DrainProvider, mark: Mark, write: bool = True) -> Moved:

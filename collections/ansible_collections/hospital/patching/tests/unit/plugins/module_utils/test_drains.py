@@ -162,11 +162,9 @@ def test_what_is_no_state_of_a_cluster_is_refused(text):
 # --- keepalived ------------------------------------------------------------------------
 
 #: As iproute2 6.1 prints them.
-WITH = (
-    0,
-    "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever\n2: eth0    inet 127.0.0.2/24 scope global eth0\\ x\n",
-)
-WITHOUT = (0, "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever\n")
+LOOPBACK = "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever\n"
+WITH = (0, LOOPBACK + "2: eth0    inet 127.0.0.2/24 scope global eth0\\       valid_lft forever\n")
+WITHOUT = (0, LOOPBACK)
 ACTIVE = (0, "active\n")
 
 
@@ -212,7 +210,7 @@ def test_the_address_moves_away_and_comes_home(tmp_path, mark, answering, sleepl
 
 def test_an_address_that_stays_is_refused_and_the_file_removed(tmp_path, mark, answering, sleepless_clock):
     options = vip(tmp_path, answering)
-    with pytest.raises(PatchingError, match="still on this host.*that was taken back"):
+    with pytest.raises(PatchingError, match=r"still on this host.*that was taken back"):
         moving.drain(provider("keepalived", options, Vrrp(options["file"], moves=False), sleepless_clock), mark)
     assert not os.path.exists(options["file"])
 
