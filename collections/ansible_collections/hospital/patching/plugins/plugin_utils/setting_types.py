@@ -281,6 +281,8 @@ def drain(value: object) -> dict[str, Any]:
 
 
 def _drain_by_module(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    if "on" in given and not drains.PROVIDERS[kind].ELSEWHERE:
+        raise ValueError(f"{kind} without on: it is done on the host itself")
     place = {"host": name(given.pop("on"))} if "on" in given else {}
     return {"type": kind, "options": plain(drains.check(kind, given)), **place}
 

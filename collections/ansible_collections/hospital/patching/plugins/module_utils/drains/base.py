@@ -32,6 +32,9 @@ class DrainProvider:
     #: Whether a drain that fails may be taken back at once. Not where that would promote something.
     BACKS_OUT = True
 
+    #: Whether another machine may do it; not where the state that proves it is the host's own.
+    ELSEWHERE = True
+
     def __init__(self, options: Dict[str, Any], context: DrainContext) -> None:
         self.options = read_options("patching_drain with {}".format(self.NAME), self.OPTIONS, options)
         self.context = context

@@ -24,6 +24,7 @@ class KeepalivedDrain(DrainProvider):
     """``keepalived`` is the virtual address, ``port`` what answers there, ``peers`` who may take it over."""
 
     NAME = "keepalived"
+    ELSEWHERE = False
     OPTIONS = {
         "keepalived": {"type": "str", "required": True},
         "port": {"type": "int", "required": True},

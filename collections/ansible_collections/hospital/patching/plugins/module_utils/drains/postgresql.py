@@ -29,6 +29,7 @@ class PostgresqlDrain(DrainProvider):
 
     NAME = "postgresql"
     BACKS_OUT = False
+    ELSEWHERE = False
     OPTIONS = {
         "postgresql": {"type": "str", "required": True},
         "switchover": {"type": "list", "elements": "str", "required": True},

@@ -109,6 +109,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("drain", {"hook": ["switchover"], "back": [], "haproxy": "lb1"}, "none, or one of"),
         ("drain", {"pacemaker": "pacs1", "nodes": 2}, "unknown option nodes"),
         ("drain", {"keepalived": "10.0.0.8", "port": 443}, "no option peers"),
+        ("drain", {"keepalived": "10.0.0.8", "port": 443, "peers": ["lb2"], "on": "lb2"}, "without on"),
         ("drain", {"balancer": "lb1"}, "none, or one of"),
         ("drain", "lb1", "none, "),
         ("snapshot", "none", "reason"),
