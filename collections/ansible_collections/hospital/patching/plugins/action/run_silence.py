@@ -80,7 +80,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if lifted.problems:
             # The host is back whatever the monitor says, and a silence ends by itself.
             told = [f"A silence of {host} may last until {standing.until}. {one}" for one in lifted.problems]
-            run.record(host, records.STEP, "failed", **about, until=standing.until, msg=" ".join(lifted.problems))
+            run.record(host, records.STEP, "note", **about, until=standing.until, msg=" ".join(lifted.problems))
             return {"warnings": told}
         run.record(host, records.STEP, "done", **about, ids=list(lifted.lifted), over=list(lifted.over))
         records.unmark(run, host)

@@ -116,13 +116,15 @@ def _taken_back(provider: DrainProvider, mark: Mark, error: PatchingError) -> Pa
 
 
 def give_back(provider: DrainProvider, mark: Mark, write: bool = True) -> Moved:
-    """Let users come back, and prove that they may.
+    """Let users come back, and prove that they may; where none were moved away, nothing is to be proven.
 
     Raises:
         PatchingError: it is not proven within the drain's time.
     """
+    if not mark.is_set() and not provider.is_out():
+        return Moved(False, {"left": None})
     if not write:
-        return Moved(mark.is_set(), {"left": None})
+        return Moved(True, {"left": None})
     changed = provider.back()
     why = _wait(provider, provider.context.clock.monotonic() + provider.context.wait_s, provider.unreturned)
     if why:

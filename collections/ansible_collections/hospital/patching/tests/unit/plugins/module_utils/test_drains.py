@@ -130,6 +130,16 @@ def test_a_cluster_that_is_ill_is_refused_before_anything_is_done(mark, sleeples
     assert not mark.is_set()
 
 
+def test_a_host_that_was_refused_has_nothing_to_be_returned_from(mark, sleepless_clock):
+    ill = recorded("serving").replace('name="pacs2" id="2" online="true"', 'name="pacs2" id="2" online="false"')
+    runner = Scripted({MON: (0, ill.replace('managed="true" failed="false"', 'managed="true" failed="true"'))})
+    with pytest.raises(PatchingError):
+        moving.drain(provider("pacemaker", NODE, runner, sleepless_clock), mark)
+    assert not moving.give_back(provider("pacemaker", NODE, runner, sleepless_clock), mark).changed
+    alone = Scripted(dict(PRIMARY, **{"pg_stat_replication": (0, "")}))
+    assert not moving.give_back(provider("postgresql", SWITCH, alone, sleepless_clock), mark).changed
+
+
 def test_without_a_cluster_its_own_words_are_told(mark, sleepless_clock):
     runner = Scripted({MON: (102, recorded("no_cluster"))})
     with pytest.raises(PatchingError, match="Connection to cluster failed: Connection refused"):
@@ -143,6 +153,7 @@ def test_after_a_reboot_the_cluster_is_waited_for(mark, sleepless_clock):
                 self.answers[MON] = (0, recorded("standby"))
             return Scripted.run(self, args, **more)
 
+    mark.set()
     runner = Starting({MON: (102, recorded("no_cluster"))}, {BACK[0]: {MON: (0, recorded("back"))}})
     assert moving.give_back(provider("pacemaker", NODE, runner, sleepless_clock), mark).changed
 
@@ -232,13 +243,16 @@ def test_a_keepalived_that_is_down_is_seen_before_and_afterwards(tmp_path, mark,
     options = vip(tmp_path, answering)
     runner = Vrrp(options["file"])
     runner.answers["systemctl is-active"] = (3, "failed\n")
-    for act in (moving.drain, moving.give_back):
-        with pytest.raises(PatchingError, match=r"keepalived\.service is failed"):
-            act(provider("keepalived", options, runner, sleepless_clock), mark)
+    with pytest.raises(PatchingError, match=r"keepalived\.service is failed"):
+        moving.drain(provider("keepalived", options, runner, sleepless_clock), mark)
+    mark.set()
+    with pytest.raises(PatchingError, match=r"keepalived\.service is failed"):
+        moving.give_back(provider("keepalived", options, runner, sleepless_clock), mark)
 
 
 def test_an_address_that_does_not_come_home_is_no_return(tmp_path, mark, answering, sleepless_clock):
     options = vip(tmp_path, answering, keepalived="127.0.0.4")
+    mark.set()
     with pytest.raises(PatchingError, match=r"127\.0\.0\.4 has not come back"):
         moving.give_back(provider("keepalived", options, Vrrp(options["file"]), sleepless_clock), mark)
 
