@@ -266,6 +266,7 @@ def _host(
         **({"cut_off_s": settings.cut_off_s} if settings.cut_off_s and window else {}),
         "min_healthy": services[settings.service].min_healthy if settings.service else None,
         "drain": _drain(host, candidate),
+        **_silence(settings.silence),
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
         **_health(settings),
@@ -301,6 +302,11 @@ def _health(settings: Settings) -> dict[str, Any]:
         **({"thresholds": thresholds} if thresholds else {}),
         **({"health_soak_s": settings.health_soak_s} if settings.health_soak_s else {}),
     }
+
+
+def _silence(silence: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the monitor in which alerts are silenced, where there is one."""
+    return {} if silence is None or silence["provider"] == "none" else {"silence": silence}
 
 
 def _updaters(policy: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import
     health_terms,
     hooks_of,
     reboots_owed,
+    silences_of,
     urgency,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
@@ -74,6 +75,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         _waves(plan, spans, where),
         _about(plan["hosts"], "owed", "Reboot owed already, whatever is installed", reboots_owed(plan["hosts"])),
         _about(plan["hosts"], "health", "Health is judged otherwise than by default", health_terms(plan["hosts"])),
+        _about(plan["hosts"], "silences", "Alerts that are silenced meanwhile", silences_of(plan["hosts"])),
         _about(plan["hosts"], "hooks", "Hooks", hooks_of(plan["hosts"])),
         _updates(plan["hosts"]),
         _not_planned(plan["not_planned"]),

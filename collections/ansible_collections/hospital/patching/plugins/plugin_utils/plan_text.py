@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import GOOD
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
 
 WIDTH = 120
@@ -35,6 +36,9 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     health = health_terms(plan["hosts"])
     if health:
         lines += ["", "Health is judged otherwise than by default", *(_shared_lines(health, len(plan["hosts"])))]
+    silenced = silences_of(plan["hosts"])
+    if silenced:
+        lines += ["", "Alerts that are silenced meanwhile", *_shared_lines(silenced, len(plan["hosts"]))]
     told = hooks_of(plan["hosts"])
     if told:
         lines += ["", "Hooks", *_shared_lines(told, len(plan["hosts"]))]
@@ -195,6 +199,15 @@ def health_terms(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list
 def _shared(text: str, names: Sequence[str], size: int) -> list[str]:
     told = f"all {size} hosts" if len(names) == size > 3 else ", ".join(names)
     return _wrapped(f"{text}: {told}", "  ", "      ")
+
+
+def silences_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each monitor that is to be silent about hosts, with these hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        if hosts[host].get("silence"):
+            found.setdefault(silences.told(hosts[host]["silence"]), []).append(host)
+    return sorted(found.items())
 
 
 def hooks_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -24,6 +24,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.third_party impo
 from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, figures, hooks, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import login as silence_login
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
 
 PREFIX = "patching_"
 #: Set on all hosts by the inventory plugin service_catalogue when it cannot read its file: Ansible itself only warns.
@@ -191,10 +193,26 @@ SETTINGS = (
     ),
     Setting(
         "patching_drain",
-        "{haproxy, backend, [server], [socket]} | {hook, back, [on]} | none",
+        "{haproxy | keepalived | pacemaker | postgresql | interface_engine | hook, …} | none",
         None,
-        "how users are moved away first; see docs/waves.md for a switchover by hook",
+        "how users are moved away first; see docs/drains.md",
         types.drain,
+    ),
+    Setting(
+        "patching_silence",
+        "{alertmanager, [label], [names]} | {zabbix, [name]} | {hook, back} | none",
+        None,
+        "the monitor in which the host's alerts are silenced while it is patched; see docs/silence.md",
+        silences.read,
+        "nothing silences alerts",
+    ),
+    Setting(
+        "patching_silence_login",
+        "{token} | {user, password}",
+        None,
+        "the login at that monitor; never shown",
+        silence_login.read,
+        secret=True,
     ),
     Setting(
         "patching_snapshot",
@@ -512,6 +530,8 @@ class Settings:
     broken_before: tuple[str, ...]
     thresholds: dict[str, dict[str, dict[str, int | None]]] | None
     drain: dict[str, Any] | None
+    silence: dict[str, Any] | None
+    silence_login: dict[str, str] | None
     snapshot: dict[str, Any]
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None

@@ -40,7 +40,12 @@ MOODS = {
     "unreachable": "bad",
     "excluded": "quiet",
 }
-STEPS = {"health_before": "health before", "rollback": "roll back", "hook": "a hook of the site"}
+STEPS = {
+    "health_before": "health before",
+    "rollback": "roll back",
+    "hook": "a hook of the site",
+    "silence": "alert silence",
+}
 VERDICTS = {"ok": "ok", "failed": "failed", "inconclusive": "inconclusive", None: UNMEASURED}
 MOMENTS = {"before": "before", "after": "after", "after_rollback": "after rolling back"}
 #: Worst first, as hosts are listed.

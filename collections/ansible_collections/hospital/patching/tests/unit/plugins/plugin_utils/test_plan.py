@@ -464,6 +464,17 @@ def test_a_freeze_is_named_where_it_and_not_the_window_keeps_a_host_out():
     assert reason.endswith("wait until they end, or in an emergency break_glass=freeze")
 
 
+def test_a_drain_by_a_module_is_in_the_plan_with_its_options():
+    node = {"pacemaker": "pacs1", "on": "pacs2"}
+    fleet = {"pacs1": server("pacs1", "pacs", drain=node), "pacs2": server("pacs2", "pacs")}
+    assert planned(fleet).plan["hosts"]["pacs1"]["drain"] == {
+        "type": "pacemaker",
+        "host": "pacs2",
+        "server": "pacs1",
+        "options": {"pacemaker": "pacs1", "min_peers": 1},
+    }
+
+
 def test_nobody_is_drained_by_a_device():
     fleet = {
         "s1": server("s1", "s", drain={"hook": ["away"], "back": [], "on": "pump1"}),
