@@ -136,7 +136,7 @@ def test_a_host_that_was_refused_has_nothing_to_be_returned_from(mark, sleepless
     with pytest.raises(PatchingError):
         moving.drain(provider("pacemaker", NODE, runner, sleepless_clock), mark)
     assert not moving.give_back(provider("pacemaker", NODE, runner, sleepless_clock), mark).changed
-    alone = Scripted(dict(PRIMARY, **{"pg_stat_replication": (0, "")}))
+    alone = Scripted(dict(PRIMARY, pg_stat_replication=(0, "")))
     assert not moving.give_back(provider("postgresql", SWITCH, alone, sleepless_clock), mark).changed
 
 
