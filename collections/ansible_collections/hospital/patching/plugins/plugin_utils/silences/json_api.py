@@ -96,9 +96,9 @@ class JsonApi:
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         thread.join(self.access.limit_s)
-        if not answers:
+        answer = answers[0] if answers else TimeoutError()
+        if isinstance(answer, TimeoutError) or isinstance(getattr(answer, "reason", None), TimeoutError):
             raise self.failed(method, path, f"no answer within {self.access.limit_s:g} s")
-        answer = answers[0]
         if isinstance(answer, Exception):
             raise self.failed(method, path, f"{type(answer).__name__}: {answer}")
         status, content = answer
