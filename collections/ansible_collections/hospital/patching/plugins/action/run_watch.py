@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import watch_mark, watchers, watching
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.paging import Pager
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import records as silences
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
@@ -32,17 +33,19 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         pager = Pager() if self._task.check_mode else Pager(arguments["page_command"], arguments["page_url"])
         try:
             silent = watching.silent_runs(evidence_dir, now, arguments["silent_s"])
+            ended = silences.ended(evidence_dir, now)
         except PatchingError as error:
             # There is nowhere to remember it: this is paged at every look.
             raise watching.with_problems(error, pager.page(str(error)).problems) from error
         due = watching.due(evidence_dir, silent, now) if pager else []
         problems: list[str] = []
         reached = True
-        if due:
-            sent = pager.page("\n".join(map(str, due)))
-            problems = sent.problems + (watching.remember(evidence_dir, due, now) if sent.reached else [])
-            reached = sent.reached
-        result = self._result(silent, due if reached else [], problems)
+        if pager and (due or ended):
+            sent = pager.page("\n".join(map(str, [*due, *ended])))
+            reached, problems = sent.reached, list(sent.problems)
+            if reached:
+                problems += watching.remember(evidence_dir, due, now) + silences.remember(ended, now)
+        result = self._result(silent, ended, due if reached else [], problems)
         if not self._task.check_mode:
             given = (reached, arguments["silent_s"], arguments["every_s"])
             result.update(watch_mark.leave(evidence_dir, pager, *given, self.clock.now()))
@@ -50,16 +53,20 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     @staticmethod
     def _result(
-        silent: Sequence[watching.Silence], paged: Sequence[watching.Silence], problems: list[str]
+        silent: Sequence[watching.Silence],
+        ended: Sequence[silences.Ended],
+        paged: Sequence[watching.Silence],
+        problems: list[str],
     ) -> dict[str, Any]:
         result: dict[str, Any] = {
             "changed": False,
             "silent": [silence.result() for silence in silent],
+            "silences_ended": [one.result() for one in ended],
             "paged": [silence.run_id for silence in paged],
             "problems": problems,
             "mark": None,
             "no_mark": None,
         }
-        if silent:
-            result.update(failed=True, msg=watching.message(silent, problems))
+        if silent or ended:
+            result.update(failed=True, msg=watching.message([*silent, *ended], problems))
         return result

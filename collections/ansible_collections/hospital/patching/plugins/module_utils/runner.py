@@ -113,6 +113,42 @@ class Runner:
             )
         return result
 
+    def run_bounded(self, args: List[str], limit_bytes: int, timeout_s: int = 300) -> Result:
+        """Run ``args`` and return its result, whatever its exit code; errors that it prints are not kept.
+
+        It is killed when ``timeout_s`` has passed, or when it prints more than
+        ``limit_bytes``, so that no answer fills the memory.
+
+        Raises:
+            PatchingError: the command is missing, timed out, or printed too much.
+        """
+        process = _start(args, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(timeout_s, stop)
+        timer.start()
+        try:
+            out = process.stdout.read(limit_bytes + 1) if process.stdout else b""
+            if len(out) <= limit_bytes:
+                process.wait()  # ended by the timer at the latest
+        finally:
+            timer.cancel()
+            if process.returncode is None:
+                _kill(process)
+            if process.stdout:
+                process.stdout.close()
+            process.wait()
+        seen, expected = "no end after {} s".format(timeout_s), "an end within that time"
+        if len(out) > limit_bytes and not late.is_set():
+            seen, expected = "it prints more than {} bytes".format(limit_bytes), "a short answer"
+        elif not late.is_set():
+            return Result(args, process.returncode, out.decode("utf-8", "replace"), "")
+        raise PatchingError(args[0], seen, expected, "run it by hand on the host and look at what it does")
+
     @contextlib.contextmanager
     def stream(self, args: List[str], timeout_s: int = 300) -> Iterator[IO[bytes]]:
         """Give what ``args`` writes while it runs, for more than memory holds; errors that it prints are not kept.

@@ -21,16 +21,57 @@ extends_documentation_fragment:
 options:
   probes:
     description:
-      - The probes to run. An unknown type or option is refused before anything is read.
+      - The probes to run. An unknown type or option is refused before anything is read. C(docs/probes.md) has an
+        example of each type, and says what it can and cannot tell.
       - "Every probe takes C(name) (unique in this call), C(type), C(timeout_s) (default 10) and C(vantage)
         (C(host) or C(controller), which is read by whoever decides where this task runs)."
+      - "Type C(dicom): C(host), C(called_ae_title), C(port) (default 104), C(address), C(calling_ae_title) (default
+        C(PATCHING)), C(studies_at_least) (default 0, which finds none), C(studies_of_days) (default 7), C(tls),
+        C(ca_file), C(latency_limit_ms). Needs the Python library pynetdicom where it is read."
+      - "Type C(dns): C(host), C(query), C(port) (default 53), C(address), C(record_type) (default C(A)), C(expected)
+        (values that must be among the answers), C(latency_limit_ms)."
+      - "Type C(fhir): C(url) (the base, to which C(/metadata) is added), C(fhir_version), C(resources) (types that must
+        be offered), C(statement_status) (a list, default C(active)), C(ca_file), C(latency_limit_ms), C(address)."
+      - "Type C(hl7_mllp): C(host), C(port), C(message) (agreed with its receiver, with MSH-11 C(T), C(D) or C(N), and
+        without a segment that names a person), C(address), C(ack_codes) (default C(AA)), C(tls), C(ca_file),
+        C(latency_limit_ms)."
       - "Type C(http): C(url), C(method) (C(GET) or C(HEAD)), C(status) (a list, default 200), C(headers_equal),
-        C(json_equal) (dotted path to expected value), C(text_regexp), C(ca_file), C(latency_limit_ms), and
-        C(address) to connect to instead of resolving the URL's host."
+        C(json_equal) (dotted path to expected value), C(jmespath) (expressions that must be true; needs the Python
+        library jmespath where it is read), C(text_regexp), C(body_limit_bytes) (default 1 MB, a longer answer is
+        V(inconclusive)), C(ca_file), C(latency_limit_ms), and C(address) to connect to instead of resolving the URL's
+        host."
+      - "Type C(ldap): C(host), C(security) (C(none), C(starttls) or C(ldaps)), C(port) (default 389, or 636 for
+        C(ldaps)), C(address), C(ca_file), C(bind_dn) with C(password_file) (over TLS only), C(entry) (default the root
+        DSE), C(attributes_equal), C(latency_limit_ms)."
+      - "Type C(oracle): C(host), C(service_name), C(user), C(password_file), C(port) (default 1521), C(address),
+        C(role) (C(primary), the default, C(replica) or C(any)), C(latency_limit_ms). Needs oracledb where it is read."
+      - "Type C(postgresql): C(host) (or the folder of a socket), C(user), C(port) (default 5432), C(address), C(dbname)
+        (default C(postgres)), C(passfile) (in the format of PostgreSQL), C(sslmode), C(ca_file), C(role) (C(primary),
+        the default, C(replica) or C(any)), C(lag_limit_s) (default 60) and C(streaming) of a replica,
+        C(replicas_at_least) of a primary, C(latency_limit_ms). Needs psycopg or psql where it is read."
+      - "Type C(sqlserver): C(host), C(user), C(password_file), C(port) (default 1433), C(address), C(dbname) (default
+        C(master)), C(trust_certificate), C(role) as for C(oracle), C(latency_limit_ms). Needs mssql-python where it is
+        read."
       - "Type C(tcp): C(host), C(port), C(address), C(banner_regexp)."
+      - "Type C(tls): C(host), C(port) (default 443), C(address), C(server_name), C(ca_file), C(days_left_at_least)
+        (default 7)."
       - "Type C(units): C(active), the systemd units that must be active; without it no unit may have failed."
       - "Type C(ports): C(listening), such as C(tcp/443), which must be listened on."
       - "Type C(mounts): C(mounted) and C(writable), paths of mounts that must be so."
+      - "Type C(command): C(command), a program and its arguments that only read, C(exit_codes) (default 0),
+        C(text_regexp). There is no shell, and its output is not kept."
+      - "Type C(disk): C(paths) (default: every lasting local file system that can be written), C(free_percent),
+        C(free_bytes), C(inodes_free_percent), of which at least so much must be left."
+      - "Type C(load): C(limit_percent) of the last minute; 100 means that every processor is busy."
+      - "Type C(log): C(path), C(line_regexp), C(limit) (default 0), how many lines may match that are newer than what
+        O(since) holds of this probe. Lines are not kept, only how many matched and their numbers."
+      - "Type C(memory): C(available_percent), at least so much, and C(swap_used_percent), at most."
+      - "Type C(process): C(program) (a name or path), C(arguments_regexp), C(owner), C(at_least) (default 1) and
+        C(at_most)."
+      - "Type C(systemd): C(units), services whose restarts by systemd are counted, C(restarts_limit), and
+        C(failed_limit) of failed units beside C(ignore)."
+      - "Type C(time): C(offset_limit_ms) (default 1000), C(synchronised) (default true), by chronyc or timedatectl."
+      - See docs/probes_host.md for what each of them compares.
     type: list
     elements: dict
     default: []
@@ -45,9 +86,22 @@ options:
       - Without this option nothing is declared, so probes that connect are V(inconclusive). V([]) is a declaration.
     type: list
     elements: str
+  since:
+    description:
+      - Results of the same probes from before the host was touched. A probe of type C(log) counts what is new since.
+    type: list
+    elements: dict
+    default: []
+  soak_s:
+    description:
+      - Read probes that are V(ok) again and again for so many seconds. One that is not V(ok) in one of the readings is
+        flapping, and has that reading's verdict.
+    type: int
+    default: 0
   wait_s:
     description:
       - Read probes that are not V(ok) again until they are, or until this many seconds have passed.
+      - Probes that take far longer to answer than in O(since) are read again, too.
     type: int
     default: 0
 """
@@ -109,7 +163,7 @@ results:
     at:
       description:
         - When the reading that gave the verdict ended, by the clock of the machine that read, in UTC.
-        - A probe that is V(ok) is not read again, so this is when it was first seen to be V(ok) in this call.
+        - Of a probe that is V(ok), this is when it was first seen to be V(ok) in this call.
       type: str
       sample: "2026-11-22T07:03:12Z"
     not_ok:
@@ -118,6 +172,11 @@ results:
         - Null when its first reading was V(ok).
       type: dict
       sample: {from: "2026-11-22T07:03:02Z", to: "2026-11-22T07:03:10Z"}
+    soak:
+      description: How often the probe was read in the soak, and how often it was not V(ok); absent without a soak.
+      type: dict
+      returned: with O(soak_s), of a probe that was V(ok) when the soak began
+      sample: {readings: 7, not_ok: 0}
     value:
       description: What is compared before and after, by the probe's type; null when nothing was read.
       type: raw
@@ -147,6 +206,8 @@ def main():
             probes=dict(type="list", elements="dict", default=[]),
             builtin=dict(type="bool", default=False),
             device_segments=dict(type="list", elements="str"),
+            since=dict(type="list", elements="dict", default=[]),
+            soak_s=dict(type="int", default=0),
             wait_s=dict(type="int", default=0),
         ),
         supports_check_mode=True,
@@ -154,8 +215,9 @@ def main():
     clock = Clock()
     try:
         context = ProbeContext(Runner(), clock, Connector(module.params["device_segments"], clock), "/proc")
-        probes = registry.build_all(module.params["probes"], module.params["builtin"], context)
-        results = engine.run_probes(probes, clock, module.params["wait_s"])
+        given = module.params
+        probes = registry.build_all(given["probes"], given["builtin"], context, given["since"])
+        results = engine.run_probes(probes, clock, given["wait_s"], given["soak_s"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=False, results=results, verdict=engine.verdict(results))

@@ -9,6 +9,10 @@ version_added: 0.1.0
 description:
   - Without O(after) the host must be fit to start; with it nothing that was healthy may have broken.
   - Inconclusive is never a pass.
+  - Numbers, such as latencies, load and free space, are compared by the thresholds of the host's tier, which the plan
+    carries where the site has changed them (C(patching_thresholds)).
+  - The numbers of a host that is V(ok) are kept beside its assessment. What is usual by them excuses a number.
+  - What was broken before is told, and no reason to refuse a host only where C(patching_broken_before) names the probe.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes

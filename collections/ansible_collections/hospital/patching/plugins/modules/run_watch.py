@@ -14,6 +14,8 @@ description:
     look.
   - A person is paged once for a silence, and again every hour while it lasts; that is remembered in the run's folder,
     in C(paged.json), so the evidence directory must be writable.
+  - It fails too, and pages once, when a silence of a host's alerts has ended while that host is still out of service,
+    also of a run that is closed.
   - After each look it leaves a mark in C(watchers) of the evidence directory; hosts of tier 1 are planned and begun
     only while a mark of another machine is no older than ten minutes. It leaves none when no way of paging is set or
     can be used (the command is looked for and the address is read; nothing is sent), or when a page that was due
@@ -100,6 +102,22 @@ silent:
     next_step:
       description: What to do next.
       type: str
+silences_ended:
+  description: Hosts that are out of service and whose alerts are silenced no longer, of which nobody was told before.
+  type: list
+  elements: dict
+  returned: when the evidence directory can be read
+  contains:
+    run_id:
+      description: Id of the run.
+      type: str
+    host:
+      description: The host.
+      type: str
+    until:
+      description: When the silence ended, in UTC.
+      type: str
+      sample: '2026-11-22T09:00:00Z'
 paged:
   description: Ids of the runs for which a person was paged now.
   type: list

@@ -3,7 +3,7 @@
 
 ::
 
-    <evidence dir>/assess/<host>.json, sbom/<host>.cdx.json, lost/<host>.json
+    <evidence dir>/assess/<host>.json, sbom/<host>.cdx.json, lost/<host>.json, figures/<host>.json
     <evidence dir>/watchers/<boot id>.json
     <evidence dir>/inventory/fleet.json, fleet.csv, pending.csv
     <evidence dir>/plans/<plan id>/plan.json, plan.html, manifests/<hex>.json
@@ -122,6 +122,10 @@ class Evidence:
 
     def sbom_path(self, host: str) -> Path:
         return self.root / "sbom" / f"{_file_name(host)}.cdx.json"
+
+    def figures_path(self, host: str) -> Path:
+        """Return the path of the host's numbers from earlier readings."""
+        return self.root / "figures" / f"{_file_name(host)}.json"
 
     def lost_path(self, host: str) -> Path:
         return self.root / "lost" / f"{_file_name(host)}.json"

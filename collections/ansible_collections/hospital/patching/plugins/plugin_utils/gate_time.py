@@ -89,7 +89,9 @@ def window_for_way_back(question: Question) -> Gate | None:
 def _reboot(question: Question) -> timedelta:
     """How long a reboot, the settling and the way back may take."""
     entry = question.entry
-    seconds = entry["limits"]["reboot_timeout_s"] + entry["limits"]["settle_s"] + entry["way_back_s"]
+    # Health is read on the host, then from where users are.
+    soak_s = 2 * entry.get("health_soak_s", 0)
+    seconds = entry["limits"]["reboot_timeout_s"] + entry["limits"]["settle_s"] + soak_s + entry["way_back_s"]
     return timedelta(seconds=seconds)
 
 

@@ -8,9 +8,11 @@ doing. Nothing that is missing or inconclusive afterwards passes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
+
+from ansible_collections.hospital.patching.plugins.plugin_utils import figures
 
 Verdict = Literal["ok", "failed", "inconclusive"]
 Result = Mapping[str, Any]
@@ -44,17 +46,21 @@ class Comparison:
         return {"verdict": self.verdict, "findings": [dict(finding) for finding in self.findings]}
 
 
-def compare(before: Sequence[Result], after: Sequence[Result]) -> Comparison:
+def compare(
+    before: Sequence[Result], after: Sequence[Result], numbers: figures.Numbers = figures.DEFAULT
+) -> Comparison:
     """Compare two readings of the same probes, matched by name.
 
     Args:
         before: probe results from just before the host was touched.
         after: probe results from afterwards.
+        numbers: how much worse the host's numbers may become.
     """
     earlier, later = _by_name(before), _by_name(after)
     findings: list[Finding] = []
     for name in [*earlier, *(name for name in later if name not in earlier)]:
         findings += _compare_one(name, earlier.get(name), later.get(name))
+        findings += _compare_numbers(name, earlier.get(name), later.get(name), numbers)
     for name in sorted(_repeated(before) | _repeated(after)):
         findings.append(
             _finding(name, None, None, "two probes have this name and cannot be told apart", "inconclusive")
@@ -66,30 +72,63 @@ def compare(before: Sequence[Result], after: Sequence[Result]) -> Comparison:
     return Comparison(findings[0]["verdict"] if findings else "ok", findings)
 
 
-def fit_to_start(before: Sequence[Result]) -> str | None:
+def fit_to_start(
+    before: Sequence[Result], broken_before: Collection[str] = (), numbers: figures.Numbers = figures.DEFAULT
+) -> str | None:
     """Return why an update must not start on this host, or None.
 
     A check that already fails leaves nothing to prove afterwards. Failed units
     that no probe names are only noted (see :func:`notes`): servers live with them for years.
+
+    Args:
+        broken_before: names of probes that may find something broken, by the site's policy. One that could
+            not tell is no less a reason.
     """
     if not before:
         return "no health check was read, so nothing could be compared afterwards"
     for word, verdict in (("fails", "failed"), ("is inconclusive", "inconclusive")):
         for result in before:
-            if result["verdict"] == verdict and not _only_noted(result):
+            if result["verdict"] == verdict and not _only_noted(result, broken_before):
                 return f"the health check {result['name']} of {result['target']} {word} already: {result['detail']}"
+    for result in before:
+        for ill in () if result["name"] in broken_before else numbers.ill(result["name"], figures.figures_of(result)):
+            return f"the health check {result['name']} of {result['target']} finds already: {ill}"
     for name in sorted(_repeated(before)):
         return f"two health checks are named {name}, so they could not be told apart afterwards"
     return None
 
 
-def notes(before: Sequence[Result]) -> list[str]:
+def notes(
+    before: Sequence[Result], broken_before: Collection[str] = (), numbers: figures.Numbers = figures.DEFAULT
+) -> list[str]:
     """Return what is broken already and is no reason to refuse, for the report."""
-    return [f"{result['name']}: {result['detail']} (before the update)" for result in before if _only_noted(result)]
+    told = []
+    for result in before:
+        if _only_noted(result, broken_before):
+            told.append(f"{result['name']}: {result['detail']} (before the update)")
+        elif result["name"] in broken_before:
+            ill = numbers.ill(result["name"], figures.figures_of(result))
+            told += [f"{result['name']}: {one} (before the update)" for one in ill]
+    return told
 
 
-def _only_noted(result: Result) -> bool:
-    return result["type"] == "units" and result["verdict"] == "failed" and not _value(result).get("named")
+def _only_noted(result: Result, broken_before: Collection[str] = ()) -> bool:
+    if result["verdict"] != "failed":
+        return False
+    return result["name"] in broken_before or (result["type"] == "units" and not _value(result).get("named"))
+
+
+def _compare_numbers(
+    name: str, before: Result | None, after: Result | None, numbers: figures.Numbers
+) -> Iterator[Finding]:
+    """Yield what became worse of a probe that told both times; one that fails since the update says it already."""
+    if before is None or after is None or before["type"] != after["type"]:
+        return
+    was, now = before["verdict"], after["verdict"]
+    if "inconclusive" in (was, now) or (was == "ok" and now == "failed"):
+        return
+    for text, weight in numbers.changes(name, figures.figures_of(before), figures.figures_of(after)):
+        yield _finding(name, was, now, text, "failed" if weight == "failed" else "ok")
 
 
 def _compare_one(name: str, before: Result | None, after: Result | None) -> list[Finding]:

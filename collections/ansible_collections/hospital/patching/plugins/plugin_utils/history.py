@@ -127,9 +127,11 @@ def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike)
         by = "host" if all(longest[step][1] == "host" for step in disruptive) else "alike"
     # Past nights may have had no hook, or one that ended at once; the next one may need all of its time.
     hooks_s, hooks_back_s = hooks.longest_s((*settings.hooks, *settings.host_hooks))
+    # Nor may they have had a soak; health is read on the host, then from where users are.
+    soak_s = 2 * settings.health_soak_s
     return replace(
         candidate,
-        settings=replace(settings, estimate_s=forward + hooks_s, way_back_s=way_back + hooks_back_s),
+        settings=replace(settings, estimate_s=forward + hooks_s + soak_s, way_back_s=way_back + hooks_back_s + soak_s),
         estimated_by={"forward": by, "way_back": back_by},
         estimated_steps_s=steps,
     )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
@@ -32,7 +33,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.precedence impor
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service, services_of
-from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS, Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard, only
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of
@@ -44,8 +45,6 @@ DEFAULT_LIMITS, WHOLE = Limits(), Shard()
 #: What the digest leaves out: names and times of making, and estimates, which are learned later.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
 ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by", "estimated_steps_s"})
-#: Where a probe is read from unless it says so: what users reach from the controller, all else on the host.
-VANTAGE = {"http": "controller", "tcp": "controller"}
 
 
 #: By host.
@@ -267,8 +266,10 @@ def _host(
         **({"cut_off_s": settings.cut_off_s} if settings.cut_off_s and window else {}),
         "min_healthy": services[settings.service].min_healthy if settings.service else None,
         "drain": _drain(host, candidate),
+        **_silence(settings.silence),
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
+        **_health(settings),
         "manager": str(assessment["manager"]),
         **({"reboot_owed": list(candidate.reboot_owed)} if candidate.reboot_owed else {}),
         "group": manifest["group"],
@@ -291,6 +292,21 @@ def _host(
         "downtime_s": settings.downtime_s,
         **({"estimated_steps_s": dict(candidate.estimated_steps_s)} if candidate.estimated_steps_s else {}),
     }
+
+
+def _health(settings: Settings) -> dict[str, Any]:
+    """Return by what health is judged, where it is not what every host of the tier is judged by."""
+    thresholds = (settings.thresholds or {}).get(str(settings.tier))
+    return {
+        **({"broken_before": list(settings.broken_before)} if settings.broken_before else {}),
+        **({"thresholds": thresholds} if thresholds else {}),
+        **({"health_soak_s": settings.health_soak_s} if settings.health_soak_s else {}),
+    }
+
+
+def _silence(silence: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Return the monitor in which alerts are silenced, where there is one."""
+    return {} if silence is None or silence["provider"] == "none" else {"silence": silence}
 
 
 def _updaters(policy: str) -> dict[str, str]:
@@ -326,9 +342,7 @@ def _probes(candidate: Candidate) -> list[dict[str, Any]]:
         {"name": f"url-{number}", "type": "http", "vantage": "controller", "url": url}
         for number, url in enumerate(candidate.settings.probe_url, 1)
     ]
-    return pages + [
-        {"vantage": VANTAGE.get(str(probe["type"]), "host"), **probe} for probe in candidate.settings.probes
-    ]
+    return pages + [{**probe, "vantage": registry.vantage(probe)} for probe in candidate.settings.probes]
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:

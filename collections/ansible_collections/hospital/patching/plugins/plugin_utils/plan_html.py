@@ -15,8 +15,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import (
     changes_of,
+    health_terms,
     hooks_of,
     reboots_owed,
+    silences_of,
     urgency,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
@@ -72,6 +74,8 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         [tag("p", problem, class_="bad-ink") for problem in unread],
         _waves(plan, spans, where),
         _about(plan["hosts"], "owed", "Reboot owed already, whatever is installed", reboots_owed(plan["hosts"])),
+        _about(plan["hosts"], "health", "Health is judged otherwise than by default", health_terms(plan["hosts"])),
+        _about(plan["hosts"], "silences", "Alerts that are silenced meanwhile", silences_of(plan["hosts"])),
         _about(plan["hosts"], "hooks", "Hooks", hooks_of(plan["hosts"])),
         _updates(plan["hosts"]),
         _not_planned(plan["not_planned"]),

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import GOOD
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
 from ansible_collections.hospital.patching.plugins.plugin_utils.timeline import Span, timeline
 
 WIDTH = 120
@@ -32,6 +33,12 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     owed = reboots_owed(plan["hosts"])
     if owed:
         lines += ["", "Reboot owed already, whatever is installed", *(_shared_lines(owed, len(plan["hosts"])))]
+    health = health_terms(plan["hosts"])
+    if health:
+        lines += ["", "Health is judged otherwise than by default", *(_shared_lines(health, len(plan["hosts"])))]
+    silenced = silences_of(plan["hosts"])
+    if silenced:
+        lines += ["", "Alerts that are silenced meanwhile", *_shared_lines(silenced, len(plan["hosts"]))]
     told = hooks_of(plan["hosts"])
     if told:
         lines += ["", "Hooks", *_shared_lines(told, len(plan["hosts"]))]
@@ -175,9 +182,32 @@ def reboots_owed(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list
     return sorted(found.items())
 
 
+def health_terms(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return what a site allows or changes of the judgement of health, each with its hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        entry = hosts[host]
+        told = [f"may fail before the patch: {name}" for name in entry.get("broken_before") or []]
+        for figure, changed in sorted((entry.get("thresholds") or {}).items()):
+            numbers = ", ".join(f"{key} {'never' if one is None else one}" for key, one in sorted(changed.items()))
+            told.append(f"{figure}: {numbers}")
+        for one in told:
+            found.setdefault(one, []).append(host)
+    return sorted(found.items())
+
+
 def _shared(text: str, names: Sequence[str], size: int) -> list[str]:
     told = f"all {size} hosts" if len(names) == size > 3 else ", ".join(names)
     return _wrapped(f"{text}: {told}", "  ", "      ")
+
+
+def silences_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each monitor that is to be silent about hosts, with these hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        if hosts[host].get("silence"):
+            found.setdefault(silences.told(hosts[host]["silence"]), []).append(host)
+    return sorted(found.items())
 
 
 def hooks_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
@@ -18,6 +18,9 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.names import nam
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import outside
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import login as silence_login
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences.base import Access
 
 #: Signatures over the plan's digest that a tier needs; tiers 3 and 4 are approved by starting with the digest.
 APPROVALS = {1: 2, 2: 1, 3: 0, 4: 0}
@@ -33,6 +36,15 @@ class Fleet:
     groups: Collection[str]
     #: True, or what was seen instead of a watcher.
     watched: Literal[True] | str
+
+    @cached_property
+    def silenced(self) -> dict[str, set[str]]:
+        """Return for each name at a monitor the hosts whose alerts it would silence."""
+        found: dict[str, set[str]] = {}
+        for host, candidate in self.candidates.items():
+            for name in silences.covers(candidate.settings.silence, host):
+                found.setdefault(name, set()).add(host)
+        return found
 
 
 @dataclass(frozen=True)
@@ -165,6 +177,26 @@ def _drain_host(case: Case) -> Exclusion | None:
     return None
 
 
+def _silence(case: Case) -> Exclusion | None:
+    settings = case.candidate.settings
+    if settings.silence is None or settings.silence["provider"] == "none":
+        return None
+    access = Access(settings.device_segments, silence_login.of(settings.silence_login))
+    problem = silences.build(settings.silence, access).problem()
+    if problem:
+        return _refused(case, f"patching_silence: {problem}", "a monitor that can be asked", "correct both settings")
+    for name in silences.covers(settings.silence, case.host):
+        others = sorted(case.fleet.silenced.get(name, set()) - {case.host})
+        if others:
+            return _refused(
+                case,
+                f"patching_silence would silence {', '.join(others[:3])} with it ({name})",
+                "a name that no other host has",
+                "correct names, name or label, so that alerts of this host alone are meant",
+            )
+    return None
+
+
 def _hook_hosts(case: Case) -> Exclusion | None:
     for name in hooks.hosts_of(case.candidate.settings.hooks):
         known = case.fleet.candidates.get(name)
@@ -242,6 +274,7 @@ CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _validated,
     _stated,
     _drain_host,
+    _silence,
     _hook_hosts,
     _service,
     _order,

@@ -37,6 +37,7 @@ STEP_KEYS = frozenset(
         "conffile_proposals",
         "cves",
         "download_bytes",
+        "drained",
         "findings",
         "holder",
         "holds_equal",

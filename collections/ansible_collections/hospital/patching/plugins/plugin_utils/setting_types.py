@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.drains import registry as drains
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
@@ -258,20 +259,43 @@ def probes(value: object) -> tuple[dict[str, Any], ...]:
     return given
 
 
+def probe_names(value: object) -> tuple[str, ...]:
+    """Read names of probes, which may be any text."""
+    return tuple(sorted(set(texts(value))))
+
+
 def drain(value: object) -> dict[str, Any]:
-    """Read ``none``, ``{haproxy: host, backend: name}`` with an optional server and socket, or ``{hook, back}``."""
+    """Read ``none``, ``{haproxy: host, backend: name}``, ``{hook, back}``, or the options of a drain by a module.
+
+    Raises:
+        ValueError: saying what was expected, and naming what is not known.
+        PatchingError: an option of a drain by a module is not understood.
+    """
     if value == "none":
         return {"type": "none", "reason": "patching_drain is none"}
-    if isinstance(value, Mapping) and "hook" in value:
-        return _drain_hook(value)
-    expected = "none, {haproxy: HOST, backend: NAME} with server and socket if they differ from the usual, or {hook: …}"
-    if not isinstance(value, Mapping) or not {"haproxy", "backend"} <= set(value) <= {
-        "haproxy",
-        "backend",
-        "server",
-        "socket",
-    }:
-        raise ValueError(expected)
+    # YAML reads an unquoted on as true.
+    given = {"on" if key is True else key: item for key, item in value.items()} if isinstance(value, Mapping) else {}
+    kinds = [kind for kind in ("haproxy", "hook", *drains.PROVIDERS) if kind in given]
+    if len(kinds) != 1:
+        raise ValueError(
+            f"none, or one of {', '.join(('haproxy', 'hook', *sorted(drains.PROVIDERS)))} with its options"
+        )
+    if kinds[0] in drains.PROVIDERS:
+        return _drain_by_module(kinds[0], plain(given))
+    return _drain_hook(given) if kinds[0] == "hook" else _drain_haproxy(given)
+
+
+def _drain_by_module(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    if "on" in given and not drains.PROVIDERS[kind].ELSEWHERE:
+        raise ValueError(f"{kind} without on: it is done on the host itself")
+    place = {"host": name(given.pop("on"))} if "on" in given else {}
+    return {"type": kind, "options": plain(drains.check(kind, given)), **place}
+
+
+def _drain_haproxy(value: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read the load balancer, its backend, and server and socket if they differ from the usual."""
+    expected = "{haproxy: HOST, backend: NAME} with server and socket if they differ from the usual"
+    _require_keys(value, {"haproxy", "backend"}, {"server", "socket"}, expected)
     found = {"type": "haproxy", "host": name(value["haproxy"]), "backend": name(value["backend"])}
     for option in ("server", "socket"):
         if option in value:
@@ -281,14 +305,20 @@ def drain(value: object) -> dict[str, Any]:
 
 def _drain_hook(value: Mapping[Any, Any]) -> dict[str, Any]:
     """Read the site's own commands: to move users away, to let them come back, and the host to run them on."""
-    # YAML reads an unquoted on as true.
-    value = {"on" if key is True else key: item for key, item in value.items()}
-    if not {"hook", "back"} <= set(value) <= {"hook", "back", "on"}:
-        raise ValueError("{hook: [COMMAND, …], back: [COMMAND, …] or []} with on: HOST if not on the host itself")
+    expected = "{hook: [COMMAND, …], back: [COMMAND, …] or []} with on: HOST if not on the host itself"
+    _require_keys(value, {"hook", "back"}, {"on"}, expected)
     found: dict[str, Any] = {"type": "hook", "hook": list(texts(value["hook"])), "back": list(texts(value["back"]))}
     if not found["hook"]:
         raise ValueError("a command after hook: or none instead of all this, when users need not be moved away")
     return {**found, "host": name(value["on"])} if "on" in value else found
+
+
+def _require_keys(value: Mapping[Any, Any], required: set[str], optional: set[str], expected: str) -> None:
+    unknown = sorted(str(key) for key in set(value) - required - optional)
+    if unknown:
+        raise ValueError(f"{expected}, and no {', '.join(unknown)}")
+    if not required <= set(value):
+        raise ValueError(expected)
 
 
 def snapshot(value: object) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.software import 
     vulnerable_libraries,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import entries as third_party
-from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, hooks, inhibits, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import awx_site, figures, hooks, inhibits, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.fetching import without_credentials
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import login as silence_login
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
 
 PREFIX = "patching_"
 #: Set on all hosts by the inventory plugin service_catalogue when it cannot read its file: Ansible itself only warns.
@@ -175,11 +177,42 @@ SETTINGS = (
     Setting("patching_probe_url", "URL or list of URLs", (), "answers well while the service is healthy", types.urls),
     Setting("patching_probes", "list of probes", (), "further readings of health", types.probes),
     Setting(
-        "patching_drain",
-        "{haproxy, backend, [server], [socket]} | {hook, back, [on]} | none",
+        "patching_broken_before",
+        "list of probes by name",
+        (),
+        "probes that may fail before the patch: what they find is told, and the host is patched all the same",
+        types.probe_names,
+    ),
+    Setting(
+        "patching_thresholds",
+        "{TIER: {FIGURE: {[noise], [told_percent], [failed_percent], [limit]}}}",
         None,
-        "how users are moved away first; see docs/waves.md for a switchover by hook",
+        "by how much numbers of health may become worse, where a site changes the defaults; see docs/probes_host.md",
+        figures.read_thresholds,
+        "the defaults of the tier",
+    ),
+    Setting(
+        "patching_drain",
+        "{haproxy | keepalived | pacemaker | postgresql | interface_engine | hook, …} | none",
+        None,
+        "how users are moved away first; see docs/drains.md",
         types.drain,
+    ),
+    Setting(
+        "patching_silence",
+        "{alertmanager, [label], [names]} | {zabbix, [name]} | {hook, back} | none",
+        None,
+        "the monitor in which the host's alerts are silenced while it is patched; see docs/silence.md",
+        silences.read,
+        "nothing silences alerts",
+    ),
+    Setting(
+        "patching_silence_login",
+        "{token} | {user, password}",
+        None,
+        "the login at that monitor; never shown",
+        silence_login.read,
+        secret=True,
     ),
     Setting(
         "patching_snapshot",
@@ -422,6 +455,13 @@ SETTINGS = (
     Setting("patching_drain_wait_s", "seconds", 120, "how long sessions may take to end", types.whole(1)),
     Setting("patching_lock_timeout_s", "seconds", 600, "how long the package database may be locked", types.whole(0)),
     Setting("patching_settle_s", "seconds", 60, "how long health may take to come back", types.whole(0)),
+    Setting(
+        "patching_health_soak_s",
+        "seconds",
+        0,
+        "for how long probes are repeated once health is back; one that fails meanwhile is flapping",
+        types.whole(0, 3600),
+    ),
     Setting("patching_reboot_timeout_s", "seconds", 900, "how long a reboot may take", types.whole(1)),
     Setting(
         "patching_boot_time_command",
@@ -487,7 +527,11 @@ class Settings:
     cut_off_s: int
     probe_url: tuple[str, ...]
     probes: tuple[dict[str, Any], ...]
+    broken_before: tuple[str, ...]
+    thresholds: dict[str, dict[str, dict[str, int | None]]] | None
     drain: dict[str, Any] | None
+    silence: dict[str, Any] | None
+    silence_login: dict[str, str] | None
     snapshot: dict[str, Any]
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
@@ -536,6 +580,7 @@ class Settings:
     drain_wait_s: int
     lock_timeout_s: int
     settle_s: int
+    health_soak_s: int
     reboot_timeout_s: int
     boot_time_command: str
     clock_limit_s: int

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import health
+from ansible_collections.hospital.patching.plugins.plugin_utils import figures, health
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,29 @@ class Judgement:
         }
 
 
+@dataclass(frozen=True)
+class Terms:
+    """By what a host is judged: how much worse its numbers may become, and which probes may find it broken before."""
+
+    numbers: figures.Numbers = figures.DEFAULT
+    broken_before: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], usual: Mapping[tuple[str, figures.Key], int] | None = None) -> Terms:
+        """Return those of a host by its entry in the plan."""
+        numbers = figures.Numbers.of(entry["tier"], entry.get("thresholds"), usual)
+        return cls(numbers, tuple(entry.get("broken_before", ())))
+
+
+DEFAULT = Terms()
+
+
 def judge(
-    host: str, before: list[dict[str, Any]], after: list[dict[str, Any]] | None, versions: dict[str, Any]
+    host: str,
+    before: list[dict[str, Any]],
+    after: list[dict[str, Any]] | None,
+    versions: dict[str, Any],
+    terms: Terms = DEFAULT,
 ) -> Judgement:
     """Judge a host before (``after`` is None) or after it was patched.
 
@@ -40,8 +62,8 @@ def judge(
     whatever the probes say.
     """
     if after is None:
-        return _fit_to_start(host, before)
-    compared = health.compare(before, after)
+        return _fit_to_start(host, before, terms)
+    compared = health.compare(before, after, terms.numbers)
     problems = list(versions.get("problems") or [])
     findings: list[dict[str, Any]] = [{**problem, "verdict": "failed"} for problem in problems]
     findings += [dict(finding) for finding in compared.findings]
@@ -52,9 +74,10 @@ def judge(
     return Judgement(verdict, findings, message, versions.get("marks_equal"), versions.get("holds_equal"))
 
 
-def _fit_to_start(host: str, before: list[dict[str, Any]]) -> Judgement:
-    reason = health.fit_to_start(before)
-    findings = [{"finding": note, "verdict": "ok"} for note in health.notes(before)]
+def _fit_to_start(host: str, before: list[dict[str, Any]], terms: Terms) -> Judgement:
+    reason = health.fit_to_start(before, terms.broken_before, terms.numbers)
+    found = health.notes(before, terms.broken_before, terms.numbers)
+    findings = [{"finding": note, "verdict": "ok"} for note in found]
     if reason is None:
         return Judgement("ok", findings, "")
     return Judgement("failed", findings, _message(host, reason, "a healthy host before it is patched"))

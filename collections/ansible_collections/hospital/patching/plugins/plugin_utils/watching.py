@@ -173,8 +173,8 @@ def _paged_path(evidence_dir: str, run_id: str) -> Path:
     return Evidence(Path(evidence_dir)).run_dir(run_id) / PAGED
 
 
-def message(silences: Sequence[Silence], problems: Sequence[str]) -> str:
-    """Return the one message with which the watch fails: the runs, and what went wrong with paging."""
+def message(silences: Sequence[object], problems: Sequence[str]) -> str:
+    """Return the one message with which the watch fails: what was found, and what went wrong with paging."""
     return " ".join([*map(str, silences), *(f"Paging: {problem}." for problem in problems)])
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every probe is: options, targets, and one reading of health that only reads."""
 
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -15,6 +15,9 @@ COMMON_OPTIONS: Dict[str, Dict[str, Any]] = {
     "vantage": {"type": "str", "choices": ["controller", "host"], "default": "host"},
     "timeout_s": {"type": "int", "default": 10},
 }
+
+#: By how much longer than twice the time before an answer has to take to be waited for.
+SLOWER_MS = 250
 
 #: What a probe works with; tests replace each part.
 ProbeContext = NamedTuple("ProbeContext", [("runner", Runner), ("clock", Clock), ("connector", Any), ("proc", str)])
@@ -49,12 +52,16 @@ class Probe:
 
     NAME = ""
     OPTIONS: Dict[str, Dict[str, Any]] = {}
+    #: Where it is read from unless its definition says so: what users reach, from the controller.
+    VANTAGE = "host"
 
     def __init__(self, definition: Dict[str, Any], context: ProbeContext) -> None:
         self.name = str(definition.get("name", ""))
         spec = dict(COMMON_OPTIONS, **self.OPTIONS)
         self.options = read_options("probe {!r}".format(self.name), spec, definition)
         self.context = context
+        #: What the same probe saw before the host was touched; None while that is being read.
+        self.earlier: Any = None
         self.timeout_s = self.options["timeout_s"]
         if not 1 <= self.timeout_s <= 600:
             raise self.bad_option("timeout_s is {}".format(self.timeout_s), "1 to 600 seconds")
@@ -66,6 +73,10 @@ class Probe:
         Raises:
             PatchingError: by ``self.bad_option``.
         """
+
+    def libraries(self) -> List[str]:
+        """Return the Python libraries that look() needs; they are loaded before any time limit begins."""
+        return []
 
     def targets(self) -> List[Tuple[str, int]]:
         """Return each (host, port) that read() would connect to."""
@@ -83,6 +94,21 @@ class Probe:
             Inconclusive: it could not be told.
         """
         raise NotImplementedError
+
+    def is_slow(self, value: Any) -> bool:
+        """Return whether an answer took so much longer than before that it is asked for again: caches may be cold."""
+        now, before = _latency_ms(value), _latency_ms(self.earlier)
+        return now is not None and before is not None and now > 2 * before + SLOWER_MS
+
+    def settled(self, values: List[Any]) -> Any:
+        """Return the value that stands for several good readings of a soak, the first first.
+
+        Of latencies that is the median: one slow answer says little.
+
+        Raises:
+            Failed: together they show what each of them hides.
+        """
+        return with_median(values, "latency_ms")
 
     def read(self) -> Dict[str, Any]:
         """Return one probe result; whatever goes wrong inside is a verdict, not an exception."""
@@ -117,5 +143,25 @@ class Probe:
             "value": value,
         }
 
+    def numbered(self, option: str, lowest: int, highest: int) -> None:
+        """Check an option that is a number, where it is given."""
+        value = self.options[option]
+        if value is not None and not lowest <= value <= highest:
+            raise self.bad_option("{} is {}".format(option, value), "{} to {}".format(lowest, highest))
+
     def bad_option(self, seen: str, expected: str) -> PatchingError:
         return PatchingError("probe {!r}".format(self.name), seen, expected, "correct its definition in the inventory")
+
+
+def _latency_ms(value: Any) -> Optional[int]:
+    found = value.get("latency_ms") if isinstance(value, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def with_median(values: List[Any], key: str) -> Any:
+    """Return the last of several values, its number ``key`` replaced by the median (of an even count, the lower)."""
+    last = values[-1]
+    numbers = sorted(value[key] for value in values if isinstance(value, dict) and isinstance(value.get(key), int))
+    if not numbers or not isinstance(last, dict):
+        return last
+    return dict(last, **{key: numbers[(len(numbers) - 1) // 2]})

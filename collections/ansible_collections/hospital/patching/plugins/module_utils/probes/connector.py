@@ -17,8 +17,17 @@ class Connector:
         self.segments = DeviceSegments(segments)
         self.clock = clock or Clock()
 
-    def connect(self, host: str, port: int, timeout: float, address: Optional[str] = None) -> Any:
+    def connect(
+        self,
+        host: str,
+        port: int,
+        timeout: float,
+        address: Optional[str] = None,
+        kind: int = socket.SOCK_STREAM,
+    ) -> Any:
         """Return a connected socket whose operations time out at ``timeout`` seconds.
+
+        One of the kind ``SOCK_DGRAM`` has sent nothing yet, so that nothing was refused either.
 
         Raises:
             Failed: the connection was refused or reset.
@@ -26,14 +35,14 @@ class Connector:
                 it, or no answer came in time.
         """
         deadline = self.clock.monotonic() + timeout
-        infos = self._resolve(address or host, port)
+        infos = self._resolve(address or host, port, kind)
         # One address in a device segment is enough: which one is connected to is chance.
         for info in infos:
             refusal = self.segments.refusal(info[4][0])
             if refusal:
                 raise Inconclusive("not connected: " + refusal)
         last: Optional[OSError] = None
-        for family, kind, protocol, _name, where in infos:
+        for family, _kind, protocol, _name, where in infos:
             remaining = deadline - self.clock.monotonic()
             if remaining <= 0:
                 break
@@ -53,9 +62,9 @@ class Connector:
         raise Inconclusive("{}:{} could not be reached: {}".format(host, port, reason))
 
     @staticmethod
-    def _resolve(host: str, port: int) -> List[Any]:
+    def _resolve(host: str, port: int, kind: int) -> List[Any]:
         try:
-            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return socket.getaddrinfo(host, port, type=kind)
         except (OSError, UnicodeError) as error:
             raise Inconclusive("{} does not resolve: {}".format(host, error))
 

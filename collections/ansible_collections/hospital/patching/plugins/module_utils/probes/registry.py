@@ -1,20 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All probes by their type. Explicit imports, because only what is imported travels to a host."""
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
+from ansible_collections.hospital.patching.plugins.module_utils.probes.clock_offset import TimeProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.command import CommandProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
+from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import DicomProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.disk import DiskProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.dns import DnsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir import FhirProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.ldap import LdapProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.load import LoadProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.log import LogProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.memory import MemoryProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.oracle import OracleProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.process import ProcessProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.sqlserver import SqlserverProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.systemd import SystemdProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.tcp import TcpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.tls import TlsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.units import UnitsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.web import HttpProbe
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 
-PROBES = {probe.NAME: probe for probe in (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe)}
+#: Those that speak a protocol.
+_PROTOCOLS = (
+    DicomProbe,
+    DnsProbe,
+    FhirProbe,
+    Hl7MllpProbe,
+    LdapProbe,
+    OracleProbe,
+    PostgresqlProbe,
+    SqlserverProbe,
+    TlsProbe,
+)
+#: Those that read numbers of the host itself, its logs and processes.
+_OF_HOST = (
+    CommandProbe,
+    DiskProbe,
+    LoadProbe,
+    LogProbe,
+    MemoryProbe,
+    ProcessProbe,
+    SystemdProbe,
+    TimeProbe,
+)
+_FIRST = (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe)
+PROBES = {probe.NAME: probe for probe in _FIRST + _PROTOCOLS + _OF_HOST}
 
 #: Names of the built-in probes; a site's own probe may not take one.
 BUILTIN_NAMES = ("builtin-units", "builtin-ports", "builtin-mounts")
@@ -44,8 +85,13 @@ def build(definition: Dict[str, Any], context: ProbeContext) -> Probe:
     return PROBES[kind](definition, context)
 
 
-def build_all(definitions: List[Dict[str, Any]], builtin: bool, context: ProbeContext) -> List[Probe]:
+def build_all(
+    definitions: List[Dict[str, Any]], builtin: bool, context: ProbeContext, since: Sequence[Dict[str, Any]] = ()
+) -> List[Probe]:
     """Return all probes of one call, the built-in ones last.
+
+    Args:
+        since: what they read before; each gets the value of its name and type.
 
     Raises:
         PatchingError: a bad definition, or a name given twice.
@@ -60,7 +106,15 @@ def build_all(definitions: List[Dict[str, Any]], builtin: bool, context: ProbeCo
     for name in names:
         if names.count(name) > 1:
             raise PatchingError("probe {!r}".format(name), "given twice", "one probe of that name", "rename one")
+    earlier = {(result.get("name"), result.get("type")): result.get("value") for result in since}
+    for probe in probes:
+        probe.earlier = earlier.get((probe.name, probe.NAME))
     return probes
+
+
+def vantage(definition: Dict[str, Any]) -> str:
+    """Return where a valid definition is read from: where it says, else where its type says."""
+    return str(definition.get("vantage") or PROBES[definition["type"]].VANTAGE)
 
 
 def check(definition: Dict[str, Any]) -> None:

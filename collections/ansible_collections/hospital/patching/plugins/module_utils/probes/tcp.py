@@ -19,6 +19,7 @@ class TcpProbe(Probe):
     """Connects, optionally reads a greeting, sends nothing."""
 
     NAME = "tcp"
+    VANTAGE = "controller"
     OPTIONS = {
         "host": {"type": "str", "required": True},
         "port": {"type": "int", "required": True},

@@ -15,9 +15,10 @@ MOMENTS = ("before", "after", "after_rollback")
 
 
 def health_section(parts: Sequence[Part]) -> dict[str, Any]:
-    """Return ``{"verdicts": {moment: verdict|None}, "probes": [...], "findings": [...]}``.
+    """Return ``{"verdicts": {moment: verdict|None}, "probes": [...], "findings": [...], "figures": [...]}``.
 
-    Each probe carries one reading a moment, or null where it was not read.
+    Each probe carries one reading a moment, or null where it was not read. The
+    figures are those of the patch, not of the way back: what it changed.
     """
     moments = {moment: _detail(part) for moment, part in _moments(parts).items()}
     readings = {moment: _readings(detail) for moment, detail in moments.items()}
@@ -28,6 +29,8 @@ def health_section(parts: Sequence[Part]) -> dict[str, Any]:
         "findings": [
             {"moment": moment, **finding} for moment, detail in moments.items() for finding in _findings(detail)
         ],
+        # Ledgers of before have none.
+        "figures": [dict(figure) for figure in moments["after"].get("figures") or []],
     }
 
 

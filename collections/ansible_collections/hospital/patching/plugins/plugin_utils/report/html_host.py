@@ -24,7 +24,8 @@ def host_details(host: Mapping[str, Any], anchor: str) -> Markup:
         tag("span", tag("span", words.outcome(host["outcome"]), class_=f"pill {mood}")),
         tag("span", words.gist(host), class_="gist soft"),
     )
-    inside = tag("div", _facts(host), _findings(host), _merges(host), _probes(host), _updates(host), class_="inside")
+    parts = (_facts(host), _findings(host), _merges(host), _probes(host), _figures(host), _updates(host))
+    inside = tag("div", *parts, class_="inside")
     opened = mood in ("warn", "bad") and bool(host["steps"]) and host["outcome"] != "not_started"
     return tag("details", summary, inside, class_="host", id=anchor, open=opened)
 
@@ -100,6 +101,29 @@ def _probes(host: Mapping[str, Any]) -> Markup | None:
     ]
     table = tag("table", tag("thead", head), tag("tbody", rows))
     return join(tag("h3", "Health"), tag("div", table, class_="wide", tabindex="0"))
+
+
+def _figures(host: Mapping[str, Any]) -> Markup | None:
+    """Return what the patch changed of the host's numbers, beside those of earlier readings."""
+    figures = host["health"]["figures"]
+    if not figures:
+        return None
+    columns = ("Number", "Earlier", "Usually", "Before", "After")
+    head = tag("tr", [tag("th", name, scope="col") for name in columns])
+    rows = [
+        tag(
+            "tr",
+            tag("th", words.figure(one), tag("span", one["probe"], class_="tag soft line"), scope="row"),
+            tag("td", ", ".join(map(str, one["earlier"])) or words.UNMEASURED, class_="soft small"),
+            [
+                tag("td", words.UNMEASURED if one[key] is None else str(one[key]))
+                for key in ("usual", "before", "after")
+            ],
+        )
+        for one in figures
+    ]
+    table = tag("table", tag("thead", head), tag("tbody", rows))
+    return join(tag("h3", "Numbers"), tag("div", table, class_="wide", tabindex="0"))
 
 
 def _reading(reading: Mapping[str, Any] | None) -> Markup:

@@ -22,7 +22,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.times import rea
 
 SCHEMA = 1
 #: What the same records become may differ from version to version; the second number rises when the document changes.
-MADE_BY = "hospital.patching 0.1.0, report 2"
+MADE_BY = "hospital.patching 0.1.0, report 3"
 #: Outcomes after which a host has everything that was approved for it.
 UP_TO_DATE = ("patched", "nothing_to_do")
 Document = dict[str, Any]

@@ -40,7 +40,12 @@ MOODS = {
     "unreachable": "bad",
     "excluded": "quiet",
 }
-STEPS = {"health_before": "health before", "rollback": "roll back", "hook": "a hook of the site"}
+STEPS = {
+    "health_before": "health before",
+    "rollback": "roll back",
+    "hook": "a hook of the site",
+    "silence": "alert silence",
+}
 VERDICTS = {"ok": "ok", "failed": "failed", "inconclusive": "inconclusive", None: UNMEASURED}
 MOMENTS = {"before": "before", "after": "after", "after_rollback": "after rolling back"}
 #: Worst first, as hosts are listed.
@@ -203,6 +208,12 @@ def health(host: Mapping[str, Any]) -> str:
     if verdicts["after_rollback"] is not None:
         text += f" → {VERDICTS[verdicts['after_rollback']]} after rolling back"
     return text
+
+
+def figure(one: Mapping[str, Any]) -> str:
+    """Return a number's name, of what it is and in which unit."""
+    of = f" of {one['of']}" if one["of"] else ""
+    return f"{one['figure']}{of} ({one['unit']})"
 
 
 def way_back(host: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hospital.patching.plugins.action import run_stop, run_watch
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+from ansible_collections.hospital.patching.plugins.plugin_utils.silences import records as silences
 from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Machine, Watch, proof
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     HERE,
@@ -65,7 +66,14 @@ def watch(run, tmp_path):
 def test_a_run_that_lives_fails_nothing_and_pages_nobody(watch):
     result = watch.look(1)
     assert result.pop("mark")["pages_by"] == ["command"]
-    assert result == {"changed": False, "silent": [], "paged": [], "problems": [], "no_mark": None}
+    assert result == {
+        "changed": False,
+        "silent": [],
+        "silences_ended": [],
+        "paged": [],
+        "problems": [],
+        "no_mark": None,
+    }
     assert watch.pages() == ""
 
 
@@ -88,6 +96,18 @@ def test_without_a_way_of_paging_only_the_task_fails(watch):
     result = watch.look(601, command=())
     assert (result["failed"], result["paged"], result["problems"]) == (True, [], [])
     assert watch.look(661)["paged"] == [PLAN_ID]
+
+
+def test_a_silence_of_alerts_that_ended_while_its_host_is_out_fails_the_task_and_is_paged_once(watch, run):
+    run.record("portal1", "silence", "begin", provider="zabbix", until="2026-11-22T08:16:00Z")
+    run.record("portal1", "drain", "done")
+    silences.mark(run, "portal1", "2026-11-22T08:16:00Z")
+    first, second = watch.look(1), watch.look(2)
+    assert first["failed"] is True
+    assert [one["host"] for one in first["silences_ended"]] == ["portal1"]
+    assert "its alerts are silenced no longer" in watch.pages()
+    assert "failed" not in second
+    assert second["silences_ended"] == []
 
 
 def test_check_mode_pages_nobody_and_remembers_nothing(watch, run):

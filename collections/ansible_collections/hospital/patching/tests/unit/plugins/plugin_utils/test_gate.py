@@ -329,6 +329,13 @@ def reboot(now=NOW, contact=ALLOWED, frozen=None, plan=None, host="portal1"):
     return decide_reboot(plan or PLAN, host, now, contact, frozen)
 
 
+def test_a_reboot_needs_time_for_both_soaks_too():
+    made = planned({"s1": server("s1", "s", window="Sun 08:00, 4 h, UTC", downtime_s=60, health_soak_s=300)}).plan
+    last = datetime(2026, 11, 22, 12, 0, tzinfo=UTC) - timedelta(seconds=900 + 60 + 600 + 1800)
+    assert reboot(last, plan=made, host="s1").decision == "go"
+    assert reboot(last + timedelta(seconds=1), plan=made, host="s1").decision == "stop"
+
+
 def test_a_reboot_needs_time_for_itself_the_settling_and_the_way_back():
     last = datetime(2026, 11, 22, 10, 0, tzinfo=UTC) - timedelta(seconds=900 + 60 + 1800)
     assert reboot(last).decision == "go"

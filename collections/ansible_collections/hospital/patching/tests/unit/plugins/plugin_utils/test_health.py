@@ -206,6 +206,18 @@ def test_a_named_unit_that_is_down_is_a_reason() -> None:
     assert fit_to_start([units(["portal.service"], named=["portal.service"])])
 
 
+def test_what_the_site_knows_to_be_broken_is_noted_and_no_reason() -> None:
+    before = [reading("labels", "failed"), reading()]
+    assert fit_to_start(before, ["labels"]) is None
+    assert fit_to_start(before, ["portal"])
+    assert notes(before, ["labels"]) == ["labels: it is failed (before the update)"]
+    assert only(compare(before, before)).startswith("was already failing before the update")
+
+
+def test_what_could_not_be_read_is_a_reason_whatever_the_site_says() -> None:
+    assert fit_to_start([reading("labels", "inconclusive")], ["labels"])
+
+
 def test_units_that_could_not_be_read_are_a_reason() -> None:
     assert fit_to_start([reading("units", "inconclusive", "units")])
 

@@ -103,6 +103,14 @@ def test_nothing_known_leaves_what_is_configured():
     assert estimates(PAIR, learned(*[patched("a1", 0, 100)] * 2))["a1"] == CONFIGURED
 
 
+def test_a_soak_is_added_which_past_nights_may_not_have_had():
+    plain, soaked = (
+        with_estimates({"s1": server("s1", "s", **more)}, History())["s1"].settings
+        for more in ({}, {"health_soak_s": 300})
+    )
+    assert soaked.estimate_s - plain.estimate_s == soaked.way_back_s - plain.way_back_s == 600
+
+
 def test_three_own_nights_count_with_half_as_much_again():
     found = estimates(PAIR, learned(*(patched("a1", 0, took) for took in (600, 700, 610))))
     assert found["a1"] == (1080, 1800, "host", "setting")  # 700 s and half of it, in whole minutes

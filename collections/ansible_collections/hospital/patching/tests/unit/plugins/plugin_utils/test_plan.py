@@ -464,6 +464,17 @@ def test_a_freeze_is_named_where_it_and_not_the_window_keeps_a_host_out():
     assert reason.endswith("wait until they end, or in an emergency break_glass=freeze")
 
 
+def test_a_drain_by_a_module_is_in_the_plan_with_its_options():
+    node = {"pacemaker": "pacs1", "on": "pacs2"}
+    fleet = {"pacs1": server("pacs1", "pacs", drain=node), "pacs2": server("pacs2", "pacs")}
+    assert planned(fleet).plan["hosts"]["pacs1"]["drain"] == {
+        "type": "pacemaker",
+        "host": "pacs2",
+        "server": "pacs1",
+        "options": {"pacemaker": "pacs1", "min_peers": 1},
+    }
+
+
 def test_nobody_is_drained_by_a_device():
     fleet = {
         "s1": server("s1", "s", drain={"hook": ["away"], "back": [], "on": "pump1"}),
@@ -471,3 +482,13 @@ def test_nobody_is_drained_by_a_device():
         "pump1": candidate("pump1", {"patching_policy": "vendor_locked"}),
     }
     assert "patching_drain names pump1, a medical device" in planned(fleet).plan["not_planned"]["s1"]["reason"]
+
+
+def test_a_plan_says_by_what_health_is_judged_only_where_the_site_does():
+    changed = {1: {"latency_ms": {"failed_percent": 50}}, 3: {"restarts": {"noise": 0}}}
+    told = {"broken_before": ["labels"], "thresholds": changed, "health_soak_s": 60}
+    made = planned({"s1": server("s1", "s", downtime_s=60, **told), "t1": server("t1", "t", downtime_s=60)}).plan
+    entry, plain = made["hosts"]["s1"], made["hosts"]["t1"]
+    assert (entry["broken_before"], entry["health_soak_s"]) == (["labels"], 60)
+    assert entry["thresholds"] == {"restarts": {"noise": 0}}  # of its own tier
+    assert not {"broken_before", "thresholds", "health_soak_s"} & set(plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import WIDTH, plan_table
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
     candidate,
@@ -33,6 +34,17 @@ def test_the_smallest_configuration_reads_like_this():
 
 def test_an_empty_plan_says_so():
     assert "nothing will be disrupted" in plan_table(planned({"lb1": candidate("lb1", {})}).plan)
+
+
+def test_an_approver_sees_what_the_site_lets_pass():
+    changed = {"broken_before": ["labels"], "thresholds": {3: {"latency_ms": {"limit": None, "noise": 9}}}}
+    made = planned({"s1": server("s1", "s", downtime_s=60, **changed), "t1": server("t1", "t", downtime_s=60)}).plan
+    text, page = plan_table(made), plan_page(made)
+    assert "Health is judged otherwise than by default" in text
+    assert "  latency_ms: limit never, noise 9: s1" in text.splitlines()
+    assert "  may fail before the patch: labels: s1" in text.splitlines()
+    assert "may fail before the patch: labels: s1" in page
+    assert "judged otherwise" not in plan_table(planned(portal_pair()).plan)
 
 
 def test_an_approver_sees_how_many_hosts_may_fail():

@@ -16,6 +16,7 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
 #: Plans of before have them not, and a plan of now keeps no dates.
 OPTIONAL = {
     "plan": {"derived_from", "emergency", "given", "left_out"},
+    "probe_result": {"soak"},
     "update": {
         *("source", "source_from", "source_to", "published", "published_by"),
         *("installer", "software", "order"),

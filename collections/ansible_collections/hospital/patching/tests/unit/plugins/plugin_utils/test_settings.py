@@ -99,14 +99,22 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("probe_url", "portal/health", "http"),
         ("probe_url", ["http://a/", 5], "http"),
         ("probes", {"name": "x"}, "a list of probes"),
-        ("probes", [{"name": "x", "type": "telepathy"}], "one of http"),
+        ("probes", [{"name": "x", "type": "telepathy"}], "one of .*http"),
         ("probes", [{"name": "x", "type": "http", "url": "http://a/"}] * 2, "names differ"),
+        ("broken_before", "printer", "a list of texts"),
+        ("broken_before", [""], "text that is not empty"),
+        ("thresholds", {"1": {"latency": {}}}, "latency is none of latency_ms"),
+        ("health_soak_s", 3601, "0 to 3600"),
         ("drain", {"haproxy": "lb1"}, "backend"),
-        ("drain", {"haproxy": "lb1", "backend": "p", "weight": 1}, "none, "),
+        ("drain", {"haproxy": "lb1", "backend": "p", "weight": 1}, "and no weight"),
         ("drain", {"hook": ["switchover"]}, "with on: HOST"),
         ("drain", {"hook": [], "back": []}, "a command after hook"),
         ("drain", {"hook": "switchover", "back": []}, "a list of texts"),
-        ("drain", {"hook": ["switchover"], "back": [], "haproxy": "lb1"}, "with on: HOST"),
+        ("drain", {"hook": ["switchover"], "back": [], "haproxy": "lb1"}, "none, or one of"),
+        ("drain", {"pacemaker": "pacs1", "nodes": 2}, "unknown option nodes"),
+        ("drain", {"keepalived": "10.0.0.8", "port": 443}, "no option peers"),
+        ("drain", {"keepalived": "10.0.0.8", "port": 443, "peers": ["lb2"], "on": "lb2"}, "without on"),
+        ("drain", {"balancer": "lb1"}, "none, or one of"),
         ("drain", "lb1", "none, "),
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
@@ -207,6 +215,14 @@ def test_a_drain_by_the_sites_own_commands():
     assert settings(drain={**hook, "on": "db1"}).drain == {"type": "hook", **hook, "host": "db1"}
     # As YAML reads it unquoted.
     assert settings(drain={**hook, True: "db1"}).drain == {"type": "hook", **hook, "host": "db1"}
+
+
+def test_a_drain_by_this_collections_module():
+    found = settings(drain={"pacemaker": "pacs1", "on": "pacs2"}).drain
+    assert found == {"type": "pacemaker", "options": {"pacemaker": "pacs1", "min_peers": 1}, "host": "pacs2"}
+    engine = {key: [key] for key in ("stop", "start", "queue", "accepts")}
+    options = settings(drain={"interface_engine": "mirth", **engine}).drain["options"]
+    assert options == {"interface_engine": "mirth", **engine, "when_limit": "refuse"}
 
 
 def test_no_drain_and_a_reason_for_no_way_back():

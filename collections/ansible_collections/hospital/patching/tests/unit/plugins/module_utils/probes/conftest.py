@@ -4,13 +4,17 @@
 import contextlib
 import http.server
 import socket
+import ssl
+import subprocess
 import threading
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.probes.base import ProbeContext
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 
@@ -29,6 +33,19 @@ class RecordedRunner:
         return Result(list(args), 0, self.stdout, "")
 
 
+@pytest.fixture(autouse=True)
+def as_the_ledger_takes_them(monkeypatch):
+    """Refuse every result that the ledger would refuse: one with a float in it."""
+    result = Probe.result
+
+    def checked(self, *parts):
+        found = result(self, *parts)
+        canonical_json(found)
+        return found
+
+    monkeypatch.setattr(Probe, "result", checked)
+
+
 @pytest.fixture
 def recorded_runner():
     return RecordedRunner
@@ -43,6 +60,18 @@ def make_context(tmp_path):
         return ProbeContext(runner or RecordedRunner(), Clock(), Connector(declared), str(proc or tmp_path))
 
     return make
+
+
+@pytest.fixture
+def read_impatiently(make_context):
+    """Read a probe that waits only a moment, where it is to be seen that it does not wait for ever."""
+
+    def run(definition, context=None):
+        probe = registry.build(definition, context or make_context())
+        probe.timeout_s = 0.3
+        return probe.read()
+
+    return run
 
 
 @pytest.fixture
@@ -89,6 +118,54 @@ def listener():
         server.close()
     for thread in threads:
         thread.join(10)
+
+
+@pytest.fixture
+def make_certificate(tmp_path):
+    """Make a certificate of a name that is its own authority; returns the paths of certificate and key."""
+
+    def make(name, days=2):
+        certificate, key = str(tmp_path / (name + ".pem")), str(tmp_path / (name + ".key"))
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-days",
+                str(days),
+                "-keyout",
+                key,
+            ]
+            + ["-out", certificate, "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return certificate, key
+
+    return make
+
+
+@pytest.fixture
+def serve_tls(listener):
+    """Serve over TLS by a function of the secured connection; yields a starter that returns the port."""
+
+    def start(certificate, serve):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+
+        def secure(connection, stop):
+            with context.wrap_socket(connection, server_side=True) as secured:
+                serve(secured, stop)
+
+        return listener(secure)
+
+    return start
 
 
 @pytest.fixture

@@ -8,7 +8,12 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.probes import engine
-from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Failed, Probe, Reading
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import (
+    Failed,
+    Inconclusive,
+    Probe,
+    Reading,
+)
 
 
 class Scripted(Probe):
@@ -130,11 +135,127 @@ def test_what_never_became_ok_was_not_until_the_last_reading(make_context):
     assert result["not_ok"] == {"from": "2026-11-22T07:00:00Z", "to": "2026-11-22T07:00:06Z"}
 
 
+def slow_with(make_context, earlier, *answers_ms):
+    """Return the result of a probe that took so long before, and takes these times now, and how long was waited."""
+    clock, left = SleeplessClock(), list(answers_ms)
+
+    def look():
+        return Reading("fine", {"latency_ms": left.pop(0) if len(left) > 1 else left[0]})
+
+    probe = Scripted("one", look, make_context()._replace(clock=clock))
+    probe.earlier = earlier
+    (result,) = engine.run_probes([probe], clock, wait_s=30)
+    return result, clock.elapsed
+
+
+def test_one_that_is_far_slower_than_before_is_read_again_until_it_is_not(make_context):
+    result, elapsed = slow_with(make_context, {"latency_ms": 10}, 4000, 900, 200)
+    assert (result["verdict"], result["value"], elapsed) == ("ok", {"latency_ms": 200}, 4)
+    # It served from its first answer on.
+    assert (result["at"], result["not_ok"]) == ("2026-11-22T07:00:00Z", None)
+
+
+def test_one_that_stays_slow_is_waited_for_to_the_end(make_context):
+    result, elapsed = slow_with(make_context, {"latency_ms": 10}, 4000)
+    assert (result["verdict"], result["value"], elapsed) == ("ok", {"latency_ms": 4000}, 30)
+
+
+@pytest.mark.parametrize("earlier", [None, {}, {"latency_ms": "10"}, {"latency_ms": 2000}])
+def test_one_that_was_as_slow_before_or_not_known_is_not_waited_for(make_context, earlier):
+    assert slow_with(make_context, earlier, 4000)[1] == 0
+
+
 def test_waiting_ends(make_context):
     clock = SleeplessClock()
     results = engine.run_probes([Scripted("bad", failing, make_context())], clock, wait_s=10)
     assert results[0]["verdict"] == "failed"
     assert clock.elapsed <= 10
+
+
+def test_libraries_are_loaded_once_and_before_any_time_limit_begins(make_context, monkeypatch):
+    order = []
+    monkeypatch.setattr(engine.libraries, "optional", order.append)
+
+    def look():
+        order.append("look")
+        return healthy()
+
+    probes = [Scripted(name, look, make_context()) for name in ("first", "second")]
+    for probe in probes:
+        probe.libraries = lambda: ["pynetdicom"]
+    assert engine.verdict(engine.run_probes(probes, Clock())) == "ok"
+    assert order == ["pynetdicom", "look", "look"]
+
+
+def soak_with(make_context, *answers, **options):
+    """Return the result of a probe that answers in turn and then stays healthy, and how long it was watched."""
+    clock, left = SleeplessClock(), list(answers)
+
+    def look():
+        return left.pop(0)() if left else healthy()
+
+    probe = Scripted("one", look, make_context()._replace(clock=clock))
+    (result,) = engine.run_probes([probe], clock, **options)
+    return result, clock.elapsed
+
+
+def unsure():
+    raise Inconclusive("no answer", None)
+
+
+def test_a_healthy_service_stays_ok_for_its_whole_soak(make_context):
+    result, elapsed = soak_with(make_context, soak_s=30)
+    assert (result["verdict"], elapsed, result["not_ok"]) == ("ok", 30, None)
+    assert result["soak"] == {"readings": 7, "not_ok": 0}
+
+
+def test_a_flapping_service_is_caught_and_told(make_context):
+    result, elapsed = soak_with(make_context, healthy, healthy, failing, healthy, soak_s=600)
+    assert result["verdict"] == "failed"
+    assert result["detail"] == "flapping: not ok in 1 of 5 readings: not fine"
+    assert result["value"] == {"a": 2}
+    assert result["not_ok"] == {"from": "2026-11-22T07:00:20Z", "to": "2026-11-22T07:00:20Z"}
+    assert elapsed < 100  # the way back does not wait for the rest
+
+
+def test_a_service_that_dies_again_is_told_so(make_context):
+    result, _elapsed = soak_with(make_context, failing, healthy, healthy, *[failing] * 9, wait_s=10, soak_s=30)
+    assert result["detail"] == "it did not last: not ok in 3 of 5 readings: not fine"
+
+
+def test_one_that_could_not_be_told_in_one_reading_does_not_pass(make_context):
+    result, elapsed = soak_with(make_context, healthy, unsure, healthy, soak_s=30)
+    assert (result["verdict"], elapsed) == ("inconclusive", 30)
+    assert result["soak"] == {"readings": 7, "not_ok": 1}
+
+
+def test_what_is_not_ok_when_the_soak_begins_is_not_watched(make_context):
+    result, elapsed = soak_with(make_context, *[failing] * 9, soak_s=30)
+    assert (result["verdict"], elapsed, "soak" in result) == ("failed", 0, False)
+
+
+def test_a_long_soak_has_few_readings(make_context):
+    result, elapsed = soak_with(make_context, soak_s=3600)
+    assert (result["soak"]["readings"], elapsed) == (61, 3600)
+
+
+def test_what_only_all_readings_together_show_is_failed(make_context):
+    clock = SleeplessClock()
+    probe = Scripted("one", healthy, make_context()._replace(clock=clock))
+
+    def settled(values):
+        raise Failed("restarted between the {} readings".format(len(values)), values[-1])
+
+    probe.settled = settled
+    (result,) = engine.run_probes([probe], clock, soak_s=10)
+    assert (result["verdict"], result["detail"]) == ("failed", "restarted between the 3 readings")
+    assert result["not_ok"] == {"from": "2026-11-22T07:00:00Z", "to": "2026-11-22T07:00:10Z"}
+
+
+def test_of_latencies_the_median_stands_for_the_soak(make_context):
+    answers = [lambda ms=ms: Reading("fine", {"latency_ms": ms, "status": 200}) for ms in (10, 900, 30, 20)]
+    result, _elapsed = soak_with(make_context, *answers, soak_s=15)
+    assert result["value"] == {"latency_ms": 20, "status": 200}
 
 
 @pytest.mark.parametrize(

@@ -100,13 +100,29 @@ def test_head_has_no_body(web, read):
     assert seen[0][0] == "HEAD"
 
 
-def test_a_huge_answer_is_read_to_one_megabyte(web, read):
+def test_a_huge_answer_is_cut_off_and_inconclusive(web, read):
     port, pages, _seen = web
     pages["/"] = (200, {}, b"x" * (BODY_LIMIT * 3))
-    assert read(at(port))["value"]["bytes"] == BODY_LIMIT
-    assert read(at(port), text_regexp="^xx")["verdict"] == "ok"
-    assert read(at(port), text_regexp="y")["verdict"] == "inconclusive"
-    assert read(at(port), json_equal={"a": 1})["verdict"] == "inconclusive"
+    result = read(at(port), text_regexp="^xx")
+    assert (result["verdict"], result["value"]["bytes"]) == ("inconclusive", BODY_LIMIT)
+    assert "longer than 1048576 bytes" in result["detail"]
+    assert read(at(port), text_regexp="^xx", body_limit_bytes=BODY_LIMIT * 3)["verdict"] == "ok"
+    assert read(at(port), text_regexp="^xx", body_limit_bytes=BODY_LIMIT * 3 - 1)["verdict"] == "inconclusive"
+
+
+def test_an_endless_answer_without_a_length_is_cut_off(listener, read):
+    sent = []
+
+    def serve(connection, stop):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not stop.is_set():
+            connection.sendall(b"x" * 65536)
+            sent.append(65536)
+
+    result = read(at(listener(serve)), body_limit_bytes=200000)
+    assert (result["verdict"], result["value"]["bytes"]) == ("inconclusive", 200000)
+    assert sum(sent) < 32 * BODY_LIMIT  # what is not read is not taken
 
 
 def test_an_answer_of_exactly_one_megabyte_is_whole(web, read):

@@ -2,8 +2,6 @@
 """The probe ``http`` over TLS, against real certificates."""
 
 import shutil
-import ssl
-import subprocess
 
 import pytest
 
@@ -12,30 +10,15 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes import re
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
 
-def make_certificate(folder, name):
-    certificate, key = str(folder / (name + ".pem")), str(folder / (name + ".key"))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate]
-        + ["-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return certificate, key
-
-
 @pytest.fixture
-def tls_server(listener, tmp_path):
-    certificate, key = make_certificate(tmp_path, "portal.test")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+def tls_server(serve_tls, make_certificate):
+    certificate = make_certificate("portal.test")
 
-    def serve(connection, stop):
-        with context.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(65536)
-            secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    def serve(secured, stop):
+        secured.recv(65536)
+        secured.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
-    return listener(serve), certificate
+    return serve_tls(certificate, serve), certificate[0]
 
 
 def read(make_context, port, host="portal.test", **options):

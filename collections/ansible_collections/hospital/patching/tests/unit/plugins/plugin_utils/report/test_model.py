@@ -332,6 +332,31 @@ def test_records_without_details_are_tolerated():
     assert Draft202012Validator(json.loads(schema_path().read_text(encoding="utf-8"))).is_valid(report)
 
 
+def test_the_numbers_that_a_patch_changed_stand_beside_those_of_earlier_nights():
+    plan, records = sample_night.good_night()
+    number = {
+        "probe": "url_1",
+        "figure": "latency_ms",
+        "of": "",
+        "unit": "ms",
+        "before": 34,
+        "after": 951,
+        "usual": None,
+        "earlier": [31, 33],
+    }
+    for record in records:
+        if (record["host"], record["step"], record["event"]) == ("portal1", "verify", "done"):
+            record["detail"]["figures"] = [number]
+    report = build_report(plan, records, sample_night.stages(), None, [])
+    assert host(report, "portal1")["health"]["figures"] == [number]
+    assert host(report, "portal2")["health"]["figures"] == []
+    assert Draft202012Validator(json.loads(schema_path().read_text(encoding="utf-8"))).is_valid(report)
+    page = render_html(report)
+    assert page.count("<h3>Numbers</h3>") == 1
+    assert "<td>not measured</td><td>34</td><td>951</td>" in page
+    assert "31, 33" in page
+
+
 def test_a_snapshot_revert_puts_everything_back():
     plan, records = sample_night.rolled_back_night()
     for record in records:
