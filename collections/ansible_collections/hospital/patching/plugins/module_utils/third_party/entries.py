@@ -156,7 +156,7 @@ def _check_words(name: str, spec: Spec) -> None:
     commands.update({key: spec.get(key) for key in ("install", "uninstall")})
     for what, words in sorted(commands.items()):
         if any(without_logins(word) != word for word in words or []):
-            raise _bad(name, "a URL with a login or query in its {}".format(what), "a file of the host that holds it")
+            raise _bad(name, "a URL with a login or query in its {}".format(what), "a script on the host that holds it")
 
 
 def _check_detection(name: str, spec: Spec) -> None:
