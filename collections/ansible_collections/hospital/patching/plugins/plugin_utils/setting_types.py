@@ -232,9 +232,10 @@ def secrets(value: object) -> tuple[str, ...]:
 def logins(value: object) -> dict[str, str]:
     """Read logins, or queries of URLs, by name; the message never repeats them."""
     if not isinstance(value, Mapping) or not all(
-        isinstance(item, str) and re.fullmatch(r"(?!\?)[^:\s]+:\S.*|\?[!-~]+", item) for item in value.values()
+        isinstance(item, str) and re.fullmatch(r"(?!\?)[^:\s]+:\S.*|\?[!\"$-~]+", item) for item in value.values()
     ):
-        raise ValueError("a mapping of NAME or NAME@HOST to user:password or ?query")
+        # What follows a "#" would not be sent.
+        raise ValueError("a mapping of NAME or NAME@HOST to user:password or ?query (a # in it as %23)")
     return {name(key): str(item) for key, item in value.items()}
 
 

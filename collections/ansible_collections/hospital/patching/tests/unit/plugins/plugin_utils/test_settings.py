@@ -312,9 +312,11 @@ def test_a_login_of_declared_software_is_never_shown():
     assert "hunter2" not in str(refusal.value)
     tokens = {"java": "?token=hunter2", "java@keys.example:8443": "ada:hunter2"}
     assert settings(third_party_logins=tokens).third_party_logins == tokens
-    with pytest.raises(PatchingError) as refusal:
-        settings(third_party_logins={"java": "?token=hunter 2"})
-    assert "hunter" not in str(refusal.value)
+    for query in ("?token=hunter 2", "?token=hunter#2"):
+        with pytest.raises(PatchingError) as refusal:
+            settings(third_party_logins={"java": query})
+        assert "hunter" not in str(refusal.value)
+        assert "a # in it as %23" in refusal.value.expected
 
 
 def test_the_order_of_restarts_is_kept_and_names_each_unit_once():
