@@ -40,6 +40,7 @@ class Suite(NamedTuple):
     commands: Sequence[str]
     needs_lab: bool = False
     full_commands: Sequence[str] = ()
+    full_only: bool = False
 
 
 class Outcome(NamedTuple):
@@ -94,6 +95,8 @@ SUITES = (
             ("killed", 480),
         )
     ),
+    # The lab grows by further hosts for it; all of its tests are slow.
+    Suite("continuity", 1800, ["pytest tests/system/continuity --durations=15"], needs_lab=True, full_only=True),
 )
 
 
@@ -262,7 +265,8 @@ def main() -> int:
         parser.error(f"unknown suite {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SUITES)}")
 
     LOGS.mkdir(parents=True, exist_ok=True)
-    chosen = [suite for suite in SUITES if not options.suites or suite.name in options.suites]
+    everyone = [suite.name for suite in SUITES if options.full or not suite.full_only]
+    chosen = [suite for suite in SUITES if suite.name in (options.suites or everyone)]
     if len(chosen) == 1:
         return 1 if report(run_suite(chosen[0], options.full, stream=True), streamed=True).failed else 0
 

@@ -1,0 +1,6 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- What wards order while the hospital is patched; whoever sends an order twice sends the same id.
+CREATE TABLE ward_order (
+  id uuid PRIMARY KEY, what text NOT NULL, placed timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+ALTER TABLE ward_order OWNER TO portal;

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab grown into a small hospital, for as long as these tests last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import database_pair, killing, lab
+from tests.support.clinical import Ward
+from tests.support.night import Night
+from tests.support.playbook import HOSPITAL_INVENTORY
+
+FURTHER = ("db2",)
+
+
+@pytest.fixture(scope="session")
+def grown(hospital) -> Iterator[None]:
+    """Start the further hosts, and the lab's own as these need them; afterwards the lab is as it was."""
+    lab.up("hospital")
+    yield
+    lab.remove(FURTHER)
+    lab.up()
+
+
+@pytest.fixture
+def pair(grown) -> Iterator[None]:
+    """Start both databases from their images: db1 writes, db2 follows, and users reach them."""
+    database_pair.as_built()
+    yield
+    killing.end_all()
+
+
+@pytest.fixture
+def ward(pair) -> Ward:
+    """Return wards that place orders through the load balancer, while they are entered."""
+    return Ward(lab.address("lb1"))
+
+
+@pytest.fixture
+def pair_night(tmp_path, pair) -> Night:
+    """Return a night on the two databases."""
+    night = Night(tmp_path / "evidence", hosts="db")
+    night.inventory = HOSPITAL_INVENTORY
+    return night
