@@ -12,7 +12,9 @@ from tests.support.clinical import Ward
 from tests.support.night import Night
 from tests.support.playbook import HOSPITAL_INVENTORY
 
-FURTHER = ("db2",)
+FURTHER = ("db2", "lb2")
+#: The address that one of the two load balancers has.
+FRONT_DOOR = "10.77.10.9"
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +36,23 @@ def pair(grown) -> Iterator[None]:
 
 @pytest.fixture
 def ward(pair) -> Ward:
-    """Return wards that place orders through the load balancer, while they are entered."""
-    return Ward(lab.address("lb1"))
+    """Return wards that place orders through the front door, while they are entered."""
+    return Ward(FRONT_DOOR)
 
 
 @pytest.fixture
 def pair_night(tmp_path, pair) -> Night:
     """Return a night on the two databases."""
     night = Night(tmp_path / "evidence", hosts="db")
+    night.inventory = HOSPITAL_INVENTORY
+    return night
+
+
+@pytest.fixture
+def redundant_night(tmp_path, pair) -> Night:
+    """Return a night on every service that has two hosts, with all their updates pending."""
+    lab.publish()
+    lab.reset(("lb1", "lb2", "portal1", "portal2"))
+    night = Night(tmp_path / "evidence", hosts="portal:lb:db")
     night.inventory = HOSPITAL_INVENTORY
     return night
