@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.clinical import RECONNECT_S, Caller, NotAnsweredError, Ward, account
+from tests.support.clinical import RECONNECT_S, Caller, NotAnsweredError, Senders, Ward, account
 
 
 class Clock:
@@ -144,3 +145,51 @@ def test_a_ward_sees_orders_that_are_written_down_wrongly_and_pages_that_fail(mo
     assert len(ward.misread) == len(ward.acknowledged)
     assert all(why.startswith("page: GET /: 500") for why in ward.failed)
     assert ward.failed
+
+
+class Engine(socketserver.StreamRequestHandler):
+    """Answers messages with what its server has left, then with AA."""
+
+    def handle(self) -> None:
+        message = self.connection.recv(65536).decode()
+        name = message.split("|")[9]
+        self.server.got.append(name)
+        said = self.server.answers.pop(0) if self.server.answers else "AA"
+        if said:
+            answer = f"\x0bMSH|^~\\&|E|L|||1||ACK|1|P|2.5\rMSA|{said}|{name}\r\x1c\r"
+            self.connection.sendall(answer.encode())
+
+
+@contextmanager
+def engine(*answers: str) -> Iterator[socketserver.ThreadingTCPServer]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Engine) as server:
+        server.answers, server.got, server.daemon_threads = list(answers), [], True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_message_is_repeated_until_it_is_acknowledged(monkeypatch):
+    monkeypatch.setattr("tests.support.clinical.RECONNECT_S", 0.01)
+    with engine("", "AE") as server:
+        with Senders(*server.server_address, systems=1, per_second=100) as senders:
+            senders.goes_on(2)
+    assert senders.repeated == 2
+    assert senders.unacknowledged == []
+    assert server.got[:3] == [server.got[0]] * 3
+    assert set(server.got) == set(senders.acknowledged)
+
+
+def test_a_message_that_nobody_acknowledges_is_told(monkeypatch):
+    monkeypatch.setattr("tests.support.clinical.RECONNECT_S", 0.01)
+    monkeypatch.setattr(Senders, "GIVES_UP_S", 0.1)
+    with engine(*["AR"] * 1000) as server:
+        with Senders(*server.server_address, systems=1, per_second=100) as senders:
+            while not senders.unacknowledged:
+                time.sleep(0.01)
+    assert "AR" in senders.unacknowledged[0]
+    assert senders.acknowledged == {}
