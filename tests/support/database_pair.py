@@ -13,11 +13,15 @@ from tests.support.clinical import Account, account
 DATABASES = ("db1", "db2")
 
 
+def in_place() -> bool:
+    """Whether db1 writes and db2 follows it."""
+    return (state("db1"), state("db2"), streams_to("db1")) == ("writes", "follows", "db2")
+
+
 def as_built() -> None:
     """Start both from their images, at once: db1 writes, db2 follows, and wait until portals reach them."""
     lab.reset(DATABASES)
-    eventually(lambda: (state("db1"), state("db2")) == ("writes", "follows"), "db1 does not write or db2 not follow")
-    eventually(lambda: streams_to("db1") == "db2", "db2 does not stream from db1")
+    eventually(in_place, "db1 does not write, or db2 does not follow it")
     for portal in ("portal1", "portal2"):
         eventually(functools.partial(orders_work, portal), f"{portal} cannot place orders")
 
