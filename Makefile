@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PLAYBOOK := ansible-playbook -i inventories/lab/hosts.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help env system browser lab lab-down demo test test-full lint types unit report unit36 sanity docs molecule system-tests bench explore lock clean
+.PHONY: help env system browser lab lab-down demo test test-full lint types unit report unit36 sanity docs molecule system-tests continuity bench explore lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -62,6 +62,9 @@ molecule: lab ## One scenario a role
 
 system-tests: lab ## The whole system, driven through ansible-runner
 	@.venv/bin/python tools/run_suites.py inventory night plan exact way_back killed
+
+continuity: lab ## The lab grown into a small hospital: redundant services patched under clinical load
+	@.venv/bin/python tools/run_suites.py continuity
 
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: env ## Benchmarks; with the lab up, the window as well

@@ -40,6 +40,7 @@ __all__ = [
     "kept",
     "publish",
     "pump_connections",
+    "remove",
     "reset",
     "start",
     "starts",
@@ -65,10 +66,16 @@ PORTALS = ("portal1", "portal2")
 PACKAGE_SOURCE = ROOT / "roles/lab_portal/files/package"
 
 
-def up() -> None:
-    """Build and start the lab; seconds when it already runs."""
+def up(*further: str) -> None:
+    """Build and start the lab, with the hosts of further inventories; seconds when it already runs."""
     ansible_playbook = str(Path(sys.executable).with_name("ansible-playbook"))
-    subprocess.run([ansible_playbook, "-i", "inventories/lab/hosts.yml", "playbooks/lab_up.yml"], cwd=ROOT, check=True)
+    given = [word for name in ("lab", *further) for word in ("-i", f"inventories/{name}/hosts.yml")]
+    subprocess.run([ansible_playbook, *given, "playbooks/lab_up.yml"], cwd=ROOT, check=True)
+
+
+def remove(names: Iterable[str]) -> None:
+    """Take hosts away that the lab itself does not have."""
+    _engine().remove_containers(list(names))
 
 
 def reset(names: Iterable[str], images: Mapping[str, str] | None = None) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Night:
         self.evidence = evidence
         self.settings: dict[str, Any] = {"patching_hosts": hosts, "patching_evidence_dir": str(evidence), **settings}
         self.plan: dict[str, Any] = {}
-        self.inventory = LAB_INVENTORY
+        self.inventory: Path | Sequence[Path] = LAB_INVENTORY
 
     def play(self, playbook: str, options: str = "", **extra: Any) -> Played:
         """Play one of the landscapes with this night's settings."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import ansible_runner
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB_INVENTORY = ROOT / "inventories" / "lab" / "hosts.yml"
+#: The lab grown into a small hospital.
+HOSPITAL_INVENTORY = (LAB_INVENTORY, ROOT / "inventories" / "hospital" / "hosts.yml")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Played:
 def play(
     playbook: str,
     *,
-    inventory: Path | str = LAB_INVENTORY,
+    inventory: Path | str | Sequence[Path] = LAB_INVENTORY,
     extra: dict[str, Any] | None = None,
     options: str = "",
     environment: dict[str, str] | None = None,
@@ -70,7 +72,7 @@ def play(
             private_data_dir=str(private),
             project_dir=str(ROOT),
             playbook=str(ROOT / playbook),
-            inventory=str(inventory),
+            inventory=str(inventory) if isinstance(inventory, (Path, str)) else [str(path) for path in inventory],
             extravars=extra or {},
             cmdline=options or None,
             envvars={**os.environ, "PATH": path, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), **(environment or {})},

@@ -16,6 +16,8 @@ from hospital_lab.commands import run
 from hospital_lab.engine import Engine
 
 RELEASE = "bookworm"
+#: A minute is usual; beside other work of the same machine it has taken more than a quarter of an hour.
+BUSY_MACHINE_S = 3600
 BASE_PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "sudo"),
     *("ca-certificates", "iproute2", "procps"),
@@ -73,6 +75,7 @@ def build_base(engine: Engine, rootfs: Path) -> tuple[str, bool]:
                     *(RELEASE, archive, f"deb {mirror.main} {RELEASE} main"),
                 ],
                 env={"DPKG_FORCE": "unsafe-io"},
+                timeout_s=BUSY_MACHINE_S,
             )
             changes = [word for line in BASE_SETTINGS for word in ("--change", line)]
             engine.podman("import", "--quiet", *changes, archive, image)
@@ -107,6 +110,7 @@ def build_application(
         engine.podman(
             *("build", "--quiet", "--isolation", "chroot", "--layers=false", "--pull=never"),
             *("--from", base, "--tag", image, stage),
+            timeout_s=BUSY_MACHINE_S,
         )
         _remove_others(engine, image)
     return image, True

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab grown into a small hospital, for as long as these tests last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import database_pair, killing, lab
+from tests.support.clinical import Ward
+from tests.support.night import Night
+from tests.support.playbook import HOSPITAL_INVENTORY
+
+FURTHER = ("db2", "lb2")
+#: The address that one of the two load balancers has.
+FRONT_DOOR = "10.77.10.9"
+
+
+@pytest.fixture(scope="session")
+def grown(hospital) -> Iterator[None]:
+    """Start the further hosts, and the lab's own as these need them; afterwards the lab is as it was."""
+    lab.up("hospital")
+    yield
+    lab.remove(FURTHER)
+    lab.up()
+
+
+@pytest.fixture
+def pair(grown) -> Iterator[None]:
+    """Have db1 write and db2 follow it."""
+    if not database_pair.in_place():
+        database_pair.as_built()
+    yield
+    killing.end_all()
+
+
+@pytest.fixture
+def ward(pair) -> Ward:
+    """Return wards that place orders through the front door, while they are entered."""
+    return Ward(FRONT_DOOR)
+
+
+@pytest.fixture
+def pair_night(tmp_path, pair) -> Night:
+    """Return a night on the two databases, with all their updates pending."""
+    database_pair.as_built()
+    night = Night(tmp_path / "evidence", hosts="db")
+    night.inventory = HOSPITAL_INVENTORY
+    return night
+
+
+@pytest.fixture
+def redundant_night(tmp_path, pair) -> Night:
+    """Return a night on every service that has two hosts, with all their updates pending."""
+    lab.publish()
+    lab.reset(("lb1", "lb2", "portal1", "portal2"))
+    database_pair.as_built()
+    night = Night(tmp_path / "evidence", hosts="portal:lb:db")
+    night.inventory = HOSPITAL_INVENTORY
+    return night
