@@ -179,6 +179,14 @@ def test_commands_are_told_what_is_meant_and_give_the_id(tmp_path):
     assert (tmp_path / "off").read_text() == "own-7 portal1\n"
 
 
+def test_what_a_command_had_begun_when_the_controller_was_killed_is_ended_without_its_id(tmp_path):
+    back = ["sh", "-c", f"echo $PATCHING_SILENCE $PATCHING_HOST >> {tmp_path}/off"]
+    setting = registry.read({"hook": ["echo", "own-7"], "back": back})
+    found = keeping.lift(registry.build(setting, Access([])), PLAN_ID, "portal1", [])
+    assert (found.lifted, found.problems) == (("hook",), ())
+    assert (tmp_path / "off").read_text() == "hook portal1\n"
+
+
 @pytest.mark.parametrize(
     ("command", "seen"),
     [("echo no >&2; exit 3", "exit 3: no"), ("sleep 9", "no end after 1 s"), ("echo an id", "no id")],
