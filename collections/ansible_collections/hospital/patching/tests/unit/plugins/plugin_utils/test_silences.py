@@ -101,7 +101,14 @@ def test_a_silence_of_somebody_else_is_never_touched(monitor):
 
 
 @pytest.mark.parametrize(
-    "broken", [(401, "token f2aa5d1e is bad"), (503, "busy"), (200, "<html>login</html>"), (302, "")]
+    "broken",
+    [
+        (401, "token f2aa5d1e is bad"),
+        (503, "busy"),
+        (503, '"\\ud800"'),
+        (200, "<html>login</html>"),
+        (302, ""),
+    ],
 )
 def test_a_monitor_that_is_ill_or_wants_another_login_is_said_without_the_login(monitor, broken):
     monitor.broken = broken
@@ -109,6 +116,7 @@ def test_a_monitor_that_is_ill_or_wants_another_login_is_said_without_the_login(
         keeping.silence(provider(monitor), WANTED)
     assert monitor.url in str(refusal.value)
     assert "f2aa5d1e" not in str(refusal.value)
+    assert str(refusal.value).encode(), "it has to fit into the ledger"
     assert keeping.lift(provider(monitor), PLAN_ID, "portal1", ["1"]).problems
 
 
