@@ -47,6 +47,8 @@ class SilenceProvider(ABC):
     """One kind of monitor. Adding one is one file with such a class and one line in registry.py."""
 
     NAME: ClassVar[str] = ""
+    #: The id by which a silence is ended that was begun and whose own is not known, where none can be listed.
+    UNTOLD: ClassVar[str | None] = None
 
     def __init__(self, options: Mapping[str, Any], access: Access) -> None:
         self.options, self.access = options, access

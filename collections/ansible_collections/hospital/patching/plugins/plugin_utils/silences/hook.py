@@ -27,6 +27,7 @@ class Hook(SilenceProvider):
     """``{hook: [WORD, …], back: [WORD, …]}``, each within ``timeout_s``; both have to be repeatable."""
 
     NAME = "hook"
+    UNTOLD = UNNAMED
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> dict[str, Any]:

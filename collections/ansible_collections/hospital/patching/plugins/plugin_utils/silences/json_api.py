@@ -145,6 +145,9 @@ def _read(content: bytes) -> Any:
     if not content.strip():
         return None
     try:
-        return json.loads(content)
+        found = json.loads(content)
+        # Half a surrogate pair can stand in no ledger: an error in it would keep a host from its return.
+        json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError):
         return content.decode("utf-8", "replace")

@@ -39,6 +39,9 @@ def lift(provider: SilenceProvider, run_id: str, host: str, known: Iterable[str]
     if problem:
         return Lifted((), (), (problem,))
     ids, problems = list(known), []
+    if not ids and provider.UNTOLD is not None:
+        # It failed, or the controller was killed while it was made: nobody else would end it.
+        ids.append(provider.UNTOLD)
     try:
         ids += provider.own(run_id, host)
     except PatchingError as error:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import hook_files, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -91,6 +92,15 @@ def test_hooks_are_undone_before_the_host_is_given_up(path, last):
     undone = text.index("undo.yml") if "undo.yml" in text else text.index("tasks_from: undo")
     assert text.index("__patch_plan.counterparts" if "patch/" in path else "__stage_plan.counterparts") > undone
     assert text.index(last) > undone
+
+
+@pytest.mark.parametrize("path", ["patch/tasks/refuse.yml", "patch/tasks/rollback_refuse.yml"])
+def test_alerts_come_back_once_hooks_are_undone_and_not_while_the_host_is_held_for_a_person(path):
+    tasks = yaml.safe_load((ROLES / path).read_text(encoding="utf-8"))
+    flat = [one for task in tasks for one in task.get("block", [task])]
+    names = [one.get("ansible.builtin.include_tasks") for one in flat]
+    assert names.index("undo.yml") < names.index("lift_silence.yml")
+    assert "__patch_not_undone is not defined" in str(flat[names.index("lift_silence.yml")]["when"])
 
 
 @pytest.mark.slow

@@ -105,6 +105,18 @@ def test_a_node_that_somebody_else_has_put_into_standby_is_refused(mark, sleeple
     other.set()
     with pytest.raises(PatchingError, match="not by a run"):
         moving.drain(provider("pacemaker", NODE, runner, sleepless_clock), mark)
+    assert not moving.give_back(provider("pacemaker", NODE, runner, sleepless_clock), mark).changed
+    assert runner.changes("crm_standby") == [], "the way back of a refused host must not end another's standby"
+    assert other.is_set()
+
+
+def test_a_host_that_is_out_by_nobody_knows_whom_is_not_brought_back_and_not_called_returned(mark, sleepless_clock):
+    runner = cluster("standby")
+    with pytest.raises(PatchingError, match="not by this run"):
+        moving.give_back(provider("pacemaker", NODE, runner, sleepless_clock), mark)
+    with pytest.raises(PatchingError, match="not by a run"):
+        moving.drain(provider("pacemaker", NODE, runner, sleepless_clock), mark, False)
+    assert not os.path.exists(os.path.dirname(mark.path)), "check mode writes nothing"
     assert runner.changes("crm_standby") == []
 
 
@@ -353,6 +365,39 @@ def test_after_a_switchover_that_failed_nothing_is_switched_or_promoted(mark, sl
     with pytest.raises(PatchingError, match="nothing is switched or promoted by itself"):
         moving.drain(provider("postgresql", SWITCH, runner, sleepless_clock), mark)
     assert len(runner.changes("switch")) == 1
+
+
+def test_a_host_whose_switchover_failed_is_returned_as_it_is_and_never_switched_back(mark, sleepless_clock):
+    class Half(Scripted):
+        def run(self, args, **more):
+            if args == ["switchover"]:
+                self.calls.append("switchover")
+                self.answers.update(REPLICA)
+                raise PatchingError("switchover", "exit 1: the old primary was not rewound", "exit 0", "look")
+            return Scripted.run(self, args, **more)
+
+    runner = Half(PRIMARY, {"switchback": PRIMARY})
+    with pytest.raises(PatchingError, match="was not rewound"):
+        moving.drain(provider("postgresql", SWITCH, runner, sleepless_clock), mark)
+    with pytest.raises(PatchingError, match="not become the primary again"):
+        moving.give_back(provider("postgresql", SWITCH, runner, sleepless_clock), mark)
+    assert runner.changes("switch") == ["switchover"]
+    runner.answers.update(PRIMARY)
+    moving.give_back(provider("postgresql", SWITCH, runner, sleepless_clock), mark)
+    assert not mark.is_set(), "a person has switched back"
+
+
+def test_a_switchover_that_was_killed_is_not_begun_again_and_goes_on_where_it_is_proven(mark, sleepless_clock):
+    mark.set()
+    runner = Scripted(PRIMARY, {"switch": REPLICA})
+    with pytest.raises(PatchingError, match="begun before and its end is not known; this host is still the primary"):
+        moving.drain(provider("postgresql", SWITCH, runner, sleepless_clock), mark)
+    assert not moving.give_back(provider("postgresql", SWITCH, runner, sleepless_clock), mark).changed
+    assert runner.changes("switch") == []
+    mark.set()
+    runner.answers.update(REPLICA)
+    assert not moving.drain(provider("postgresql", SWITCH, runner, sleepless_clock), mark).changed
+    assert mark.is_whole()
 
 
 def test_a_server_that_does_not_answer_is_no_primary(mark, sleepless_clock):

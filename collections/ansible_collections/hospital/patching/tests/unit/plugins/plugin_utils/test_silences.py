@@ -101,7 +101,14 @@ def test_a_silence_of_somebody_else_is_never_touched(monitor):
 
 
 @pytest.mark.parametrize(
-    "broken", [(401, "token f2aa5d1e is bad"), (503, "busy"), (200, "<html>login</html>"), (302, "")]
+    "broken",
+    [
+        (401, "token f2aa5d1e is bad"),
+        (503, "busy"),
+        (503, '"\\ud800"'),
+        (200, "<html>login</html>"),
+        (302, ""),
+    ],
 )
 def test_a_monitor_that_is_ill_or_wants_another_login_is_said_without_the_login(monitor, broken):
     monitor.broken = broken
@@ -109,6 +116,7 @@ def test_a_monitor_that_is_ill_or_wants_another_login_is_said_without_the_login(
         keeping.silence(provider(monitor), WANTED)
     assert monitor.url in str(refusal.value)
     assert "f2aa5d1e" not in str(refusal.value)
+    assert str(refusal.value).encode(), "it has to fit into the ledger"
     assert keeping.lift(provider(monitor), PLAN_ID, "portal1", ["1"]).problems
 
 
@@ -177,6 +185,14 @@ def test_commands_are_told_what_is_meant_and_give_the_id(tmp_path):
     assert told[:2] == ["PATCHING_HOST=portal1", f"PATCHING_RUN_ID={PLAN_ID}"]
     keeping.lift(registry.build(setting, Access([])), PLAN_ID, "portal1", [made])
     assert (tmp_path / "off").read_text() == "own-7 portal1\n"
+
+
+def test_what_a_command_had_begun_when_the_controller_was_killed_is_ended_without_its_id(tmp_path):
+    back = ["sh", "-c", f"echo $PATCHING_SILENCE $PATCHING_HOST >> {tmp_path}/off"]
+    setting = registry.read({"hook": ["echo", "own-7"], "back": back})
+    found = keeping.lift(registry.build(setting, Access([])), PLAN_ID, "portal1", [])
+    assert (found.lifted, found.problems) == (("hook",), ())
+    assert (tmp_path / "off").read_text() == "hook portal1\n"
 
 
 @pytest.mark.parametrize(
