@@ -37,8 +37,8 @@ options:
         C(latency_limit_ms)."
       - "Type C(http): C(url), C(method) (C(GET) or C(HEAD)), C(status) (a list, default 200), C(headers_equal),
         C(json_equal) (dotted path to expected value), C(jmespath) (expressions that must be true; needs the Python
-        library jmespath where it is read), C(text_regexp), C(body_limit_bytes) (default 1 MB, a longer answer is
-        V(inconclusive)), C(ca_file), C(latency_limit_ms), and C(address) to connect to instead of resolving the URL's
+        library jmespath where it is read), C(text_regexp), C(body_limit_bytes) (default 1 MB, a longer one that is
+        compared is V(inconclusive)), C(ca_file), C(latency_limit_ms), and C(address) to connect to instead of resolving the URL's
         host."
       - "Type C(ldap): C(host), C(security) (C(none), C(starttls) or C(ldaps)), C(port) (default 389, or 636 for
         C(ldaps)), C(address), C(ca_file), C(bind_dn) with C(password_file) (over TLS only), C(entry) (default the root
