@@ -37,9 +37,9 @@ options:
         C(latency_limit_ms)."
       - "Type C(http): C(url), C(method) (C(GET) or C(HEAD)), C(status) (a list, default 200), C(headers_equal),
         C(json_equal) (dotted path to expected value), C(jmespath) (expressions that must be true; needs the Python
-        library jmespath where it is read), C(text_regexp), C(body_limit_bytes) (default 1 MB, a longer answer is
-        V(inconclusive)), C(ca_file), C(latency_limit_ms), and C(address) to connect to instead of resolving the URL's
-        host."
+        library jmespath where it is read), C(text_regexp), C(body_limit_bytes) (default 1 MB, a longer one that is
+        compared is V(inconclusive)), C(ca_file), C(latency_limit_ms), and C(address) to connect to instead of
+        resolving the URL's host."
       - "Type C(ldap): C(host), C(security) (C(none), C(starttls) or C(ldaps)), C(port) (default 389, or 636 for
         C(ldaps)), C(address), C(ca_file), C(bind_dn) with C(password_file) (over TLS only), C(entry) (default the root
         DSE), C(attributes_equal), C(latency_limit_ms)."
@@ -60,8 +60,8 @@ options:
       - "Type C(mounts): C(mounted) and C(writable), paths of mounts that must be so."
       - "Type C(command): C(command), a program and its arguments that only read, C(exit_codes) (default 0),
         C(text_regexp). There is no shell, and its output is not kept."
-      - "Type C(disk): C(paths) (default: every lasting local file system that can be written), C(free_percent),
-        C(free_bytes), C(inodes_free_percent), of which at least so much must be left."
+      - "Type C(disk): C(paths) (default: every lasting local file system that can be written, without C(/boot)),
+        C(free_percent), C(free_bytes), C(inodes_free_percent), of which at least so much must be left."
       - "Type C(load): C(limit_percent) of the last minute; 100 means that every processor is busy."
       - "Type C(log): C(path), C(line_regexp), C(limit) (default 0), how many lines may match that are newer than what
         O(since) holds of this probe. Lines are not kept, only how many matched and their numbers."
@@ -101,7 +101,8 @@ options:
   wait_s:
     description:
       - Read probes that are not V(ok) again until they are, or until this many seconds have passed.
-      - Probes that take far longer to answer than in O(since) are read again, too.
+      - Probes that take far longer to answer than in O(since), or whose load, clock offset or replication lag is far
+        higher, are read again, too.
     type: int
     default: 0
 """

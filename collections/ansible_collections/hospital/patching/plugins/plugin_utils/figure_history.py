@@ -53,10 +53,14 @@ class FigureHistory:
         """Return what is kept of a host; nothing where there is no file yet.
 
         Raises:
-            PatchingError: it is damaged, or of another version.
+            PatchingError: it is damaged, of another version, or may not be looked at.
         """
-        if not path.exists():
+        try:
+            path.stat()
+        except FileNotFoundError:
             return cls()
+        except OSError as error:
+            raise PatchingError(str(path), str(error), "a file that can be read", "correct its permissions") from error
         document = read_json(path)
         if not _is_history(document):
             expected = f"numbers of a host as this version keeps them (schema {SCHEMA})"

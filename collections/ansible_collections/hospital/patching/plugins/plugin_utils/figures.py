@@ -47,6 +47,8 @@ class Figure:
     limit: tuple[int, int, int, int] | None = None
     #: What is usual for the host excuses it; not of counters, which begin anew with every start.
     has_usual: bool = True
+    #: Counts since a start, so that a number that fell began anew.
+    is_counter: bool = False
 
     def threshold(self, tier: int) -> Threshold:
         """Return the default of one tier."""
@@ -111,6 +113,7 @@ FIGURES = (
         told=0,
         failed=(0, 0, 0, 0),
         has_usual=False,
+        is_counter=True,
     ),
     Figure(
         "failed_units",
@@ -233,9 +236,10 @@ def judge(figure: Figure, threshold: Threshold, before: int, after: int, usual: 
     """Return how much a number weighs that was ``before`` and is ``after``.
 
     A number that did not become worse is ok, whatever it is; a worse ``after``
-    never weighs less, and a worse ``before`` or ``usual`` never more.
+    never weighs less, and a worse ``before`` or ``usual`` never more. Only a
+    counter that fell began anew: all that it counts is new.
     """
-    base = before
+    base = 0 if figure.is_counter and after < before else before
     if figure.has_usual and usual is not None and figure.amount(usual) > figure.amount(before):
         base = usual
     grown = figure.amount(after) - figure.amount(base)

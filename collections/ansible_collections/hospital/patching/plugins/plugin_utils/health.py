@@ -127,7 +127,11 @@ def _compare_numbers(
     was, now = before["verdict"], after["verdict"]
     if "inconclusive" in (was, now) or (was == "ok" and now == "failed"):
         return
-    for text, weight in numbers.changes(name, figures.figures_of(before), figures.figures_of(after)):
+    seen = figures.figures_of(before)
+    if (was, now) != ("ok", "ok"):
+        # An error page comes quickly: how long it took is nothing to hold an answer against.
+        seen.pop(("latency_ms", ""), None)
+    for text, weight in numbers.changes(name, seen, figures.figures_of(after)):
         yield _finding(name, was, now, text, "failed" if weight == "failed" else "ok")
 
 

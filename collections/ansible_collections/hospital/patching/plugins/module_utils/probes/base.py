@@ -54,6 +54,8 @@ class Probe:
     OPTIONS: Dict[str, Dict[str, Any]] = {}
     #: Where it is read from unless its definition says so: what users reach, from the controller.
     VANTAGE = "host"
+    #: Numbers beside the latency that a start makes worse for a while, and by how much at least to be waited for.
+    SETTLING: Dict[str, int] = {}
 
     def __init__(self, definition: Dict[str, Any], context: ProbeContext) -> None:
         self.name = str(definition.get("name", ""))
@@ -95,10 +97,16 @@ class Probe:
         """
         raise NotImplementedError
 
-    def is_slow(self, value: Any) -> bool:
-        """Return whether an answer took so much longer than before that it is asked for again: caches may be cold."""
-        now, before = _latency_ms(value), _latency_ms(self.earlier)
-        return now is not None and before is not None and now > 2 * before + SLOWER_MS
+    def is_settling(self, value: Any) -> bool:
+        """Return whether a number is so much worse than before that it is read again: a start leaves caches cold."""
+        now, before = _number(value, "latency_ms"), _number(self.earlier, "latency_ms")
+        if now is not None and before is not None and now > 2 * before + SLOWER_MS:
+            return True
+        for key, least in self.SETTLING.items():
+            now, before = _number(value, key), _number(self.earlier, key)
+            if now is not None and before is not None and now > before + max(least, before // 2):
+                return True
+        return False
 
     def settled(self, values: List[Any]) -> Any:
         """Return the value that stands for several good readings of a soak, the first first.
@@ -153,8 +161,8 @@ class Probe:
         return PatchingError("probe {!r}".format(self.name), seen, expected, "correct its definition in the inventory")
 
 
-def _latency_ms(value: Any) -> Optional[int]:
-    found = value.get("latency_ms") if isinstance(value, dict) else None
+def _number(value: Any, key: str) -> Optional[int]:
+    found = value.get(key) if isinstance(value, dict) else None
     return found if isinstance(found, int) else None
 
 

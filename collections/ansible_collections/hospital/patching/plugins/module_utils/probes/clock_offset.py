@@ -27,6 +27,8 @@ class TimeProbe(Probe):
 
     NAME = "time"
     OPTIONS = {"offset_limit_ms": {"type": "int", "default": 1000}, "synchronised": {"type": "bool", "default": True}}
+    # After a reboot the clock is brought near little by little.
+    SETTLING = {"offset_ms": 25}
 
     def validate(self) -> None:
         self.numbered("offset_limit_ms", 1, 86400000)

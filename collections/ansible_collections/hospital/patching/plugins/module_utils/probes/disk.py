@@ -15,10 +15,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts im
 
 #: A share whose server is away holds up whoever asks for its size: only those that are named are asked.
 NETWORK_TYPES = ("nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "gpfs", "9p", "afs")
+#: A new kernel fills them, however healthy the host is; whether it fits is seen when it is staged.
+BOOT = ("/boot", "/boot/efi", "/efi")
 
 
 class DiskProbe(Probe):
-    """Reads ``paths``, or every lasting file system of this host that can be written."""
+    """Reads ``paths``, or every lasting file system of this host that can be written, without those it boots from."""
 
     NAME = "disk"
     OPTIONS = {
@@ -62,7 +64,8 @@ class DiskProbe(Probe):
                 mounts = lasting(parse_mounts(handle.read()))
         except OSError as error:
             raise Inconclusive("{} cannot be read: {}".format(path, error.strerror))
-        return sorted(name for name, mount in mounts.items() if not mount["read_only"] and not _remote(mount["type"]))
+        local = [name for name, mount in mounts.items() if not mount["read_only"] and not _remote(mount["type"])]
+        return sorted(name for name in local if name not in BOOT)
 
     def _wrong(self, path: str, disk: Dict[str, Any]) -> List[str]:
         wrong = []

@@ -33,7 +33,7 @@ def run_probes(probes: List[Probe], clock: Clock, wait_s: int = 0, soak_s: int =
 
     With ``wait_s``, those that are not ok are read again until they are or
     that many seconds have passed: a service that was just restarted may need
-    a moment before it answers, and another before it answers as quickly as before.
+    a moment before it answers, and another before its numbers are as before.
     With ``soak_s``, those that are ok then are read again and again for that long:
     one that is not ok in each reading is not ok.
     """
@@ -45,7 +45,7 @@ def run_probes(probes: List[Probe], clock: Clock, wait_s: int = 0, soak_s: int =
     results = _read_once(probes, clock)
     while clock.monotonic() + INTERVAL_S <= deadline:
         again = [
-            n for n, result in enumerate(results) if result["verdict"] != "ok" or probes[n].is_slow(result["value"])
+            n for n, result in enumerate(results) if result["verdict"] != "ok" or probes[n].is_settling(result["value"])
         ]
         if not again:
             break

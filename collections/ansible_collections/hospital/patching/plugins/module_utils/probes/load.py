@@ -18,6 +18,8 @@ class LoadProbe(Probe):
 
     NAME = "load"
     OPTIONS = {"limit_percent": {"type": "int"}}
+    # What was just installed and started makes the last minute busy.
+    SETTLING = {"load_percent": 50}
 
     def validate(self) -> None:
         self.numbered("limit_percent", 1, 1000000)

@@ -9,11 +9,12 @@ meanwhile. Lines are never kept: only how many matched, and their numbers.
 import bz2
 import contextlib
 import gzip
+import io
 import os
 import re
 import stat
 import zlib
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import (
     Failed,
@@ -85,12 +86,18 @@ class LogProbe(Probe):
         parts = [Part(path, earlier["offset"])]
         # Its content tells whether it is the same log: after a reboot device and inode may be others. Only of an empty
         # one there was no content.
-        is_whole = _continues(path, earlier) and (earlier["offset"] > 0 or now["inode"] == earlier["inode"])
+        deadline = self.context.clock.monotonic() + self.timeout_s
+
+        def in_time() -> None:
+            if self.context.clock.monotonic() > deadline:
+                raise Inconclusive("what is new was not read within {} s".format(self.timeout_s))
+
+        is_whole = _continues(path, earlier, in_time) and (earlier["offset"] > 0 or now["inode"] == earlier["inode"])
         if not is_whole:
-            rotated = _rotated(path, now, earlier)
+            rotated = _rotated(path, now, earlier, in_time)
             is_whole = bool(rotated)
             parts = rotated + [Part(path, 0)]
-        lines = self._matches(parts)
+        lines = self._matches(parts, in_time)
         if os.stat(path).st_ino != now["inode"]:
             raise Inconclusive("{} was rotated while it was read".format(path))
         value = dict(now, matches=len(lines), lines=lines[:TOLD_LINES], parts=len(parts))
@@ -105,20 +112,18 @@ class LogProbe(Probe):
             )
         return Reading("{} new lines match".format(len(lines)), value)
 
-    def _matches(self, parts: List[Part]) -> List[int]:
+    def _matches(self, parts: List[Part], in_time: Callable[[], None]) -> List[int]:
         """Return the numbers of the lines that match, the first new one being 1."""
-        deadline = self.context.clock.monotonic() + self.timeout_s
         found, number, read = [], 0, 0
         for part in parts:
             with _open(part.path) as handle:
-                handle.seek(part.start)
+                _go_to(handle, part.start, in_time)
                 for line in _lines(handle):
                     number += 1
                     read += len(line)
                     if read > NEW_LIMIT:
                         raise Inconclusive("more than {} bytes are new".format(NEW_LIMIT))
-                    if self.context.clock.monotonic() > deadline:
-                        raise Inconclusive("what is new was not read within {} s".format(self.timeout_s))
+                    in_time()
                     if self.regexp.search(line[:LINE_LIMIT].decode("utf-8", "replace")):
                         found.append(number)
         return found
@@ -179,43 +184,76 @@ def _lines(handle: IO[bytes]) -> Iterator[bytes]:
 def _mark(handle: IO[bytes], offset: int) -> int:
     start = max(0, offset - MARKED_BYTES)
     handle.seek(start)
-    return zlib.crc32(handle.read(offset - start)) & 0xFFFF
+    return _checksum(handle.read(offset - start))
 
 
-def _continues(path: str, earlier: Dict[str, int]) -> bool:
+def _checksum(data: bytes) -> int:
+    return zlib.crc32(data) & 0xFFFF
+
+
+def _go_to(handle: IO[bytes], offset: int, in_time: Callable[[], None]) -> None:
+    """Go to ``offset``, or to the end; what is compressed has to be read up to there, which takes its time."""
+    if isinstance(handle, io.BufferedReader):
+        handle.seek(offset)
+        return
+    while offset > 0:
+        in_time()
+        read = len(handle.read(min(CHUNK, offset)))
+        if not read:
+            return
+        offset -= read
+
+
+def _continues(path: str, earlier: Dict[str, int], in_time: Callable[[], None]) -> bool:
     """Return whether the file holds, up to the earlier offset, what the log held then."""
     try:
         with _open(path) as handle:
+            start = max(0, earlier["offset"] - MARKED_BYTES)
+            _go_to(handle, start, in_time)
             # Of a compressed file the end is known only once it is read.
-            return handle.seek(earlier["offset"]) == earlier["offset"] and (
-                _mark(handle, earlier["offset"]) == earlier["mark"]
-            )
+            held = handle.read(earlier["offset"] - start)
+            return len(held) == earlier["offset"] - start and _checksum(held) == earlier["mark"]
     except BROKEN:
         return False
 
 
-def _rotated(path: str, now: Dict[str, int], earlier: Dict[str, int]) -> List[Part]:
+def _rotated(path: str, now: Dict[str, int], earlier: Dict[str, int], in_time: Callable[[], None]) -> List[Part]:
     """Return the parts of the log that were put aside since, the oldest first; empty when the first is not found."""
     beside = [one for one in _siblings(path) if one.stat.st_ino != now["inode"]]
     same = [one for one in beside if one.stat.st_ino == earlier["inode"]]
     # A copy or a compressed one is another file: known by its content, of which an empty log had none.
-    candidates = same + [one for one in beside if earlier["offset"] and one not in same]
-    first = next((one for one in candidates if _holds(one, earlier)), None)
+    # The newest first: older ones may begin in the same way, and would take long to unpack.
+    candidates = same + [one for one in reversed(beside) if earlier["offset"] and one not in same]
+    first = next((one for one in candidates if _holds(one, earlier, in_time)), None)
     if first is None:
         return []
+    # Another log, such as app-audit.log beside app.log, is written to as well: nothing in it is new of this one.
+    put_aside = _put_aside(os.path.basename(path))
     later = [one for one in beside if one.stat.st_mtime > first.stat.st_mtime and one is not first]
+    later = [one for one in later if put_aside.match(os.path.basename(one.path))]
     return [Part(first.path, earlier["offset"])] + [Part(one.path, 0) for one in later]
 
 
-def _holds(sibling: Sibling, earlier: Dict[str, int]) -> bool:
+def _put_aside(name: str) -> Any:
+    """Return what matches the names under which a log is put aside: a number or a date follows its name or its stem."""
+    stem = _stem(name)
+    told = (re.escape(name), re.escape(stem), re.escape(name[len(stem) :]))
+    return re.compile(r"({0}([._-]?[0-9][\w:.-]*|\.old)?|{1}[._-][0-9][\w:-]*{2})(\.(gz|bz2|xz))?\Z".format(*told))
+
+
+def _stem(name: str) -> str:
+    return name.split(".", 1)[0] if "." in name[1:] else name
+
+
+def _holds(sibling: Sibling, earlier: Dict[str, int], in_time: Callable[[], None]) -> bool:
     compressed = sibling.path.endswith((".gz", ".bz2", ".xz"))
-    return (compressed or sibling.stat.st_size >= earlier["offset"]) and _continues(sibling.path, earlier)
+    return (compressed or sibling.stat.st_size >= earlier["offset"]) and _continues(sibling.path, earlier, in_time)
 
 
 def _siblings(path: str) -> List[Sibling]:
     """Return the files beside the log that rotating it makes, such as ``a.log.1`` or ``a-20261122.log.gz``, by age."""
     folder, name = os.path.split(path)
-    stem = name.split(".", 1)[0] if "." in name[1:] else name
+    stem = _stem(name)
     found: List[Sibling] = []
     for entry in sorted(os.listdir(folder), reverse=True):
         if entry.startswith((name, stem + "-", stem + ".")) and entry != name and len(found) < SIBLINGS_LIMIT:

@@ -49,6 +49,8 @@ class PostgresqlProbe(WireProbe):
         replicas_at_least={"type": "int", "default": 0},
         latency_limit_ms={"type": "int"},
     )
+    # A replica that was just started has to catch up.
+    SETTLING = {"lag_ms": 2500}
 
     def validate(self) -> None:
         super().validate()

@@ -38,8 +38,7 @@ class HttpProbe(PageProbe):
                 self.regexp = re.compile(self.options["text_regexp"])
             except re.error as error:
                 raise self.bad_option("text_regexp: {}".format(error), "a regular expression")
-        judges_body = self.regexp or self.options["json_equal"] or self.options["jmespath"]
-        if self.options["method"] == "HEAD" and judges_body:
+        if self.options["method"] == "HEAD" and self.judges_body():
             raise self.bad_option("method HEAD with a check of the body", "GET")
         # Only where the library is: on the controller it is, so a bad expression does not reach a night.
         jmespath = optional("jmespath") if self.options["jmespath"] else None
@@ -66,6 +65,9 @@ class HttpProbe(PageProbe):
         for header, expected in sorted(self.options["headers_equal"].items()):
             if response.getheader(header) != str(expected):
                 raise Failed("header {} is not {!r}".format(header, str(expected)), value)
+
+    def judges_body(self) -> bool:
+        return bool(self.regexp or self.options["json_equal"] or self.options["jmespath"])
 
     def judge_body(self, body: bytes, value: Dict[str, Any]) -> None:
         if self.regexp and not self.regexp.search(body.decode("utf-8", "replace")):

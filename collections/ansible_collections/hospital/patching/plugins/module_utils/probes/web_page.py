@@ -75,6 +75,10 @@ class PageProbe(Probe):
         if response.status != 200:
             raise Failed("status {}, expected 200".format(response.status), value)
 
+    def judges_body(self) -> bool:
+        """Return whether the body is looked at, so that the whole of it is needed."""
+        return True
+
     def judge_body(self, body: bytes, value: Dict[str, Any]) -> None:
         """Raise Failed unless the whole body is as it should be, and add to ``value`` what is compared."""
 
@@ -93,7 +97,7 @@ class PageProbe(Probe):
         latency_ms = int((clock.monotonic() - started) * 1000)
         value = {"status": response.status, "latency_ms": latency_ms, "bytes": len(body)}
         self.judge_head(response, value)
-        if not complete:
+        if not complete and self.judges_body():
             raise Inconclusive(
                 "the answer is longer than {} bytes and was not read to its end".format(self.body_limit()), value
             )

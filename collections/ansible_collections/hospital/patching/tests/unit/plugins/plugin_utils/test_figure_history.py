@@ -126,6 +126,12 @@ def test_a_damaged_history_is_refused_by_name(tmp_path: Path, text: str) -> None
     assert refusal.value.next_step
 
 
+def test_a_history_that_may_not_be_looked_at_is_refused_by_name(tmp_path: Path) -> None:
+    # A name that is too long stands for all that stat(2) refuses: the tests may run as root, whom nothing is denied.
+    with pytest.raises(PatchingError, match="a file that can be read"):
+        FigureHistory.read(tmp_path / ("x" * 300))
+
+
 def test_a_number_that_this_version_does_not_know_is_kept_and_not_used(tmp_path: Path) -> None:
     path = tmp_path / "ris1.json"
     reading = {"time": TIME, "by": "run 1", "figures": {"page": [["heat", "", 12]]}}

@@ -27,6 +27,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.health import co
 WEIGHTS = ("ok", "told", "failed")
 NUMBER = st.integers(0, 10**12)
 ANY_FIGURE = st.sampled_from(FIGURES)
+#: One that fell is better.
+ANY_LEVEL = st.sampled_from([figure for figure in FIGURES if not figure.is_counter])
 
 
 PERCENT = st.none() | st.integers(0, 100)
@@ -45,9 +47,7 @@ def test_a_number_that_is_equal_is_never_told_nor_failed(
     assert judge(figure, threshold, number, number, usual) == "ok"
 
 
-@given(
-    threshold=THRESHOLDS, figure=ANY_FIGURE, before=NUMBER, after=st.tuples(NUMBER, NUMBER), usual=st.none() | NUMBER
-)
+@given(threshold=THRESHOLDS, figure=ANY_LEVEL, before=NUMBER, after=st.tuples(NUMBER, NUMBER), usual=st.none() | NUMBER)
 def test_a_worse_number_never_weighs_less(
     threshold: Threshold, figure: Figure, before: int, after: tuple[int, int], usual: int | None
 ) -> None:
@@ -56,9 +56,7 @@ def test_a_worse_number_never_weighs_less(
     assert weights[0] <= weights[1]
 
 
-@given(
-    threshold=THRESHOLDS, figure=ANY_FIGURE, before=st.tuples(NUMBER, NUMBER), after=NUMBER, usual=st.none() | NUMBER
-)
+@given(threshold=THRESHOLDS, figure=ANY_LEVEL, before=st.tuples(NUMBER, NUMBER), after=NUMBER, usual=st.none() | NUMBER)
 def test_what_was_worse_before_is_never_blamed_more(
     threshold: Threshold, figure: Figure, before: tuple[int, int], after: int, usual: int | None
 ) -> None:
@@ -69,7 +67,7 @@ def test_what_was_worse_before_is_never_blamed_more(
     assert WEIGHTS.index(judge(figure, threshold, better, after, worse)) <= WEIGHTS.index(without)
 
 
-@given(figure=ANY_FIGURE, before=NUMBER, after=NUMBER)
+@given(figure=ANY_LEVEL, before=NUMBER, after=NUMBER)
 def test_a_number_that_became_better_is_ok(figure: Figure, before: int, after: int) -> None:
     if figure.amount(after) <= figure.amount(before):
         assert judge(figure, figure.threshold(1), before, after) == "ok"
@@ -125,6 +123,9 @@ def test_every_failure_names_the_number_and_both_readings(before: Any, after: An
         ("restarts", 3, 0, 1, "ok"),
         ("restarts", 3, 0, 2, "failed"),
         ("restarts", 1, 9, 0, "ok"),
+        ("restarts", 1, 9, 3, "failed"),  # the patch started it anew, and it died three times since
+        ("restarts", 3, 9, 1, "ok"),
+        ("restarts", 3, 9, 9, "ok"),
         ("failed_units", 1, 0, 3, "told"),
         ("load_percent", 1, 20, 120, "ok"),
         ("load_percent", 1, 20, 121, "failed"),
@@ -172,6 +173,15 @@ def test_a_worse_number_is_found_beside_what_a_probe_says() -> None:
     compared = compare([before], [after])
     assert compared.verdict == "failed"
     assert compared.findings[0]["finding"] == "restarts of ris.service was 0 and is 4 restarts now"
+
+
+@pytest.mark.parametrize("now", ["ok", "failed"])
+def test_how_quickly_a_broken_service_answered_before_is_nothing_to_compare_with(now: str) -> None:
+    before = [result("http", {"latency_ms": 2, "status": 503}, "failed")]
+    after = [result("http", {"latency_ms": 9000, "status": 200}, now)]
+    assert compare(before, after, Numbers.of(1)).verdict == "ok"
+    loaded = [result("load", {"load_percent": 20}, "failed")], [result("load", {"load_percent": 900}, now)]
+    assert compare(*loaded, Numbers.of(1)).verdict == "failed"
 
 
 def test_a_number_that_is_only_told_leaves_the_verdict() -> None:

@@ -153,7 +153,10 @@ def test_half_an_answer_keeps_no_thread_of_the_library_waiting(archive, listener
     assert read_impatiently(defined(listener(serve)))["verdict"] != "ok"
     # One that is no daemon would keep the module alive for as long as the server likes.
     left = [thread for thread in threading.enumerate() if thread not in before]
-    assert not [thread for thread in left if type(thread).__module__.startswith("pynetdicom")]
+    librarys = [thread for thread in left if type(thread).__module__.startswith("pynetdicom")]
+    for thread in librarys:
+        thread.join(10)  # on a busy machine it takes a moment to see that it was ended
+    assert not [thread for thread in librarys if thread.is_alive()]
     assert given_up == []
 
 

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import log, registry
 
@@ -95,6 +96,27 @@ def test_one_that_was_rotated_twice_is_read_whole(noted):
     assert noted.read()["value"]["lines"] == [1, 2]
 
 
+@pytest.mark.parametrize("other", ["app-audit.log", "app.error.log", "app.log-errors", "app.2026-11-22.out"])
+def test_another_log_beside_it_is_none_of_its_parts(noted, other):
+    noted.append(BAD, noted.path.with_name(other))
+    noted.rotate()
+    noted.age("app.log.1", 1000)
+    result = noted.read()
+    assert (result["verdict"], result["value"]["matches"]) == ("ok", 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["app.log.1", "app.log-20261122", "app-2026-11-22T02:00.log", "app.log.old", "app.log1"]
+)
+def test_parts_are_known_by_their_names(noted, name):
+    noted.rotate("app.log.2")
+    noted.append(BAD)
+    noted.rotate(name)
+    noted.age("app.log.2", 1000)
+    noted.age(name, 2000)
+    assert noted.read()["value"]["lines"] == [1]
+
+
 @pytest.mark.parametrize(("opened", "ending"), [(gzip.open, "gz"), (bz2.open, "bz2")])
 def test_one_that_was_compressed_is_read(noted, opened, ending):
     noted.append(BAD)
@@ -104,6 +126,39 @@ def test_one_that_was_compressed_is_read(noted, opened, ending):
     noted.path.unlink()
     noted.path.write_text("fine\n")
     assert noted.read()["value"]["lines"] == [1]
+
+
+def test_an_older_one_that_begins_in_the_same_way_is_not_taken_for_it(noted):
+    for days, new in ((1, BAD), (2, "fine\n")):
+        name = "app.log.{}.gz".format(3 - days)
+        with gzip.open(str(noted.path.with_name(name)), "wb") as handle:
+            handle.write(noted.path.read_bytes() + new.encode())
+        noted.age(name, days * 86400)
+    noted.path.unlink()
+    noted.path.write_text("fine\n")
+    assert noted.read()["value"]["lines"] == []
+
+
+def test_what_is_compressed_is_not_read_for_longer_than_the_time_limit(noted, monkeypatch):
+    with gzip.open(str(noted.path.with_name("app.log.1.gz")), "wb") as handle:
+        handle.write(b"fine\n" * 100)
+    noted.before["value"]["offset"] = 10**12
+    noted.path.unlink()
+    noted.path.write_text("fine\n")
+    monkeypatch.setattr(log, "CHUNK", 10)
+
+    class Hurrying(Clock):
+        """Every look at it takes a second."""
+
+        seconds = 0
+
+        def monotonic(self):
+            self.seconds += 1
+            return self.seconds
+
+    noted.context = noted.context._replace(clock=Hurrying())
+    result = noted.read(timeout_s=5)
+    assert (result["verdict"], result["detail"]) == ("inconclusive", "what is new was not read within 5 s")
 
 
 def test_one_that_was_copied_and_truncated_is_read(noted):

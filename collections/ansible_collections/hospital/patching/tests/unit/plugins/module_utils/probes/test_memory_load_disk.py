@@ -110,10 +110,12 @@ def test_a_path_that_is_gone_is_inconclusive(read, tmp_path):
     assert list(result["value"]["disks"]) == ["/"]
 
 
-def test_without_paths_shares_and_what_is_read_only_are_left_out(read, tmp_path):
+def test_without_paths_shares_what_is_read_only_and_what_a_kernel_fills_are_left_out(read, tmp_path):
     (tmp_path / "self").mkdir()
     lines = [
         "/dev/vda / ext4 rw 0 0",
+        "/dev/vdb /boot ext4 rw 0 0",
+        "/dev/vdc /boot/efi vfat rw 0 0",
         "/dev/sr0 {0}/cd ext4 ro 0 0",
         "nas:/a {0}/nas nfs4 rw 0 0",
         "x {0}/f fuse.sshfs rw 0 0",

@@ -110,6 +110,14 @@ def test_a_huge_answer_is_cut_off_and_inconclusive(web, read):
     assert read(at(port), text_regexp="^xx", body_limit_bytes=BODY_LIMIT * 3 - 1)["verdict"] == "inconclusive"
 
 
+def test_a_page_of_which_only_the_status_counts_may_be_long(web, read):
+    port, pages, _seen = web
+    pages["/"] = (200, {}, b"x" * (BODY_LIMIT + 1))
+    assert read(at(port))["verdict"] == "ok"
+    pages["/"] = (500, {}, b"x" * (BODY_LIMIT + 1))
+    assert read(at(port))["verdict"] == "failed"
+
+
 def test_an_endless_answer_without_a_length_is_cut_off(listener, read):
     sent = []
 
@@ -120,7 +128,7 @@ def test_an_endless_answer_without_a_length_is_cut_off(listener, read):
             connection.sendall(b"x" * 65536)
             sent.append(65536)
 
-    result = read(at(listener(serve)), body_limit_bytes=200000)
+    result = read(at(listener(serve)), text_regexp="^x", body_limit_bytes=200000)
     assert (result["verdict"], result["value"]["bytes"]) == ("inconclusive", 200000)
     assert sum(sent) < 32 * BODY_LIMIT  # what is not read is not taken
 
