@@ -57,7 +57,7 @@ class FigureHistory:
         """
         try:
             path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return cls()
         except OSError as error:
             raise PatchingError(str(path), str(error), "a file that can be read", "correct its permissions") from error
