@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Inconclusive, Reading
 from ansible_collections.hospital.patching.plugins.module_utils.probes.database import LOGIN_OPTIONS, LoginProbe, State
 
 #: The login needs: grant select on sys.v_$database.
@@ -20,6 +21,15 @@ class OracleProbe(LoginProbe):
     )
     LIBRARY = "oracledb"
     REFUSED = r"ORA-(01017|28000|28001|01045)\b"
+
+    def look(self) -> Reading:
+        # A listener may send the library on to another address, which nothing can hold against the segments.
+        if self.context.connector.segments.networks:
+            raise Inconclusive(
+                "not asked: a listener may send oracledb on to an address in a device segment, and segments are"
+                " declared; expected none; use type command on the host, or type tcp"
+            )
+        return super().look()
 
     def ask(self, library: Any, address: str, password: str) -> State:
         options = self.options

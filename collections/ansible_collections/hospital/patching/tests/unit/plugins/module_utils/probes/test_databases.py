@@ -64,9 +64,10 @@ def make_probe(make_context, listener, monkeypatch, tmp_path):
     path.chmod(0o600)
     port = listener(lambda connection, stop: None)
 
-    def make(kind, library, **options):
+    def make(kind, library, segments=(), **options):
         monkeypatch.setitem(sys.modules, NAMES[kind], library)
-        return registry.build(defined(kind, port=port, password_file=str(path), **options), make_context())
+        context = make_context(segments=segments)
+        return registry.build(defined(kind, port=port, password_file=str(path), **options), context)
 
     return make
 
@@ -130,6 +131,14 @@ def test_another_error_is_failed_by_its_code_and_tried_again(make_probe):
     assert probe.read()["detail"] == "the server does not answer the question (ORA-01033)"
     assert probe.read()["verdict"] == "failed"
     assert len(library.connections) == 2
+
+
+def test_a_listener_that_could_send_it_into_a_device_segment_is_not_asked(make_probe):
+    library = Library(("PRIMARY", "READ WRITE"))
+    result = make_probe("oracle", library, segments=["10.9.0.0/16"]).read()
+    assert result["verdict"] == "inconclusive"
+    assert "segments are declared" in result["detail"]
+    assert library.connections == []
 
 
 @pytest.mark.parametrize("kind", ["sqlserver", "oracle"])
