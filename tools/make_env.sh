@@ -29,4 +29,4 @@ index="${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get
 echo "Installing $(grep -c '^[a-z0-9]' requirements.lock) locked Python packages, about 700 MB on disk."
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
 cp requirements.lock "$stamp"
-echo "The environment is ready: .venv ($(.venv/bin/python --version), $(.venv/bin/ansible --version | head -n 1))."
+echo "The environment is ready: .venv ($(.venv/bin/python --version), $(.venv/bin/ansible --version | sed -n 1p))."
