@@ -48,6 +48,9 @@ class DiskProbe(Probe):
                 # f_bavail and f_favail: what is kept back for root is not free to the application.
                 disks[path] = free_of(os.statvfs(path))
             except OSError as error:
+                # Gone since the mounts were read, as a container's are, or hidden below another mount.
+                if isinstance(error, FileNotFoundError) and not self.options["paths"]:
+                    continue
                 raise Inconclusive("{} cannot be asked: {}".format(path, error.strerror), {"disks": disks})
         if not disks:
             raise Inconclusive("no file system that can be written is mounted")

@@ -125,6 +125,14 @@ def test_without_paths_shares_what_is_read_only_and_what_a_kernel_fills_are_left
     assert list(read("disk")["value"]["disks"]) == ["/"]
 
 
+def test_a_mount_that_is_gone_or_hidden_is_left_out_unless_it_is_named(read, tmp_path):
+    (tmp_path / "self").mkdir()
+    lines = ["/dev/a / ext4 rw 0 0", "overlay {}/merged overlay rw 0 0".format(tmp_path)]
+    (tmp_path / "self" / "mounts").write_text("\n".join(lines) + "\n")
+    assert list(read("disk")["value"]["disks"]) == ["/"]
+    assert read("disk", paths=["/", "{}/merged".format(tmp_path)])["verdict"] == "inconclusive"
+
+
 def test_no_disk_at_all_is_inconclusive(read, tmp_path):
     assert read("disk")["verdict"] == "inconclusive"
     (tmp_path / "self").mkdir()
