@@ -148,13 +148,13 @@ def test_what_was_changed_since_the_stage_is_not_switched_to(night, java, tmp_pa
 
 def test_a_running_process_that_must_not_run_is_named_before_anything_is_touched(night, java, tmp_path):
     night.to(java("17.0.1"))
-    viewer = tmp_path / "hp-unit-viewer"
+    viewer = tmp_path / f"viewer{os.getpid()}"  # another run of this test beside this one has another name
     viewer.symlink_to("/bin/sleep")
-    todo = night.stage(java("17.0.2", not_running=["hp-unit-viewer"]))["transaction"]
+    todo = night.stage(java("17.0.2", not_running=[viewer.name]))["transaction"]
     sleeper = subprocess.Popen([viewer, "60"])
     try:
         for check in (True, False):
-            assert f"({sleeper.pid}); expected none of hp-unit-viewer" in refusal(night.install, todo, check=check)
+            assert f"({sleeper.pid}); expected none of {viewer.name}" in refusal(night.install, todo, check=check)
         assert not [one for one in night.packages.asked if one[0] == "install"]
     finally:
         sleeper.kill()

@@ -89,7 +89,7 @@ def test_a_broken_version_that_does_not_say_which_it_is_keeps_nothing_from_going
 
 
 def test_an_entry_that_cannot_go_back_is_told_after_the_rest_went_back(night, vendor, tmp_path):
-    viewer = tmp_path / "hp-unit-viewer"
+    viewer = tmp_path / f"viewer{os.getpid()}"  # another run of this test beside this one has another name
     viewer.symlink_to("/bin/sleep")
     night.to(vendor("1", not_running=[viewer.name]))
     todo = night.with_a_package(night.stage(vendor("2", not_running=[viewer.name]))["transaction"])
