@@ -101,7 +101,7 @@ class JsonApi:
             raise self.failed(method, path, f"no answer within {self.access.limit_s:g} s")
         if isinstance(answer, Exception):
             raise self.failed(method, path, f"{type(answer).__name__}: {answer}")
-        status, content = answer
+        status, content = answer[0], answer[1]
         if len(content) > LARGEST:
             raise self.failed(method, path, f"an answer of more than {LARGEST} bytes")
         return status, _read(content)

@@ -35,9 +35,9 @@ def monitor(request):
         yield running
 
 
-def provider(monitor: Monitor, given=TOKEN, segments=(), limit_s=5.0, **more):
+def provider(monitor: Monitor, given=None, segments=(), limit_s=5.0, **more):
     setting = registry.read({monitor.kind: monitor.url, **more})
-    return registry.build(setting, Access(list(segments), login.of(given), limit_s=limit_s))
+    return registry.build(setting, Access(list(segments), login.of(TOKEN if given is None else given), limit_s=limit_s))
 
 
 def test_a_silence_is_of_one_host_and_run_ends_by_itself_and_is_lifted(monitor):

@@ -47,8 +47,9 @@ def received(connection):
 class Directory:
     """Answers binds, StartTLS and searches of the root DSE."""
 
-    def __init__(self, attributes=SYNCHRONIZED, bind_code=0, search_code=0, certificate=None, show=True):
-        self.attributes, self.bind_code, self.search_code, self.show = attributes, bind_code, search_code, show
+    def __init__(self, attributes=None, bind_code=0, search_code=0, certificate=None, show=True):
+        self.attributes = SYNCHRONIZED if attributes is None else attributes
+        self.bind_code, self.search_code, self.show = bind_code, search_code, show
         self.certificate = certificate
         self.binds = []
 

@@ -124,9 +124,13 @@ def test_a_proposed_configuration_file_is_told_and_etc_is_archived_before(night,
     assert viewer.conf.read_text() == "port = 104\n"
 
 
+def interrupted(_self):
+    raise KeyboardInterrupt
+
+
 def test_what_was_proposed_before_a_kill_is_told_by_the_run_that_goes_on(night, viewer, update, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(etc_before.EtcBefore, "proposed", lambda _self: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(etc_before.EtcBefore, "proposed", interrupted)
         with pytest.raises(KeyboardInterrupt):
             night.install(update)
     assert os.path.exists(viewer.proposal)
