@@ -84,24 +84,25 @@ class JsonApi:
             PatchingError: nothing may be sent, or no answer can be had; without the login.
         """
         self._require_contact(method, path)
-        answers: list[tuple[int, bytes] | Exception] = []
+        answers: list[tuple[int, bytes]] = []
+        errors: list[Exception] = []
 
         def run() -> None:
             try:
                 answers.append(self._send(method, path, body))
             except (OSError, ValueError, http.client.HTTPException) as error:
-                answers.append(error)
+                errors.append(error)
 
         # A socket's own limit holds only between two bytes.
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         thread.join(self.access.limit_s)
-        answer = answers[0] if answers else TimeoutError()
-        if isinstance(answer, TimeoutError) or isinstance(getattr(answer, "reason", None), TimeoutError):
-            raise self.failed(method, path, f"no answer within {self.access.limit_s:g} s")
-        if isinstance(answer, Exception):
-            raise self.failed(method, path, f"{type(answer).__name__}: {answer}")
-        status, content = answer[0], answer[1]
+        if not answers:
+            error = errors[0] if errors else TimeoutError()
+            if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+                raise self.failed(method, path, f"no answer within {self.access.limit_s:g} s")
+            raise self.failed(method, path, f"{type(error).__name__}: {error}")
+        status, content = answers[0]
         if len(content) > LARGEST:
             raise self.failed(method, path, f"an answer of more than {LARGEST} bytes")
         return status, _read(content)
