@@ -9,7 +9,10 @@ JSON implementations differ.
 
 import hashlib
 import json
-from typing import Any, Iterable, List
+from functools import lru_cache
+from typing import Any, List, Tuple
+
+_LEAVES = frozenset((str, int, bool, type(None)))
 
 
 def _refuse_floats(value: Any, path: str) -> None:
@@ -42,16 +45,21 @@ def canonical_json(value: Any) -> str:
 
 
 def _sorted(value: Any) -> Any:
+    # Values that need no look themselves are told here, not by a call each: nearly all of a document are such.
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in _sorted_keys(value)}
+        return {
+            key: value[key] if type(value[key]) in _LEAVES else _sorted(value[key])
+            for key in _sorted_keys(tuple(value))
+        }
     if isinstance(value, (list, tuple)):
-        return [_sorted(item) for item in value]
+        return [item if type(item) in _LEAVES else _sorted(item) for item in value]
     if isinstance(value, float):
         raise TypeError("a float")
     return value
 
 
-def _sorted_keys(keys: Iterable[str]) -> List[str]:
+@lru_cache(maxsize=1024)  # a document has few kinds of objects
+def _sorted_keys(keys: Tuple[str, ...]) -> List[str]:
     """Sort by UTF-16 code units; for ASCII, which nearly all keys are, that is Python's own order."""
     try:
         "".join(keys).encode("ascii")

@@ -63,10 +63,8 @@ class Batch:
     out: Counter[str] = field(default_factory=Counter)
     balancers: set[str | None] = field(default_factory=set)
     canaries: int = 0
-
-    @property
-    def longest_s(self) -> int:
-        return max((member.estimate_s for member in self.members), default=0)
+    longest_s: int = 0
+    work_s: int = 0
 
     @property
     def end(self) -> datetime:
@@ -74,7 +72,7 @@ class Batch:
 
     def rate(self, since: datetime) -> float:
         """How much work is done in the time that passes until the end."""
-        return sum(member.estimate_s for member in self.members) / ((self.end - since).total_seconds() or 1)
+        return self.work_s / ((self.end - since).total_seconds() or 1)
 
     @property
     def is_full(self) -> bool:
@@ -111,6 +109,8 @@ class Batch:
         self.hosts.add(member.host)
         self.balancers.update({member.drained_by} - {None})
         self.canaries += member.ring == "canary"
+        self.longest_s = max(self.longest_s, member.estimate_s)
+        self.work_s += member.estimate_s
         return True
 
     def copy(self) -> Batch:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import KINDS, RINGS
@@ -43,6 +44,19 @@ class Member:
     after: tuple[str, ...] = ()
     role: str | None = None
     exposed: bool = False
+
+    @cached_property
+    def place(self) -> tuple[object, ...]:
+        """Servers, exposed hosts, the least critical tier, the earliest ring come first; the primary last."""
+        return (
+            KINDS.index(self.kind),
+            not self.exposed,
+            -self.tier,
+            RINGS.index(self.ring),
+            natural_key(self.service or ""),
+            self.role == "primary",
+            natural_key(self.host),
+        )
 
 
 def names(member: Member) -> Iterator[Name]:
@@ -131,13 +145,5 @@ def borne_by(members: Iterable[Member]) -> Counter[Name]:
 
 
 def order(member: Member) -> tuple[object, ...]:
-    """Return a sort key: servers, exposed hosts, the least critical tier, the earliest ring; the primary last."""
-    return (
-        KINDS.index(member.kind),
-        not member.exposed,
-        -member.tier,
-        RINGS.index(member.ring),
-        natural_key(member.service or ""),
-        member.role == "primary",
-        natural_key(member.host),
-    )
+    """Return a sort key: a member's place among all."""
+    return member.place

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: Kinds of values that are plain as they are; asked first, because most values of a document are of them.
+#: Kinds of values that are plain as they are; asked before a call, because most values of a document are of them.
 LEAVES = frozenset({str, int, bool, float, type(None)})
 
 
@@ -19,9 +19,9 @@ def plain(value: Any) -> Any:
     if type(value) in LEAVES:
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): item if type(item) in LEAVES else plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [item if type(item) in LEAVES else plain(item) for item in value]
     if isinstance(value, str):
         return str(value)
     return value

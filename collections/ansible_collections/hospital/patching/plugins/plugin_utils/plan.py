@@ -16,7 +16,8 @@ from typing import Any, Literal
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
-from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, schema
+from ansible_collections.hospital.patching.plugins.plugin_utils import assessed, break_glass, schema
+from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
@@ -24,11 +25,9 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Can
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import (
     build_manifests,
     contradictions,
-    group_of,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.members import Member, with_canaries
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem, natural_key
-from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.precedence import circle
 from ansible_collections.hospital.patching.plugins.plugin_utils.refusals import APPROVALS, Fleet, exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.schedule import Broken
@@ -84,20 +83,22 @@ def build_plan(
     """
     candidates = only(candidates, shard)
     services, service_problems = services_of(candidates)
-    fleet = Fleet(candidates, services, service_problems, groups, watched)
+    read = {host: assessed.read(host, candidate) for host, candidate in candidates.items()}
+    fleet = Fleet(candidates, read, services, service_problems, groups, watched)
     hosts = sorted(candidates, key=natural_key)
     not_planned = {host: why for host in hosts if (why := exclusion(host, fleet)) is not None}
     asked = [host for host in hosts if host not in not_planned]
+    work = {host: one for host, one in read.items() if isinstance(one, Assessed)}
     slots = _slots(candidates, asked, now, not_planned, urgent.broken if urgent is not None else {})
     if urgent is not None:
         _leave_out(slots, urgent.over_before(slots), not_planned)
         slots = urgent.limited(slots)
     exposed = {host for host in slots if urgent is not None and candidates[host].settings.exposed}
     _leave_out(slots, other_nights(slots, now, exposed), not_planned)
-    _leave_out(slots, _contradicting(candidates, slots), not_planned)
+    _leave_out(slots, _contradicting(work, slots), not_planned)
     first = first_of(exposed & set(slots), slots, now)
     candidates = {**candidates, **{host: replace(candidates[host], goes_first=True) for host in first}}
-    waves, manifests = _waves(candidates, services, slots, now, limits, not_planned)
+    waves, manifests = _waves(candidates, work, services, slots, now, limits, not_planned)
     rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests))}
     plan: dict[str, Any] = {
         "schema": SCHEMA,
@@ -108,7 +109,8 @@ def build_plan(
         "shard": {"number": shard.number, "of": shard.of},
         "failure_budget": allowances({host: candidates[host].settings for host in slots}, rings),
         "hosts": {
-            host: _host(host, candidates[host], slots[host], services, rings[host], manifests[host]) for host in slots
+            host: _host(host, candidates[host], work[host], slots[host], services, rings[host], manifests[host])
+            for host in slots
         },
         "services": {name: _service(service, candidates) for name, service in services.items()},
         "waves": [
@@ -155,13 +157,14 @@ def _slots(
     return slots
 
 
-def _contradicting(candidates: Mapping[str, Candidate], slots: Mapping[str, Slot]) -> dict[str, Exclusion]:
-    wanted = {host: _assessment(candidates[host])["updates"] for host in slots}
+def _contradicting(work: Mapping[str, Assessed], slots: Mapping[str, Slot]) -> dict[str, Exclusion]:
+    wanted = {host: work[host].updates for host in slots}
     return {host: Exclusion("refused", reason) for host, reason in contradictions(wanted).items()}
 
 
 def _waves(
     candidates: Mapping[str, Candidate],
+    work: Mapping[str, Assessed],
     services: Mapping[str, Service],
     slots: dict[str, Slot],
     now: datetime,
@@ -169,11 +172,10 @@ def _waves(
     left_out: dict[str, Exclusion],
 ) -> tuple[list[Wave], Manifests]:
     """Cut waves, leave out the hosts that come too late, and cut again until all fit."""
-    updates = {host: plain(_assessment(candidates[host])["updates"]) for host in slots}
-    names = {host: group_of(_assessment(candidates[host])["facts"]) for host in slots}
+    names = {host: work[host].group for host in slots}
     while True:
         _leave_out_circles(candidates, services, slots, left_out)
-        manifests = build_manifests(names, {host: updates[host] for host in slots}, now)
+        manifests = build_manifests(names, {host: work[host].updates for host in slots}, now)
         members = _members(candidates, slots, manifests)
         cut = cut_waves(members, services, now, limits)
         if not cut.late:
@@ -232,22 +234,16 @@ def _members(
     return members
 
 
-def _assessment(candidate: Candidate) -> Mapping[str, Any]:
-    """Return the assessment of a candidate that has one, as every planned host does."""
-    if candidate.assessment is None:
-        raise ValueError("a host without an assessment is never planned")
-    return candidate.assessment
-
-
 def _host(
     host: str,
     candidate: Candidate,
+    work: Assessed,
     slot: Slot,
     services: Mapping[str, Service],
     ring: str,
     manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
-    settings, assessment = candidate.settings, _assessment(candidate)
+    settings = candidate.settings
     window = None
     if slot.window is not None and slot.occurrence is not None:
         start, end = slot.occurrence.start, slot.occurrence.end
@@ -270,11 +266,11 @@ def _host(
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
         **_health(settings),
-        "manager": str(assessment["manager"]),
+        "manager": work.manager,
         **({"reboot_owed": list(candidate.reboot_owed)} if candidate.reboot_owed else {}),
         "group": manifest["group"],
         "manifest": manifest["digest"],
-        "updates": [_planned(update) for update in plain(assessment["updates"])],
+        "updates": [_planned(update) for update in work.updates],
         "security_only": settings.security_only,
         **({"restart_order": list(settings.restart_order)} if settings.restart_order else {}),
         **({"boots_unattended": True} if settings.boots_unattended else {}),
@@ -314,7 +310,7 @@ def _updaters(policy: str) -> dict[str, str]:
     return {} if policy == "suspend" else {"competing_updaters": policy}
 
 
-def _planned(update: dict[str, Any]) -> dict[str, Any]:
+def _planned(update: Mapping[str, Any]) -> dict[str, Any]:
     """Return an update without its date: an archive renews that, and the plan's digest must not change with it."""
     return {key: value for key, value in update.items() if key not in ("published", "published_by")}
 

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
-from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import hooks, schema
+from ansible_collections.hospital.patching.plugins.plugin_utils import hooks
+from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
-from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import group_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem
-from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import outside
 from ansible_collections.hospital.patching.plugins.plugin_utils.services import Service
 from ansible_collections.hospital.patching.plugins.plugin_utils.silences import login as silence_login
@@ -31,6 +28,7 @@ class Fleet:
     """What the answers are drawn from."""
 
     candidates: Mapping[str, Candidate]
+    assessed: Mapping[str, Assessed | Exclusion]
     services: Mapping[str, Service]
     service_problems: Mapping[str, str]
     groups: Collection[str]
@@ -99,29 +97,8 @@ def _name(case: Case) -> Exclusion | None:
 
 
 def _assessed(case: Case) -> Exclusion | None:
-    if case.candidate.assessment is None:
-        return case.candidate.why_not or Exclusion("unreachable", "it was not assessed; run assess for it")
-    try:
-        for update in case.candidate.assessment["updates"]:
-            _require_update(json.dumps(plain(update), sort_keys=True))
-        group_of(case.candidate.assessment["facts"])
-        str(case.candidate.assessment["manager"])
-    except PatchingError as error:
-        return Exclusion("refused", f"host {case.host}: its assessment cannot be used: {error}")
-    except (KeyError, TypeError) as error:
-        seen = f"an assessment that cannot be used ({type(error).__name__} {error})"
-        return _refused(case, seen, "one that assess has written", "run assess for it, and plan again")
-    if not case.candidate.assessment["updates"]:
-        return Exclusion("nothing_to_do", "no update is pending")
-    return None
-
-
-@lru_cache(maxsize=65536)
-def _require_update(text: str) -> None:
-    """Refuse an update that does not fit its contract; kept, because hosts share most of their updates."""
-    update = json.loads(text)
-    schema.validate("update", update, f"update {update['name']}")
-    canonical_json(update)
+    found = case.fleet.assessed[case.host]
+    return found if isinstance(found, Exclusion) else None
 
 
 def _validated(case: Case) -> Exclusion | None:

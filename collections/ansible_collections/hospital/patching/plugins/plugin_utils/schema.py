@@ -47,6 +47,11 @@ def _validator(kind: str) -> Draft202012Validator:
     return Draft202012Validator(_document(kind), registry=_registry())
 
 
+@lru_cache
+def _quick(kind: str) -> quick.Validator:
+    return quick.Validator(_document(kind), _documents())
+
+
 def validate(kind: str, value: object, where: str) -> None:
     """Hold ``value`` against the schema ``kind``.
 
@@ -80,7 +85,7 @@ def misfit(kind: str, value: object) -> Misfit | None:
     """Return where ``value`` does not fit the schema ``kind`` and what is wrong there, or None."""
     # The hosts' own validator, which a test holds equal to the library, is several times as fast; of what it does not
     # accept the library has to say what is wrong.
-    if not quick.errors(value, _document(kind), _documents()):
+    if not _quick(kind).errors(value):
         return None
     error = best_match(_validator(kind).iter_errors(value))
     if error is None:

@@ -58,6 +58,8 @@ def shards(candidates: Mapping[str, Candidate], count: int) -> dict[str, int]:
 
     It follows from the inventory alone, so that every job finds the same ones.
     """
+    if count == 1:
+        return dict.fromkeys(candidates, 1)
     parts: dict[Node, list[str]] = {}
     root_of = _Union(candidates)
     for host in sorted(candidates, key=natural_key):

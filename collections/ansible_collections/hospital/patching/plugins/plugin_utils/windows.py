@@ -67,8 +67,9 @@ class Window(Stated):
     zone: str
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Window:
-        """Return the window of its short form.
+        """Return the window of its short form; kept, because many hosts share a window.
 
         Raises:
             PatchingError: unreadable; the window then counts as closed.
