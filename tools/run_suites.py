@@ -88,7 +88,7 @@ SUITES = (
     Suite("sanity", 240, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),
     Suite("docs", 60, ["tools/docs.sh"]),
     Suite("report", 60, ["pytest tests/report"]),
-    # Against the real servers that this machine has; the others are skipped by name.
+    # Against the real servers of tools/server_packages.sh; those that are absent are skipped by name.
     Suite("probes", 120, ["pytest tests/probes"]),
     Suite("molecule", 300, ["tools/molecule.sh"], needs_lab=True),
     *(

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import datetime
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.support import servers
 
 pynetdicom = pytest.importorskip("pynetdicom", reason="the Python library pynetdicom is not here")
 
@@ -38,7 +39,7 @@ def dcmqrscp(folder: Path, port: int) -> list[str]:
     lists = "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
     config = folder / "dcmqrscp.cfg"
     config.write_text(f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\n{lists}{table}")
-    return ["dcmqrscp", "-c", str(config)]
+    return ["-c", str(config)]
 
 
 def orthanc(folder: Path, port: int, http_port: int) -> list[str]:
@@ -47,7 +48,7 @@ def orthanc(folder: Path, port: int, http_port: int) -> list[str]:
     allowed = {"DicomAlwaysAllowEcho": True, "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True}
     stored = {"StorageDirectory": str(folder / "images"), "IndexDirectory": str(folder / "images"), "Plugins": []}
     config.write_text(json.dumps({**settings, **allowed, **stored}))
-    return ["Orthanc", str(config)]
+    return [str(config)]
 
 
 @pytest.fixture(scope="module", params=["dcmqrscp", "Orthanc"])
@@ -58,11 +59,12 @@ def archive(
     free_port: Callable[[], int],
 ) -> Archive:
     """Start an archive that holds two studies of today."""
-    if shutil.which(request.param) is None:
+    program = servers.program(request.param)
+    if program is None:
         pytest.skip(f"{request.param} is not here (Debian: {PACKAGES[request.param]})")
     folder, port = tmp_path_factory.mktemp(request.param), free_port()
-    command = dcmqrscp(folder, port) if request.param == "dcmqrscp" else orthanc(folder, port, free_port())
-    running = Archive(daemon(command, port, folder / "log"), port)
+    words = dcmqrscp(folder, port) if request.param == "dcmqrscp" else orthanc(folder, port, free_port())
+    running = Archive(daemon([program, *words], port, folder / "log"), port)
     for number in range(2):
         store(port, study(number))
     return running

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 
-DNSMASQ = shutil.which("dnsmasq") or shutil.which("dnsmasq", path="/usr/sbin")
+from tests.support import servers
+
+DNSMASQ = servers.program("dnsmasq")
 pytestmark = pytest.mark.skipif(DNSMASQ is None, reason="dnsmasq is not here (Debian: dnsmasq-base)")
 
 

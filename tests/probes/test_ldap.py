@@ -6,14 +6,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-SCHEMA = Path("/etc/ldap/schema/core.schema")
+from tests.support import servers
+
+SLAPD, TREE = servers.program("slapd"), servers.tree("slapd")
 pytestmark = pytest.mark.skipif(
-    shutil.which("slapd", path="/usr/sbin:/usr/bin") is None or shutil.which("openssl") is None,
+    SLAPD is None or shutil.which("openssl") is None,
     reason="slapd or openssl is not here (Debian: slapd, openssl)",
 )
 BASE = "dc=hospital,dc=test"
@@ -46,13 +47,13 @@ def directory(
     config = folder / "slapd.conf"
     # The null backend takes every login of its root and shows no entry; the root DSE is the server's own.
     config.write_text(
-        f"include {SCHEMA}\nmoduleload back_null\npidfile {folder}/pid\n"
+        f"include {TREE}/etc/ldap/schema/core.schema\nmodulepath {TREE}/usr/lib/ldap\n"
+        f"moduleload back_null\npidfile {folder}/pid\n"
         f"TLSCertificateFile {certificate}\nTLSCertificateKeyFile {key}\n"
         f'database null\nsuffix "{BASE}"\nrootdn "cn=probe,{BASE}"\nrootpw geheim\n'
     )
-    slapd = shutil.which("slapd", path="/usr/sbin:/usr/bin") or "slapd"
     addresses = f"ldap://127.0.0.1:{plain}/ ldaps://127.0.0.1:{secured}/"
-    process = daemon([slapd, "-d", "0", "-f", str(config), "-h", addresses], plain, folder / "log")
+    process = daemon([str(SLAPD), "-d", "0", "-f", str(config), "-h", addresses], plain, folder / "log")
     return Directory(process, {"none": plain, "starttls": plain, "ldaps": secured}, str(certificate))
 
 

@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
+from tests.support import servers
+
 
 def binaries() -> Path | None:
-    """Return the folder of the newest installed server's programs."""
+    """Return the folder of the server's programs: what is unpacked, or the newest installed."""
+    if (servers.UNPACKED / "initdb").exists():
+        return servers.UNPACKED
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
@@ -31,12 +35,12 @@ pytestmark = pytest.mark.skipif(BINARIES is None, reason="PostgreSQL's server is
 class Server:
     """One PostgreSQL server with its own data folder, on loopback."""
 
-    def __init__(self, folder: Path, prefix: list[str], port: int) -> None:
-        self.data, self.prefix, self.port = folder, prefix, port
+    def __init__(self, folder: Path, programs: Path, prefix: list[str], port: int) -> None:
+        self.data, self.programs, self.prefix, self.port = folder, programs, prefix, port
         self.socket = folder.parent
 
     def run(self, program: str, *words: str) -> None:
-        command = [*self.prefix, f"{BINARIES}/{program}", *words]
+        command = [*self.prefix, f"{self.programs}/{program}", *words]
         # A server that is started keeps the output open, so that it goes to a file.
         with (self.socket / f"{program}.log").open("ab") as log:
             subprocess.run(command, check=True, cwd="/", stdout=log, stderr=log)
@@ -52,7 +56,7 @@ class Server:
     def sql(self, *texts: str) -> str:
         words = [word for text in texts for word in ("-c", text)]
         login = ["-h", str(self.socket), "-p", str(self.port), "-U", "postgres", "-d", "postgres"]
-        command = [*self.prefix, f"{BINARIES}/psql", "-XAtq", *login, *words]
+        command = [*self.prefix, f"{self.programs}/psql", "-XAtq", *login, *words]
         return subprocess.run(command, check=True, cwd="/", capture_output=True, text=True).stdout.strip()
 
     def definition(self, **options: Any) -> dict[str, Any]:
@@ -60,11 +64,21 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def pair(folder: Path, free_port: Callable[[], int], account: Callable[[str], list[str]]) -> Iterator[list[Server]]:
+def programs(folder: Path, unprivileged: list[str]) -> Path:
+    """Return the folder of the server's programs: a copy where only root may enter the one of this checkout."""
+    assert BINARIES is not None
+    if subprocess.run([*unprivileged, "test", "-x", f"{BINARIES}/initdb"], check=False, cwd="/").returncode == 0:
+        return BINARIES
+    shutil.copytree(servers.CACHE, folder / "servers", symlinks=True)
+    return folder / "servers" / BINARIES.relative_to(servers.CACHE)
+
+
+@pytest.fixture(scope="module")
+def pair(folder: Path, programs: Path, free_port: Callable[[], int], unprivileged: list[str]) -> Iterator[list[Server]]:
     """Start a primary and its replica."""
-    prefix = account("postgres")
-    shutil.chown(folder, "postgres")
-    primary, replica = (Server(folder / name, prefix, free_port()) for name in ("primary", "replica"))
+    if unprivileged:
+        shutil.chown(folder, unprivileged[2])
+    primary, replica = (Server(folder / name, programs, unprivileged, free_port()) for name in ("primary", "replica"))
     primary.run("initdb", "-D", str(primary.data), "-U", "postgres", "-A", "trust", "-N", "--no-instructions")
     (primary.data / "pg_hba.conf").write_text(
         "local all all trust\nhost all locked 127.0.0.1/32 scram-sha-256\n"
@@ -87,12 +101,13 @@ def pair(folder: Path, free_port: Callable[[], int], account: Callable[[str], li
 
 
 @pytest.fixture(params=["psycopg", "psql"])
-def means(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def means(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, programs: Path) -> str:
     """Read by the library, and by the command where that is missing."""
     if request.param == "psycopg":
         pytest.importorskip("psycopg", reason="the Python library psycopg is not here")
     else:
         monkeypatch.setitem(sys.modules, "psycopg", None)
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     return str(request.param)
 
 

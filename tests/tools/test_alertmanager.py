@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Silences at a real Alertmanager on loopback, Debian's prometheus-alertmanager, where it is installed."""
+"""Silences at a real Alertmanager on loopback, Debian's prometheus-alertmanager, where there is one."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -15,8 +14,9 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils.silences import keeping, registry
 from ansible_collections.hospital.patching.plugins.plugin_utils.silences.base import Access, Wanted
+from tests.support import servers
 
-BINARY = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+BINARY = servers.program("prometheus-alertmanager") or servers.program("alertmanager")
 pytestmark = pytest.mark.skipif(BINARY is None, reason="needs Alertmanager (Debian: prometheus-alertmanager)")
 RUN_ID = "20261122T080000Z-ab12cd34"
 CONFIG = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
