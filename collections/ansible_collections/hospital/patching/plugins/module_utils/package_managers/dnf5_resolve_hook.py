@@ -22,6 +22,8 @@ except ImportError:  # alone on the host
     import dnf_resolve_hook as resolving  # type: ignore[import-not-found,no-redef,unused-ignore]
 
 Failure = resolving.Failure
+#: What libdnf5 calls back; its bindings do not keep it alive.
+KEPT = []  # type: List[Any]
 Key = Tuple[str, str]
 #: An advisory that names a version: the version, and of the advisory its id, kind, date (seconds since 1970) and CVEs.
 Advised = NamedTuple(
@@ -99,6 +101,8 @@ def load_repositories(dnf: Any, base: Any, refresh: bool, errors: Any) -> None:
     except errors as error:
         raise Failure("settings", str(error))
     for repo in repositories(dnf, base):
+        KEPT.append(no_new_keys(dnf))
+        repo.set_callbacks(dnf.repo.RepoCallbacksUniquePtr(KEPT[-1]))
         settings = repo.get_config()
         settings.skip_if_unavailable = False
         settings.metadata_expire = 1 if refresh else -1
@@ -110,6 +114,22 @@ def load_repositories(dnf: Any, base: Any, refresh: bool, errors: Any) -> None:
         repository_id = blamed(str(error), [one.get_id() for one in repositories(dnf, base)])
         own = repository_id is None and "system repo" in str(error)
         raise Failure("database" if own else "refresh", str(error), repository_id)
+
+
+def no_new_keys(dnf: Any) -> Any:
+    """Return what has libdnf5 trust no key of metadata beyond those that this host has accepted.
+
+    Where nobody is asked, libdnf5 takes whatever key the repository's ``gpgkey`` names.
+    """
+    asked = dnf.repo.RepoCallbacks  # type: Any
+
+    class NoNewKeys(asked):  # type: ignore[misc,unused-ignore]
+        """Declines every key."""
+
+        def repokey_import(self, _key: Any) -> bool:
+            return False
+
+    return NoNewKeys()
 
 
 def blamed(seen: str, known: List[str]) -> Optional[str]:

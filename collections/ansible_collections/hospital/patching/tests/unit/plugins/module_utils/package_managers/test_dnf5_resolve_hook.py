@@ -185,6 +185,87 @@ def test_a_transaction_with_problems_is_refused_with_all_of_them():
     assert caught.value.parts == {"step": "resolve", "seen": "one; two", "repository": None}
 
 
+class Repository:
+    """Notes what the hook sets before the repositories are loaded."""
+
+    Type_AVAILABLE = "available"
+
+    def __init__(self, name):
+        self.name, self.settings, self.callbacks, self.expired = name, SimpleNamespace(), None, False
+
+    def get_id(self):
+        return self.name
+
+    def get_type(self):
+        return self.Type_AVAILABLE
+
+    def get_config(self):
+        return self.settings
+
+    def set_callbacks(self, callbacks):
+        self.callbacks = callbacks
+
+    def expire(self):
+        self.expired = True
+
+
+class Repositories(list):
+    def filter_enabled(self, _wanted):
+        """All of them are."""
+
+
+class Unreadable(Exception):
+    """What libdnf5 throws."""
+
+
+def loading(*names, create=None, load=None):
+    """Return a library, a base and its repositories; ``create`` and ``load`` are what libdnf5 throws then."""
+    repos = [Repository(name) for name in names]
+
+    def throw(text):
+        if text:
+            raise Unreadable(text)
+
+    sack = SimpleNamespace(
+        create_repos_from_system_configuration=lambda: throw(create),
+        load_repos=lambda: throw(load),
+    )
+    dnf = SimpleNamespace(
+        repo=SimpleNamespace(
+            Repo=Repository,
+            RepoQuery=lambda _base: Repositories(repos),
+            RepoCallbacks=object,
+            RepoCallbacksUniquePtr=lambda callbacks: callbacks,
+        )
+    )
+    return dnf, SimpleNamespace(get_repo_sack=lambda: sack), repos
+
+
+@pytest.mark.parametrize(("refresh", "expire"), [(True, 1), (False, -1)])
+def test_no_repository_is_passed_over_and_no_key_is_accepted(refresh, expire):
+    dnf, host, repos = loading("baseos", "vendor")
+    hook.load_repositories(dnf, host, refresh, (Unreadable,))
+    for repo in repos:
+        assert (repo.settings.skip_if_unavailable, repo.settings.metadata_expire) == (False, expire)
+        assert repo.expired is refresh
+        assert repo.callbacks.repokey_import("a key") is False
+
+
+@pytest.mark.parametrize(
+    ("thrown", "step", "repository"),
+    [
+        ({"load": 'Failed to download metadata for repository "vendor": Usable URL not found'}, "refresh", "vendor"),
+        ({"load": 'Failed to load system repo from root "/": rpmtsOpenDB failed'}, "database", None),
+        ({"create": 'Error in configuration file "/etc/yum.repos.d/bad.repo"'}, "settings", None),
+    ],
+)
+def test_what_cannot_be_loaded_is_told_by_its_step(thrown, step, repository):
+    dnf, host, _repos = loading("baseos", "vendor", **thrown)
+    with pytest.raises(hook.Failure) as caught:
+        hook.load_repositories(dnf, host, True, (Unreadable,))
+    assert (caught.value.parts["step"], caught.value.parts["repository"]) == (step, repository)
+
+
 def test_only_a_known_repository_is_blamed():
     seen = 'Failed to download metadata (baseurl: "file:///x") for repository "vendor": Usable URL not found'
     assert hook.blamed(seen, ["baseos", "vendor"]) == "vendor"
