@@ -55,7 +55,7 @@ options:
       - Where a transaction is given, V(auto) is the one that resolved it, and another is refused.
       - Name it on a host that has several installed.
     type: str
-    choices: [auto, apt, zypper, dnf]
+    choices: [auto, apt, zypper, dnf, dnf5]
     default: auto
 """
 

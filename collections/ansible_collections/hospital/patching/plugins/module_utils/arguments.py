@@ -24,7 +24,7 @@ STEP: Dict[str, Dict[str, Any]] = {
 }
 
 MANAGER: Dict[str, Dict[str, Any]] = {
-    "manager": {"type": "str", "choices": ["auto", "apt", "zypper", "dnf"], "default": "auto"},
+    "manager": {"type": "str", "choices": ["auto", "apt", "zypper", "dnf", "dnf5"], "default": "auto"},
 }
 
 TRANSACTION: Dict[str, Dict[str, Any]] = {

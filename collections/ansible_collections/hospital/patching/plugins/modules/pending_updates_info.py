@@ -15,7 +15,7 @@ description:
     is resolved again, so that RV(updates) is always one exact transaction.
   - A repository that cannot be fetched, or that is not signed, is an error that names it. An rpm repository has to be
     signed where the package manager of the host is set to check it.
-  - With dnf, O(security_only) alone is what C(dnf upgrade --security) does.
+  - With dnf 4 and dnf 5, O(security_only) alone is what C(dnf upgrade --security) does.
   - With zypper, a transaction within the options is that of C(zypper update) with the names of the upgrades, also for
     O(security_only). C(zypper patch --category security) differs, because it refuses all as soon as one patch wants
     a locked package. What replaces a package of another name comes with a whole update only, and is held otherwise.

@@ -5,6 +5,7 @@ import os
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf5
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     InstallRequest,
     PendingRequest,
@@ -16,12 +17,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_verify import DnfVerify
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_manager import RpmManager
 
-#: dnf is a link to one of the others; a host may lack the link.
-COMMANDS = ("usr/bin/dnf", "usr/bin/dnf-3", "usr/bin/dnf5")
+#: The commands of dnf 4; a host may lack the link ``dnf``, which is dnf 5's on a host of dnf 5.
+COMMANDS = ("usr/bin/dnf", "usr/bin/dnf-3")
 
 
 class Dnf(RpmManager):
-    """dnf 4, by its own library on the system's Python; dnf 5 is refused by name."""
+    """dnf 4, by its own library on the system's Python."""
 
     NAME = "dnf"
     STAGE = DnfStage
@@ -30,7 +31,10 @@ class Dnf(RpmManager):
 
     @staticmethod
     def present(root: str) -> bool:
-        return rpm_database.present(root) and any(os.path.exists(os.path.join(root, command)) for command in COMMANDS)
+        commands = [command for command in COMMANDS if os.path.lexists(os.path.join(root, command))]
+        if commands and commands[0] == COMMANDS[0] and dnf5.is_default(root):
+            return False
+        return rpm_database.present(root) and bool(commands)
 
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted)

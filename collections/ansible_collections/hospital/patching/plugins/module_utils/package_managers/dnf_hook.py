@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    dnf5_resolve_hook,
     dnf_resolve_hook,
     dnf_transaction_hook,
 )
@@ -56,13 +57,13 @@ def ask(host: Host, directory: str, asked: Dict[str, Any], script: Any = dnf_res
             return found
         if error["step"] != "bindings":
             raise refused(error)
-    raise _without_bindings(host)
+    raise _without_bindings(script)
 
 
 def commands(host: Host, directory: str, asked: Dict[str, Any], script: Any) -> List[Tuple[List[str], str]]:
     """Write the scripts and the question; return the command of each Python, and the file of the answer."""
     question, answer = os.path.join(directory, "asked.json"), os.path.join(directory, "answer.json")
-    for module in (dnf_resolve_hook, dnf_transaction_hook):
+    for module in (dnf_resolve_hook, dnf_transaction_hook, dnf5_resolve_hook):
         with open(os.path.join(directory, _name(module)), "w", encoding="utf-8") as handle:
             handle.write(source_of(module))
     with open(question, "w", encoding="utf-8") as handle:
@@ -95,7 +96,7 @@ def read(path: str, explanation: str) -> Dict[str, Any]:
         raise PatchingError(
             "dnf",
             "its library gave no answer ({})".format(without_logins(last[0])[:300]),
-            "a rpm database and a dnf 4 that can be read",
+            "a rpm database and a dnf that can be read",
             "look at `dnf --assumeno upgrade` on the host; nothing was changed",
         )
 
@@ -114,11 +115,11 @@ def refused(error: Dict[str, Any]) -> PatchingError:
     return PatchingError(subject, seen, expected, next_step)
 
 
-def _without_bindings(host: Host) -> PatchingError:
-    five = os.path.exists(os.path.join(host.root, "usr/bin/dnf5"))
+def _without_bindings(script: Any) -> PatchingError:
+    package, version = ("python3-libdnf5", 5) if script is dnf5_resolve_hook else ("python3-dnf", 4)
     return PatchingError(
         "dnf",
-        "dnf 5 runs this host" if five else "no system Python has dnf's bindings",
-        "dnf 4 with its Python bindings (python3-dnf); dnf 5 is not supported by this release",
-        "install python3-dnf, or look at the updates of this host by hand",
+        "no system Python has dnf {}'s bindings".format(version),
+        "dnf {} with its Python bindings ({})".format(version, package),
+        "install {}, or look at the updates of this host by hand".format(package),
     )

@@ -8,10 +8,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PackageManager
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf5 import Dnf5
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper
 
 #: In the order in which ``auto`` tries them: a host of one family may have another's tool, but rarely its database.
-PACKAGE_MANAGERS = (Apt, Zypper, Dnf)
+PACKAGE_MANAGERS = (Apt, Zypper, Dnf, Dnf5)
 
 
 def select(name: str, host: Host) -> PackageManager:

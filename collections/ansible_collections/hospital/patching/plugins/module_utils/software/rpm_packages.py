@@ -4,6 +4,7 @@
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
+    dnf5_state,
     dnf_history,
     rpm_database,
     rpm_locks,
@@ -43,6 +44,8 @@ def entries(host: Host) -> Tuple[List[Dict[str, Any]], List[str]]:
         problems.append(str(error))
         memory = _NOTHING
     locks, unreadable = rpm_locks.read(host.root)
+    if dnf5_state.present(host.root):
+        locks += [rpm_locks.Lock(rpm_locks.VERSIONLOCK, None, name) for name in dnf5_state.locked(host.root)]
     found = [_entry(package, memory, rpm_locks.holder(locks, package)) for package in packages]
     return sorted(found, key=_order), problems + unreadable
 
@@ -78,23 +81,28 @@ _NOTHING = Memory(lambda package: None, lambda package: None)
 
 
 def _memory(root: str) -> Memory:
-    """Return what dnf remembers, and of packages that it did not touch what libzypp does.
+    """Return what dnf remembers (dnf 5 before dnf 4), and of packages that it did not touch what libzypp does.
 
     dnf counts a package that it did not install as wanted by the user, so it is not
     automatic. Without either nobody knows.
     """
+    five = dnf5_state.read(root) if dnf5_state.present(root) else None
     dnf = dnf_history.read(root) if dnf_history.present(root) else None
     zypp_origins, zypp_automatic = zypp_history.origins(root), zypp_history.automatic(root)
 
     def origin(package: RpmPackage) -> Optional[str]:
         arch = package.arch or ""
-        found = dnf.origins.get((package.name, package.epoch, package.version, package.release, arch)) if dnf else None
+        found = dnf5_state.origin(five, package.name, evr(package), arch) if five else None
+        if found is None and dnf:
+            found = dnf.origins.get((package.name, package.epoch, package.version, package.release, arch))
         return found or zypp_origins.get((package.name, evr(package), arch))
 
     def automatic(package: RpmPackage) -> Optional[bool]:
-        reason = dnf.automatic.get((package.name, package.arch or "")) if dnf else None
+        reason = dnf5_state.automatic(five, package.name, package.arch or "") if five else None
+        if reason is None and dnf and not five:
+            reason = dnf.automatic.get((package.name, package.arch or ""))
         if reason is None and zypp_automatic is not None:
             return package.name in zypp_automatic
-        return False if reason is None and dnf else reason
+        return False if reason is None and (dnf or five) else reason
 
     return Memory(origin, automatic)

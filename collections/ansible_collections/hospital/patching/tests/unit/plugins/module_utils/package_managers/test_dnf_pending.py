@@ -237,7 +237,7 @@ def test_the_systems_own_python_is_asked_first_and_the_next_one_if_it_lacks_the_
         (failed("database", "rpmdb open failed"), "^rpm database: rpmdb open failed"),
         (failed("settings", "Parsing file failed"), "^/etc/dnf/dnf.conf: Parsing"),
         (failed("resolve", "Problem: nothing provides x"), "^dnf upgrade: Problem: nothing provides x"),
-        (failed("bindings", "No module named 'dnf'"), "no system Python has dnf's bindings"),
+        (failed("bindings", "No module named 'dnf'"), "no system Python has dnf 4's bindings"),
         ({"crash": "Traceback\nMemoryError: no"}, r"gave no answer \(MemoryError: no\)"),
         ({"text": '{"updates": ['}, "gave no answer"),
     ],
@@ -248,13 +248,6 @@ def test_what_cannot_be_asked_is_refused_with_its_reason(host, dnf, tmp_path, an
         pending(host, EVERYTHING)
     assert "secret" not in str(caught.value)
     assert os.listdir(str(tmp_path / "var/tmp")) == []
-
-
-def test_dnf_5_is_named(host, dnf, tmp_path):
-    dnf.python("usr/bin/python3", **failed("bindings", "No module named 'dnf'"))
-    (tmp_path / "usr/bin/dnf5").write_text("")
-    with pytest.raises(PatchingError, match="dnf 5 runs this host"):
-        pending(host, EVERYTHING)
 
 
 def test_a_host_without_repositories_is_not_up_to_date(host, dnf, recorded):

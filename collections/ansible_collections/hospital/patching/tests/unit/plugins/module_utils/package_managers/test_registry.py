@@ -20,12 +20,13 @@ def test_it_is_found_or_named(debian, host):
 
 
 def test_an_unknown_name_is_refused(debian, host):
-    with pytest.raises(PatchingError, match="auto or one of apt, dnf, zypper"):
+    with pytest.raises(PatchingError, match="auto or one of apt, dnf, dnf5, zypper"):
         select("brew", host)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("auto", "none of apt, dnf, zypper runs this host"), ("apt", "apt is not installed here")]
+    ("name", "message"),
+    [("auto", "none of apt, dnf, dnf5, zypper runs this host"), ("apt", "apt is not installed here")],
 )
 def test_a_host_of_another_kind_is_refused(tmp_path, name, message):
     with pytest.raises(PatchingError, match=message):

@@ -6,6 +6,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_origins, rpm_pending
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf5 import Dnf5
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.registry import select
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper
 
@@ -23,7 +24,7 @@ def make(root, *paths):
     ("tools", "kind"),
     [
         (["usr/bin/dnf"], Dnf),
-        (["usr/bin/dnf5"], Dnf),
+        (["usr/bin/dnf5"], Dnf5),
         (["usr/bin/zypper", "etc/zypp/repos.d/oss.repo"], Zypper),
         (["usr/bin/zypper", "etc/zypp/repos.d/oss.repo", "usr/bin/dnf"], Zypper),
         (["usr/bin/zypper", "usr/bin/dnf"], Dnf),
@@ -34,9 +35,9 @@ def test_a_host_is_known_by_its_files(tmp_path, database, tools, kind):
     assert select("auto", this_host()._replace(root=str(tmp_path))).NAME == kind.NAME
 
 
-@pytest.mark.parametrize("kind", [Dnf, Zypper])
+@pytest.mark.parametrize("kind", [Dnf, Dnf5, Zypper])
 def test_a_tool_without_a_database_runs_nothing(tmp_path, kind):
-    make(tmp_path, "usr/bin/dnf", "usr/bin/zypper", "etc/zypp/repos.d/oss.repo")
+    make(tmp_path, "usr/bin/dnf", "usr/bin/dnf5", "usr/bin/zypper", "etc/zypp/repos.d/oss.repo")
     assert not kind.present(str(tmp_path))
 
 

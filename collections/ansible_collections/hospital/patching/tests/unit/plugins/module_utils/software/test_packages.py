@@ -159,6 +159,32 @@ def test_what_dnf_remembers(host):
     assert "history.sqlite" in problem
 
 
+def test_what_dnf_5_remembers(host):
+    machine = host(rpm=RPM)
+    write_dnf_history(machine)  # of the years before: it says that libviewer is automatic
+    state = os.path.join(machine.root, "usr/lib/sysimage/libdnf5")
+    os.makedirs(state)
+    os.makedirs(os.path.join(machine.root, "etc/dnf"))
+    for path, text in (
+        (state + "/packages.toml", '[packages]\n"viewer.noarch" = {reason = "Dependency"}\n'),
+        (state + "/nevras.toml", '[nevras]\n"viewer-1.3-1.el9.noarch" = {from_repo = "fedora"}\n'),
+        (machine.root + "/etc/dnf/versionlock.toml", '[[packages]]\nname = "libview*"\n'),
+    ):
+        with open(path, "w", encoding="utf-8") as handle:
+            handle.write('version = "1.0"\n\n' + text)
+    found = {entry["name"]: entry for entry in packages.collect(machine)}
+    assert (found["viewer"]["origin"], found["viewer"]["automatic"]) == ("fedora", True)
+    assert (found["libviewer"]["origin"], found["libviewer"]["automatic"]) == ("hospital-base", False)
+    assert {name: entry["held_by"] for name, entry in found.items() if entry["held"]} == {
+        "libviewer": "dnf versionlock"
+    }
+    with open(state + "/packages.toml", "w", encoding="utf-8") as handle:
+        handle.write("rubbish")
+    listed, problem = collected(machine)
+    assert {entry["automatic"] for entry in listed} == {None}
+    assert "packages.toml" in problem
+
+
 def write_zypp_files(machine):
     for name, path in (
         ("zypp_history.txt", "var/log/zypp/history"),
