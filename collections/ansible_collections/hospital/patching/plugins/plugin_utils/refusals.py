@@ -117,10 +117,11 @@ def _validated(case: Case) -> Exclusion | None:
 
 
 def _changeable(case: Case) -> Exclusion | None:
-    if case.candidate.assessment is not None and case.candidate.assessment["manager"] in ASSESSED_ONLY:
+    found = case.fleet.assessed[case.host]
+    if isinstance(found, Assessed) and found.manager in ASSESSED_ONLY:
         return _refused(
             case,
-            f"it is run by {case.candidate.assessment['manager']}, which this release assesses only",
+            f"it is run by {found.manager}, which this release assesses only",
             "a host of apt, dnf 4 or zypper",
             "set patching_policy to observed for it, and update it by hand",
         )
