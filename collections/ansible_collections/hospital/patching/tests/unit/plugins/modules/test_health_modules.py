@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.journal import tail_digest
 from ansible_collections.hospital.patching.plugins.modules import (
     app_health_info,
@@ -150,7 +151,8 @@ def test_providers_without_snapshots_list_none(call):
     assert call(host_snapshot_info, provider="none")["snapshots"] == []
 
 
-def test_an_engine_that_is_missing_is_refused(call):
+def test_an_engine_that_is_missing_is_refused(call, monkeypatch):
+    monkeypatch.setattr(Clock, "sleep", lambda _clock, _seconds: None)  # it is tried again, seconds apart
     options = {"engine": ["/nonexistent/podman"]}
     for module, more in ((host_snapshot_info, {}), (host_snapshot_rollback, {"id": "x", "run_id": RUN, "host": "a"})):
         result = call(module, provider="container", options=options, **more)
