@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
-from referencing import Registry, Resource
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.hospital.patching.plugins.module_utils import schema as quick
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 FOLDER = Path(__file__).parent / "schemas"
 
@@ -35,16 +34,6 @@ def _document(kind: str) -> dict[str, Any]:
 def _documents() -> dict[str, Any]:
     """Return all schemas by their ``$id``, for those that refer to each other."""
     return {_document(kind).get("$id", kind): _document(kind) for kind in kinds()}
-
-
-@lru_cache(maxsize=1)
-def _registry() -> Registry[Any]:
-    return Registry().with_resources((name, Resource.from_contents(one)) for name, one in _documents().items())
-
-
-@lru_cache
-def _validator(kind: str) -> Draft202012Validator:
-    return Draft202012Validator(_document(kind), registry=_registry())
 
 
 @lru_cache
@@ -71,6 +60,20 @@ def validate(kind: str, value: object, where: str) -> None:
         )
 
 
+def _worst(kind: str, value: object) -> ValidationError | None:
+    # Imported here: nearly all documents fit, and the libraries take longer to import than a document to check.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+    from jsonschema.exceptions import best_match  # noqa: PLC0415
+    from referencing import Registry, Resource  # noqa: PLC0415
+
+    resources = ((name, Resource.from_contents(one)) for name, one in _documents().items())
+    registry: Registry[Any] = Registry().with_resources(resources)
+    error: ValidationError | None = best_match(
+        Draft202012Validator(_document(kind), registry=registry).iter_errors(value)
+    )
+    return error
+
+
 @dataclass(frozen=True)
 class Misfit:
     """Where a document does not fit, in the library's words and as the rule that it breaks."""
@@ -87,7 +90,7 @@ def misfit(kind: str, value: object) -> Misfit | None:
     # accept the library has to say what is wrong.
     if not _quick(kind).errors(value):
         return None
-    error = best_match(_validator(kind).iter_errors(value))
+    error = _worst(kind, value)
     if error is None:
         return None
     return Misfit(tuple(error.absolute_path), _seen(error), str(error.validator), error.validator_value)
