@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import servers
+
 ROOT = Path(__file__).resolve().parents[2]
-READY = os.geteuid() == 0 and all(shutil.which(one) for one in ("keepalived", "ip"))
+KEEPALIVED = servers.program("keepalived")
+READY = os.geteuid() == 0 and KEEPALIVED is not None and shutil.which("ip") is not None
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not READY, reason="needs root, keepalived and ip (Debian: keepalived, iproute2)"),
@@ -94,7 +97,7 @@ class Pair:
             path = self.folder / f"{name}.conf"
             path.write_text(config)
             files = [f"--pid={path}.pid", f"--vrrp_pid={path}.vrrp"]
-            self.keepalived.append(self._in(name, "keepalived", "-n", "-l", "-f", str(path), *files))
+            self.keepalived.append(self._in(name, str(KEEPALIVED), "-n", "-l", "-f", str(path), *files))
             self.servers.append(self._in(name, sys.executable, "-m", "http.server", str(PORT)))
 
     def _in(self, name: str, *words: str) -> subprocess.Popen[bytes]:

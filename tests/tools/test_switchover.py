@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -114,17 +115,16 @@ def _free_ports(number: int) -> list[int]:
 
 
 @pytest.fixture
-def database(tmp_path, monkeypatch):
-    made = Database(tmp_path)
-    for parent in tmp_path.parents[:3]:
-        if not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o711)  # pytest keeps its folders to root
-    monkeypatch.setenv("PGHOST", "127.0.0.1")
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
+def database(monkeypatch):
+    # Not among pytest's folders: each pytest that starts keeps those to root again.
+    with tempfile.TemporaryDirectory(prefix="pair") as folder:
+        made = Database(Path(folder))
+        monkeypatch.setenv("PGHOST", "127.0.0.1")
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
 
 
 def test_a_primary_changes_places_with_its_replica_and_back_and_no_row_is_lost(database):
