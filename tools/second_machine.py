@@ -19,6 +19,9 @@ SHARED = ("ca.key", "ca.pem", "package-signing.gpg", "package-signing.key", "pac
 LINK, OUTSIDE, INSIDE, SUBNET = "hplab-second", "10.77.254.1", "10.77.254.2", "10.77.254.0/30"
 MASQUERADE = ["POSTROUTING", "-s", SUBNET, "!", "-o", LINK, "-j", "MASQUERADE"]
 FORWARD = [["FORWARD", "-i", LINK, "-j", "ACCEPT"], ["FORWARD", "-o", LINK, "-j", "ACCEPT"]]
+#: Hosts offer what their own network carries; where the machine's carries less, answers would never arrive.
+CLAMP = ["-p", "tcp", "--tcp-flags", "SYN,RST", "SYN", "-j", "TCPMSS", "--clamp-mss-to-pmtu"]
+SIZES = [["FORWARD", "-i", LINK, *CLAMP], ["FORWARD", "-o", LINK, *CLAMP]]
 #: Each host's systemd has some; the usual limit of 128 is just enough for the hosts of one lab.
 INOTIFY, INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances"), 1024
 #: Podman keeps addresses, networks and locks in these; each lab needs its own.
@@ -128,7 +131,11 @@ class SecondMachine:
 
     @staticmethod
     def _rules() -> list[tuple[str, list[str]]]:
-        return [("nat", MASQUERADE), *(("filter", rule) for rule in FORWARD)]
+        return [
+            ("nat", MASQUERADE),
+            *(("filter", rule) for rule in FORWARD),
+            *(("mangle", rule) for rule in SIZES),
+        ]
 
     def _share(self) -> None:
         self.lab_dir.mkdir(parents=True, exist_ok=True)
