@@ -8,8 +8,9 @@ a file, an entry a line. Anything else is refused, never guessed.
 import fnmatch
 import os
 import re
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
+from ansible_collections.hospital.patching.plugins.module_utils import rpm_version
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
 #: ``origins`` (a repository's id) by ``name-[epoch:]version-release.arch``, the epoch only when it is not 0;
@@ -24,6 +25,8 @@ _PACKAGES, _NEVRAS = DIRECTORY + "/packages.toml", DIRECTORY + "/nevras.toml"
 #: ``"key" = {inner = "value"}``; a package's name has neither quotes nor backslashes.
 _ENTRY = re.compile(r'"([^"\\]+)"\s*=\s*\{\s*([a-z_]+)\s*=\s*"([^"\\]*)"\s*\}$')
 _MAX_BYTES = 16 * 1024 * 1024
+#: An entry of the versionlocks: a pattern of names, and its conditions (key, comparator, value).
+_Lock = NamedTuple("_Lock", [("name", "re.Pattern[str]"), ("conditions", List[Tuple[str, str, str]])])
 
 
 def present(root: str) -> bool:
@@ -81,6 +84,35 @@ def locked(root: str) -> List["re.Pattern[str]"]:
 
     A package is held whatever version its lock allows; what the lock lets through is the resolver's to say.
     """
+    return [
+        lock.name for lock in _locks(root) if {comparator for _key, comparator, _value in lock.conditions} != {"!="}
+    ]
+
+
+def allows(root: str, name: str, version: str, arch: str) -> bool:
+    """Return whether the versionlocks let this version be chosen.
+
+    Of the entries that name the package, one must have all its conditions met (dnf5-versionlock(8)).
+    """
+    locks = [lock for lock in _locks(root) if lock.name.match(name)]
+    return not locks or any(all(_holds(each, version, arch) for each in lock.conditions) for lock in locks)
+
+
+def _holds(condition: Tuple[str, str, str], version: str, arch: str) -> bool:
+    key, comparator, value = condition
+    if key == "arch":
+        order = 0 if arch == value else 1
+    elif key == "epoch":
+        order = rpm_version.compare_text(version.rpartition(":")[0] or "0", value)
+    elif key == "evr":
+        order = rpm_version.compare(version, value)
+    else:
+        return False
+    wanted = {"<": (-1,), "<=": (-1, 0), "=": (0,), ">=": (0, 1), ">": (1,), "!=": (-1, 1)}
+    return order in wanted.get(comparator, ())
+
+
+def _locks(root: str) -> List[_Lock]:
     try:
         with open(os.path.join(root, LOCKS), encoding="utf-8", errors="replace") as handle:
             text = handle.read(_MAX_BYTES)
@@ -88,11 +120,17 @@ def locked(root: str) -> List["re.Pattern[str]"]:
         return []
     found = []
     for block in re.split(r"^\s*\[\[packages\]\]", text, flags=re.MULTILINE)[1:]:
-        name = re.search(r'^\s*name\s*=\s*["\']([^"\']+)["\']', block, re.MULTILINE)
-        comparators = re.findall(r'^\s*comparator\s*=\s*["\']([^"\']+)["\']', block, re.MULTILINE)
-        if name and set(comparators) != {"!="}:
-            found.append(re.compile(fnmatch.translate(name.group(1))))
+        entry = re.split(r"^\s*\[\[packages\.conditions\]\]", block, flags=re.MULTILINE)
+        name = _value(entry[0], "name")
+        conditions = [(_value(one, "key"), _value(one, "comparator"), _value(one, "value")) for one in entry[1:]]
+        if name:
+            found.append(_Lock(re.compile(fnmatch.translate(name)), conditions))
     return found
+
+
+def _value(text: str, key: str) -> str:
+    found = re.search(r'^\s*{}\s*=\s*["\']([^"\']+)["\']'.format(key), text, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def _unreadable(path: str, seen: str) -> PatchingError:

@@ -10,12 +10,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
 LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock")
-#: rpm's own, by fcntl, wherever a distribution has its database (rpm's lib/rpmlock.c).
+#: rpm's own, by fcntl, wherever a distribution has its database (rpm's lib/rpmlock.c); and that of dnf 5, the last.
 RPM_LOCKS = (
     "var/lib/rpm/.rpm.lock",
     "usr/lib/sysimage/rpm/.rpm.lock",
     "usr/share/rpm/.rpm.lock",
     "run/lock/rpm/transaction",
+    "run/dnf/rpmtransaction.lock",
 )
 #: dnf's, which holds the process's number for as long as it works.
 PID_FILES = ("var/lib/dnf/rpmdb_lock.pid",)

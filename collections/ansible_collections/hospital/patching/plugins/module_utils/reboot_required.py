@@ -95,6 +95,6 @@ def of_transaction(entries: List[Dict[str, Any]], root: str = "/", manager: str 
             reasons.append("init changed ({name} {to})".format(**entry))
         elif _matches(entry["name"], KERNEL) and not in_container(root):
             reasons.append("kernel changed ({name} {to})".format(**entry))
-        elif manager == "dnf" and _matches(entry["name"], RPM_VENDOR):
+        elif manager in ("dnf", "dnf5") and _matches(entry["name"], RPM_VENDOR):
             reasons.append("its vendor reboots for it ({name} {to})".format(**entry))
     return reasons

@@ -45,10 +45,6 @@ class Fleet:
         return found
 
 
-#: Package managers of which what is pending is known, and whose transactions cannot be staged.
-ASSESSED_ONLY = ("dnf5",)
-
-
 @dataclass(frozen=True)
 class Case:
     """One host, and all that is known around it."""
@@ -112,18 +108,6 @@ def _validated(case: Case) -> Exclusion | None:
             "policy vendor_validated, and this release reads no list of versions that the vendor allows",
             "policy managed or observed",
             "leave its patching to the vendor until lists can be read",
-        )
-    return None
-
-
-def _changeable(case: Case) -> Exclusion | None:
-    found = case.fleet.assessed[case.host]
-    if isinstance(found, Assessed) and found.manager in ASSESSED_ONLY:
-        return _refused(
-            case,
-            f"it is run by {found.manager}, which this release assesses only",
-            "a host of apt, dnf 4 or zypper",
-            "set patching_policy to observed for it, and update it by hand",
         )
     return None
 
@@ -265,7 +249,6 @@ CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _name,
     _assessed,
     _validated,
-    _changeable,
     _stated,
     _drain_host,
     _silence,

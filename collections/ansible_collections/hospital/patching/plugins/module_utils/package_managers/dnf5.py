@@ -1,24 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""dnf 5 on Fedora 41 and later: what is pending, by its own library; what changes the host is refused by name."""
+"""dnf 5 on Fedora 41 and later: what is pending as with dnf 4, and its transactions by dnf5_work.py."""
 
 import os
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils import rpm_database
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf5_resolve_hook
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf5_resolve_hook, dnf5_work
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import (
     InstallRequest,
     PendingRequest,
-    StageRequest,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import Tool, pending
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import pending
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_rollback import rollback
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_manager import RpmManager
 
 COMMAND, LINK = "usr/bin/dnf5", "usr/bin/dnf"
-#: With the cache only what changed is fetched; why packages are installed is read from dnf 5's own state.
-CACHED = ("*-*/repodata", "*-*/solv", "*-*/pubring", "*-*/mirrorlist", "*-*/metalink.xml")
-DNF_5 = Tool("dnf5", dnf5_resolve_hook, (("var/cache/libdnf5", CACHED, "cache"),))
+DNF_5 = dnf5_work.DNF_5_WORK._replace(script=dnf5_resolve_hook)
 
 
 def is_default(root: str) -> bool:
@@ -31,9 +28,12 @@ def is_default(root: str) -> bool:
 
 
 class Dnf5(RpmManager):
-    """dnf 5, by its own library on the system's Python; its transactions are not staged yet."""
+    """dnf 5, by its own library on the system's Python."""
 
-    NAME = "dnf5"
+    NAME = dnf5_work.NAME
+    STAGE = dnf5_work.Dnf5Stage
+    TRANSACTION = dnf5_work.Dnf5Transaction
+    VERIFY = dnf5_work.Dnf5Verify
 
     @staticmethod
     def present(root: str) -> bool:
@@ -42,23 +42,5 @@ class Dnf5(RpmManager):
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         return pending(self.host, wanted, DNF_5)
 
-    def stage(self, request: StageRequest) -> Dict[str, Any]:
-        raise _refused("staging")
-
-    def install(self, request: InstallRequest) -> Dict[str, Any]:
-        raise _refused("installing")
-
-    def verify(self, transaction: Dict[str, Any], expect: str, names: List[str]) -> Dict[str, Any]:
-        raise _refused("verifying a transaction")
-
     def rollback(self, request: InstallRequest, names: List[str]) -> Dict[str, Any]:
-        raise _refused("the way back")
-
-
-def _refused(what: str) -> PatchingError:
-    return PatchingError(
-        "dnf 5",
-        "{} is not supported on a host that dnf 5 runs".format(what),
-        "a host of apt, dnf 4 or zypper",
-        "set patching_policy to observed for this host and update it by hand (dnf5 upgrade); nothing was changed",
-    )
+        return rollback(self.host, request, names, dnf5_work.Dnf5Transaction)

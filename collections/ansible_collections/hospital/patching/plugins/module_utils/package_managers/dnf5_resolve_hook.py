@@ -21,7 +21,7 @@ except ImportError:  # alone on the host
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     import dnf_resolve_hook as resolving  # type: ignore[import-not-found,no-redef,unused-ignore]
 
-Failure = resolving.Failure
+Failure, answered = resolving.Failure, resolving.answered
 #: What libdnf5 calls back; its bindings do not keep it alive.
 KEPT = []  # type: List[Any]
 Key = Tuple[str, str]
@@ -431,15 +431,20 @@ def first(settings: Any, name: str) -> str:
     return "" if option.empty() else str(option.get_value())
 
 
-def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
-    """Return what is pending on this host."""
+def library() -> Tuple[Any, Any]:
+    """Return dnf 5's library, and what it throws."""
     try:
         import libdnf5 as dnf  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - its absence is an answer
         import libdnf5.exception  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
     except ImportError as error:
         raise Failure("bindings", str(error))
     # Of what libdnf5 throws, its bindings raise these two, and older ones RuntimeError.
-    errors = (dnf.exception.Error, dnf.exception.NonLibdnf5Exception, RuntimeError)
+    return dnf, (dnf.exception.Error, dnf.exception.NonLibdnf5Exception, RuntimeError)
+
+
+def answer(asked: Dict[str, Any]) -> Dict[str, Any]:
+    """Return what is pending on this host."""
+    dnf, errors = library()
     refresh = asked.get("targets") is None and asked.get("without") is None
     try:
         base, whole = configured(dnf, asked), configured(dnf, asked, whole=True)
@@ -484,7 +489,7 @@ def pending(dnf: Any, base: Any, whole: Any, security: bool) -> Dict[str, Any]:
 
 def main() -> int:
     """Ask, write the answer, and return the exit status."""
-    resolving.answered(answer)
+    answered(answer)
     return 0
 
 

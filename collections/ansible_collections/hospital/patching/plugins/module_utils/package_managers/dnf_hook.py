@@ -9,6 +9,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     dnf5_resolve_hook,
+    dnf5_transaction_hook,
     dnf_resolve_hook,
     dnf_transaction_hook,
 )
@@ -18,6 +19,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.runner import wi
 #: The Pythons that may have dnf's bindings: EL 8's own, and everyone else's.
 PYTHONS = ("usr/libexec/platform-python", "usr/bin/python3")
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+#: The scripts of either dnf; some need others beside them.
+HOOKS = (dnf_resolve_hook, dnf_transaction_hook, dnf5_resolve_hook, dnf5_transaction_hook)
 #: Subject, expectation and next step of what a script could not do, by its step.
 REFUSALS = {
     "settings": (
@@ -57,13 +60,13 @@ def ask(host: Host, directory: str, asked: Dict[str, Any], script: Any = dnf_res
             return found
         if error["step"] != "bindings":
             raise refused(error)
-    raise _without_bindings(script)
+    raise without_bindings(script)
 
 
 def commands(host: Host, directory: str, asked: Dict[str, Any], script: Any) -> List[Tuple[List[str], str]]:
     """Write the scripts and the question; return the command of each Python, and the file of the answer."""
     question, answer = os.path.join(directory, "asked.json"), os.path.join(directory, "answer.json")
-    for module in (dnf_resolve_hook, dnf_transaction_hook, dnf5_resolve_hook):
+    for module in HOOKS:
         with open(os.path.join(directory, _name(module)), "w", encoding="utf-8") as handle:
             handle.write(source_of(module))
     with open(question, "w", encoding="utf-8") as handle:
@@ -115,8 +118,10 @@ def refused(error: Dict[str, Any]) -> PatchingError:
     return PatchingError(subject, seen, expected, next_step)
 
 
-def _without_bindings(script: Any) -> PatchingError:
-    package, version = ("python3-libdnf5", 5) if script is dnf5_resolve_hook else ("python3-dnf", 4)
+def without_bindings(script: Any) -> PatchingError:
+    """Return the error of a host on which no Python can run ``script``."""
+    of_dnf_5 = script in (dnf5_resolve_hook, dnf5_transaction_hook)
+    package, version = ("python3-libdnf5", 5) if of_dnf_5 else ("python3-dnf", 4)
     return PatchingError(
         "dnf",
         "no system Python has dnf {}'s bindings".format(version),

@@ -4,7 +4,7 @@
 import contextlib
 import json
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     dnf_history,
@@ -16,12 +16,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     dnf_hook,
     dnf_perform,
-    dnf_transaction_hook,
     rpm_installed,
     rpm_quiet,
     rpm_scripts,
     rpm_unfinished,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import DNF_4_WORK, Tool
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import RpmFolder
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_install import RpmTransaction
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.rpm_installed import (
@@ -58,6 +58,7 @@ class DnfTransaction(RpmTransaction):
     #: rpm's own words of a script that failed stand just behind the script's.
     ERRORS = ("warning: %", "error", "Error")
     ENVIRONMENT = rpm_quiet.ENVIRONMENT
+    TOOL_OF_DNF: Tool = DNF_4_WORK
 
     @staticmethod
     def folder_at(host: Host, directory: str) -> RpmFolder:
@@ -121,11 +122,10 @@ class DnfTransaction(RpmTransaction):
         Raises:
             PatchingError: a lock holds an installed package that is to be changed.
         """
-        locks, _problems = rpm_locks.read(self.host.root)
         for entry in todo:
             package = installed.package(entry["name"], entry["arch"], entry["from"]) if entry["from"] else None
-            by = rpm_locks.holder(locks, package) if package is not None else None
-            if by is None or (entry["to"] and rpm_locks.names_version(locks, _target(entry))):
+            by = self.holder(package, entry) if package is not None else None
+            if by is None:
                 continue
             raise PatchingError(
                 "{}:{}".format(entry["name"], entry["arch"]),
@@ -133,6 +133,12 @@ class DnfTransaction(RpmTransaction):
                 "no lock on what the transaction changes",
                 "ask who set it; remove it, or assess, plan and stage the host again; nothing was installed",
             )
+
+    def holder(self, package: RpmPackage, entry: Entry) -> Optional[str]:
+        """Return the lock that keeps an installed package from reaching its entry's target, or None."""
+        locks, _problems = rpm_locks.read(self.host.root)
+        by = rpm_locks.holder(locks, package)
+        return None if by and entry["to"] and rpm_locks.names_version(locks, _target(entry)) else by
 
     def settled(self, entries: List[Entry]) -> None:
         rpm_unfinished.forget(self.host.state_dir, entries)
@@ -150,7 +156,7 @@ class DnfTransaction(RpmTransaction):
         cache = os.path.join(self.record_dir, "cache")
         os.makedirs(cache, mode=0o700, exist_ok=True)
         asked = dict(asked, cachedir=cache, persistdir=os.path.join(self.host.root, "var/lib/dnf"))
-        commands = dnf_hook.commands(self.host, self.record_dir, asked, dnf_transaction_hook)
+        commands = dnf_hook.commands(self.host, self.record_dir, asked, self.TOOL_OF_DNF.script)
         for command, _answer in commands:
             try:
                 self.logged(command, NAME)
@@ -161,7 +167,7 @@ class DnfTransaction(RpmTransaction):
                     raise
                 if error["step"] != "bindings":
                     raise dnf_hook.refused(error)
-        raise PatchingError(NAME, "no Python with dnf's bindings", "python3-dnf", "install it; nothing was changed")
+        raise dnf_hook.without_bindings(self.TOOL_OF_DNF.script)
 
     def _keep_failed(self) -> None:
         """When only scripts failed, only their packages are not finished."""

@@ -6,7 +6,11 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import dnf_resolve_hook, rpm_pending
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
+    dnf_resolve_hook,
+    dnf_transaction_hook,
+    rpm_pending,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_hook import ask
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
@@ -28,6 +32,8 @@ NOT_CHOSEN = pending_filters.Reason("not_security", "`dnf upgrade --security` do
 #: ``(folder below the root, patterns, private folder)``.
 Tool = NamedTuple("Tool", [("name", str), ("script", Any), ("seeds", Sequence[Tuple[str, Sequence[str], str]])])
 DNF_4 = Tool("dnf", dnf_resolve_hook, (("var/cache/dnf", CACHED, "cache"), ("var/lib/dnf", (HISTORY,), "persist")))
+#: The same, with the script that resolves, fetches, rehearses and performs a transaction.
+DNF_4_WORK = DNF_4._replace(script=dnf_transaction_hook)
 
 
 def pending(host: Host, wanted: PendingRequest, tool: Tool = DNF_4) -> Dict[str, Any]:

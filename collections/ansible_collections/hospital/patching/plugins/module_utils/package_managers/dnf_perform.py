@@ -5,12 +5,9 @@ import os
 from typing import Any, Dict, List
 
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
-    dnf_transaction_hook,
-    rpm_installed,
-)
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_installed
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_hook import ask
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import HISTORY, PREFIX
+from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import PREFIX, Tool
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import PackageFolder
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.private_directory import (
     PrivateDirectory,
@@ -36,7 +33,9 @@ def question(entries: List[Dict[str, Any]], folder: PackageFolder, installed: Rp
     return {"work": "perform", "install": install, "remove": remove}
 
 
-def rehearse(host: Host, entries: List[Dict[str, Any]], folder: PackageFolder, installed: RpmInstalled) -> List[str]:
+def rehearse(
+    host: Host, tool: Tool, entries: List[Dict[str, Any]], folder: PackageFolder, installed: RpmInstalled
+) -> List[str]:
     """Let dnf resolve and rpm test a transaction from these files alone; return what is against it.
 
     The host keeps nothing of it.
@@ -46,7 +45,9 @@ def rehearse(host: Host, entries: List[Dict[str, Any]], folder: PackageFolder, i
     """
     with room(host.root), PrivateDirectory(host.root, PREFIX) as private:
         cache, persist = private.folder("cache"), private.folder("persist")
-        seed(os.path.join(host.root, "var/lib/dnf"), (HISTORY,), persist)
+        for source, patterns, target in tool.seeds:
+            if target == "persist":
+                seed(os.path.join(host.root, source), patterns, persist)
         asked = dict(question(entries, folder, installed), cachedir=cache, persistdir=persist, test=True)
-        answer = ask(host, private.path, asked, dnf_transaction_hook)
+        answer = ask(host, private.path, asked, tool.script)
     return [" ".join(seen.split())[:600] for seen in answer["differences"] + answer["errors"]]

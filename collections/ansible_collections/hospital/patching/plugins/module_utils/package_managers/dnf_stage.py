@@ -4,23 +4,22 @@
 import contextlib
 import os
 import shutil
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import dnf_history
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
     dnf_perform,
-    dnf_transaction_hook,
     rpm_installed,
     rpm_old_kernels,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_hook import ask
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf_pending import (
-    CACHED,
-    HISTORY,
+    DNF_4_WORK,
     PREFIX,
+    Tool,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.package_folder import (
     RpmFolder,
@@ -35,6 +34,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.transaction_stage import Entry
 from ansible_collections.hospital.patching.plugins.module_utils.rpm_database import RpmPackage, evr
 
+#: Finds the id of the repository that an installed package came from.
+Origin = Callable[[RpmPackage], Optional[str]]
+
 
 class DnfStage(RpmStage):
     """One call of ``update_stage`` on a dnf host."""
@@ -42,6 +44,7 @@ class DnfStage(RpmStage):
     MANAGER = "dnf"
     CACHE = ("var/cache/dnf/*/packages",)
     CHECK_FILE = ("rpmkeys", "--checksig")
+    TOOL: Tool = DNF_4_WORK
 
     def __init__(self, host: Host, request: StageRequest) -> None:
         # Old kernels that dnf would remove to make room stay: they are the way back of the new one.
@@ -52,13 +55,15 @@ class DnfStage(RpmStage):
     def old_kernels(self, running: str) -> List[str]:
         old = rpm_old_kernels.removable(self.installed.all(), running)
         named = ["{}-{}-{}.{}".format(one.name, one.version, one.release, one.arch) for one in old]
-        return ["dnf", "remove"] + named if named else []
+        return [self.TOOL.name, "remove"] + named if named else []
 
     @contextlib.contextmanager
     def metadata(self) -> Iterator[None]:
         with room(self.host.root), self.private as private:
-            seed(os.path.join(self.host.root, "var/cache/dnf"), CACHED, private.folder("cache"))
-            seed(os.path.join(self.host.root, "var/lib/dnf"), (HISTORY,), private.folder("persist"))
+            for target in ("cache", "persist"):
+                private.folder(target)
+            for source, patterns, target in self.TOOL.seeds:
+                seed(os.path.join(self.host.root, source), patterns, os.path.join(private.path, target))
             yield
 
     def open_folders(self, stage: str, preserved: str) -> None:
@@ -66,7 +71,7 @@ class DnfStage(RpmStage):
 
     def _ask(self, **asked: Any) -> Dict[str, Any]:
         folders = {kind + "dir": os.path.join(self.private.path, kind) for kind in ("cache", "persist")}
-        return ask(self.host, self.private.path, dict(folders, **asked), dnf_transaction_hook)
+        return ask(self.host, self.private.path, dict(folders, **asked), self.TOOL.script)
 
     def resolve(self, wanted: List[Entry]) -> List[Entry]:
         asked = [{name: update.get(name) for name in ("name", "arch", "to", "origin")} for update in wanted]
@@ -75,14 +80,13 @@ class DnfStage(RpmStage):
             missed = (answer["missing"]["name"], answer["missing"]["arch"])
             update = next(one for one in wanted if (one["name"], one["arch"]) == missed)
             raise self.drift(update, answer["missing"]["versions"])
-        history = self._history()
-        automatic = {name for (name, _arch), marked in history.automatic.items() if marked}
+        automatic, origin = self.memory()
         planned = {(update["name"], update["arch"]): bool(update.get("automatic")) for update in wanted}
         return [
             self.entry(
                 change,
                 # Of what goes, where it came from: there it comes from again on the way back.
-                change["repository"] or self._origin(history, change),
+                change["repository"] or self._origin(origin, change),
                 # Asking for a version makes dnf call a new package the user's; the reason is what was planned.
                 change["name"] in automatic
                 if change["from"] is not None
@@ -91,16 +95,20 @@ class DnfStage(RpmStage):
             for change in answer["updates"]
         ]
 
-    def _history(self) -> dnf_history.History:
+    def memory(self) -> Tuple[Set[str], Origin]:
+        """Return the names of what came as a dependency, and what finds the repository of an installed package."""
         present = dnf_history.present(self.host.root)
-        return dnf_history.read(self.host.root) if present else dnf_history.History({}, {})
+        history = dnf_history.read(self.host.root) if present else dnf_history.History({}, {})
 
-    def _origin(self, history: dnf_history.History, change: Dict[str, Any]) -> Optional[str]:
+        def origin(package: RpmPackage) -> Optional[str]:
+            nevra = (package.name, package.epoch, package.version, package.release, package.arch or "")
+            return history.origins.get(nevra)
+
+        return {name for (name, _arch), marked in history.automatic.items() if marked}, origin
+
+    def _origin(self, origin: Origin, change: Dict[str, Any]) -> Optional[str]:
         package = self.installed.package(change["name"], change["arch"], change["from"])
-        if package is None:
-            return None
-        nevra = (package.name, package.epoch, package.version, package.release, package.arch or "")
-        return history.origins.get(nevra)
+        return None if package is None else origin(package)
 
     def keeping_bytes(self, packages: List[RpmPackage]) -> Tuple[int, int]:
         missing = [package for package in packages if not os.path.exists(self.kept(package))]
@@ -154,7 +162,7 @@ class DnfStage(RpmStage):
 
     def rehearse(self, todo: Dict[str, Any]) -> None:
         """Let dnf and rpm rehearse the transaction from the stage alone; it must be the same."""
-        for seen in dnf_perform.rehearse(self.host, todo["entries"], self.stage, self.installed):
+        for seen in dnf_perform.rehearse(self.host, self.TOOL, todo["entries"], self.stage, self.installed):
             raise PatchingError(
                 "rehearsal of {}".format(todo["digest"]),
                 seen,

@@ -26,7 +26,7 @@ import importlib
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 try:
     from ansible_collections.hospital.patching.plugins.module_utils.package_managers import (
@@ -38,6 +38,8 @@ except ImportError:  # alone on the host
 
 Failure = resolving.Failure
 evr = resolving.evr
+#: Name, architecture and version.
+Nevra = Tuple[str, str, str]
 
 
 def resolve(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
@@ -111,13 +113,20 @@ def fetch(dnf: Any, base: Any, asked: Dict[str, Any]) -> Dict[str, Any]:
 def differences(base: Any, asked: Dict[str, Any], there: Any) -> List[str]:
     """Return in what the resolved transaction differs from what is asked for; empty if in nothing.
 
-    What leaves must be a version, for the same architecture or noarch, of a package that comes or goes. ``there`` finds
-    an installed package by name, architecture and version.
+    ``there`` finds an installed package by name, architecture and version.
+    """
+    comes = {(package.name, package.arch, evr(package)) for package in base.transaction.install_set}
+    goes = {(package.name, package.arch, evr(package)) for package in base.transaction.remove_set}
+    return compared(asked, comes, goes, there)
+
+
+def compared(asked: Dict[str, Any], comes: Set[Nevra], goes: Set[Nevra], there: Any, tool: str = "dnf") -> List[str]:
+    """Return in what a transaction differs from what is asked for; ``there`` as :func:`differences` has it.
+
+    What leaves must be a version, for the same architecture or noarch, of a package that comes or goes.
     """
     wanted = {(name, arch, version) for name, arch, version, _path, _origin, _automatic in asked["install"]}
     gone = {(name, arch, version) for name, arch, version in asked["remove"] if there(name, arch, version)}
-    comes = {(package.name, package.arch, evr(package)) for package in base.transaction.install_set}
-    goes = {(package.name, package.arch, evr(package)) for package in base.transaction.remove_set}
     ours = {(name, arch) for name, arch, _version in wanted | gone}
     names = {name for name, _arch in ours}
 
@@ -125,21 +134,16 @@ def differences(base: Any, asked: Dict[str, Any], there: Any) -> List[str]:
         # Of a package alone an architecture may change, to and from noarch; else it is another package.
         return (name, arch) in ours or (name, "noarch") in ours or (arch == "noarch" and name in names)
 
+    more, less = "{} would also {{}} {{}}-{{}}.{{}}".format(tool), "{} would not {{}} {{}}-{{}}.{{}}".format(tool)
     return (
-        [
-            "dnf would also install {}-{}.{}".format(name, version, arch)
-            for name, arch, version in sorted(comes - wanted)
-        ]
+        [more.format("install", name, version, arch) for name, arch, version in sorted(comes - wanted)]
+        + [less.format("install", name, version, arch) for name, arch, version in sorted(wanted - comes)]
         + [
-            "dnf would not install {}-{}.{}".format(name, version, arch)
-            for name, arch, version in sorted(wanted - comes)
-        ]
-        + [
-            "dnf would also remove {}-{}.{}".format(name, version, arch)
+            more.format("remove", name, version, arch)
             for name, arch, version in sorted(goes)
             if not leaves_for_ours(name, arch)
         ]
-        + ["dnf would not remove {}-{}.{}".format(name, version, arch) for name, arch, version in sorted(gone - goes)]
+        + [less.format("remove", name, version, arch) for name, arch, version in sorted(gone - goes)]
     )
 
 

@@ -90,3 +90,51 @@ def test_patterns_hold_and_single_versions_left_out_do_not(root):
     write(root, "etc/dnf/versionlock.toml", text)
     assert held(root, "kmod-nvidia-open")
     assert not held(root, "iftop")
+
+
+ENTRY = '[[packages]]\nname = "{}"\n'
+CONDITION = '[[packages.conditions]]\nkey = "{}"\ncomparator = "{}"\nvalue = "{}"\n'
+
+
+def test_a_recorded_lock_allows_its_own_version_alone(root):
+    allowed = [version for version in ("1.0-1", "1.0-2", "1:1.0-1") if allows(root, "lockedpkg", version)]
+    assert allowed == ["1.0-1"]
+    assert allows(root, "lockedpkg-libs", "9-9")
+
+
+def allows(root, name, version, arch="noarch"):
+    return dnf5_state.allows(str(root), name, version, arch)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "allowed"),
+    [
+        ([], ["1-1", "2-1", "1:1-1"]),
+        ([("evr", "<", "2")], ["1-1"]),
+        ([("evr", "<=", "2-1")], ["1-1", "2-1"]),
+        ([("evr", ">=", "2-1")], ["2-1", "1:1-1"]),
+        ([("evr", ">", "2-1")], ["1:1-1"]),
+        ([("evr", "!=", "0:2-1")], ["1-1", "1:1-1"]),
+        ([("epoch", "=", "1")], ["1:1-1"]),
+        ([("evr", ">", "1-1"), ("evr", "<", "1:0")], ["2-1"]),
+        ([("arch", "=", "noarch")], ["1-1", "2-1", "1:1-1"]),
+        ([("arch", "!=", "noarch")], []),
+        ([("colour", "=", "red")], []),
+        ([("evr", "~", "1-1")], []),
+    ],
+)
+def test_every_condition_of_an_entry_counts(root, conditions, allowed):
+    text = ENTRY.format("agen*") + "".join(CONDITION.format(*condition) for condition in conditions)
+    write(root, "etc/dnf/versionlock.toml", 'version = "1.0"\n' + text)
+    assert [version for version in ("1-1", "2-1", "1:1-1") if allows(root, "agent", version)] == allowed
+    assert allows(root, "other", "9-9")
+
+
+def test_one_of_several_entries_is_enough(root):
+    text = "".join(ENTRY.format("agent") + CONDITION.format("evr", "=", version) for version in ("1-1", "2-1"))
+    write(root, "etc/dnf/versionlock.toml", text)
+    assert [version for version in ("1-1", "2-1", "3-1") if allows(root, "agent", version)] == ["1-1", "2-1"]
+
+
+def test_without_locks_everything_is_allowed(tmp_path):
+    assert allows(tmp_path, "agent", "1-1")

@@ -267,14 +267,6 @@ def test_a_vendor_validated_host_is_refused_without_a_list():
     assert "vendor" in not_planned({"a": server("a", "s", policy="vendor_validated", downtime_s=60)}, "a")[1]
 
 
-def test_a_host_of_a_package_manager_that_is_assessed_only_is_refused_before_the_night():
-    fleet = {"a": server("a", "s", pending(update()) | {"manager": "dnf5"}, downtime_s=60)}
-    outcome, reason = not_planned(fleet, "a")
-    assert outcome == "refused"
-    assert "it is run by dnf5, which this release assesses only" in reason
-    assert "patching_policy to observed" in reason
-
-
 def test_a_single_host_without_accepted_downtime_is_refused():
     outcome, reason = not_planned({"db1": server("db1", "db")}, "db1")
     assert outcome == "refused"

@@ -175,21 +175,6 @@ def test_what_cannot_be_asked_is_refused_with_its_reason(host, dnf5, step, seen,
 
 
 @pytest.mark.parametrize(
-    ("call", "what"),
-    [
-        (lambda manager: manager.stage(None), "staging"),
-        (lambda manager: manager.install(None), "installing"),
-        (lambda manager: manager.verify({}, "to", []), "verifying a transaction"),
-        (lambda manager: manager.rollback(None, []), "the way back"),
-    ],
-)
-def test_what_changes_the_host_is_refused_by_name(host, dnf5, call, what):
-    with pytest.raises(PatchingError, match="^dnf 5: {} is not supported .*nothing was changed".format(what)):
-        call(Dnf5(host))
-    assert dnf5.asked == []
-
-
-@pytest.mark.parametrize(
     ("files", "links_to", "kind"),
     [
         (("dnf5",), "dnf5", Dnf5),
