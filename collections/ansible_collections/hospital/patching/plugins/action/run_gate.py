@@ -13,6 +13,8 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    answering,
+    answers,
     break_glass,
     broken_freezes,
     contacts,
@@ -23,6 +25,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     resumption,
     rollback,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.answers import Standing
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_live import Live
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate
@@ -39,6 +42,7 @@ class Case:
     host: str
     asked: datetime
     hostvars: Mapping[str, Mapping[str, Any]]
+    waiting: answering.Waiting
 
     @property
     def contact(self) -> Contact:
@@ -53,6 +57,11 @@ class Case:
         """Whether the run has begun to change packages: such a host is finished or put back, whatever is blocked."""
         found = resumption.taken(records, self.host)
         return found is not None and found.installed
+
+    @property
+    def asks(self) -> bool:
+        """Whether the host waits for people."""
+        return self.host in self.plan["hosts"] and answers.waits(self.plan, self.host)
 
     @property
     def missing(self) -> lost.Mark | None:
@@ -87,7 +96,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         started = self.clock.monotonic()
         variables = task_vars["hostvars"].get(host) or {}
         live = Live(run, host, variables, list(task_vars.get("ansible_inventory_sources") or []), self.clock)
-        case = Case(run, dict(live.loaded.plan), host, self.clock.now(), task_vars["hostvars"])
+        case = Case(run, dict(live.loaded.plan), host, self.clock.now(), task_vars["hostvars"], answering.Waiting(live))
         with run.heartbeat(check=self._task.check_mode):
             answer = self._ask(case, arguments, live)
             while answer.decision == "wait" and not self._task.check_mode:
@@ -136,7 +145,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _decide(self, case: Case, live: Live, inhibited: str | None = None) -> Gate:
         approvers, contact, records = live.approvers(), case.contact, case.run.ledger.read()
-        now, taken = self.clock.now(), case.taken(records)
+        now, taken, people = self.clock.now(), case.taken(records), case.waiting.standings(records)
         answer = gate.decide(
             case.plan,
             case.host,
@@ -153,8 +162,18 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             tier=live.tier,
             watch=live.watch(),
             taken=taken,
+            people=people,
         )
+        if answer.decision == "wait" and not self._task.check_mode and case.asks:
+            self._ask_people(case, people)
         return replace(answer, reason=answer.reason + live.not_counted()) if answer.decision == "stop" else answer
+
+    def _ask_people(self, case: Case, people: Mapping[str, Standing]) -> None:
+        """Whoever is waited for is told, once, as soon as there is something to answer."""
+        for one in people.values():
+            problems = answering.ask(case.run, one, case.hostvars)
+            if problems is not None:
+                self._display.display("; ".join([answers.told(one), *problems]))
 
     def _ask_way_back(self, case: Case, live: Live, outside_window: bool) -> Gate:
         records = case.run.ledger.read()

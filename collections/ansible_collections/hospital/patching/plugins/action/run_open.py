@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, opening, plan
+from ansible_collections.hospital.patching.plugins.plugin_utils import answering, controllers, opening, plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -41,6 +41,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                     controllers.require_no_rollback(run, run.ledger.read())
                     opening.require_digest(approved, arguments["plan"], run.ledger.read())
                 run.record(None, arguments["step"], "begin", **circumstances)
+            for told in answering.ask_now(run, approved, task_vars.get("hostvars") or {}):
+                self._display.display(told)
         facts = {
             "run_id": run.run_id,
             "evidence_dir": arguments["evidence_dir"],

@@ -11,6 +11,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.plugins.action import ActionBase
 from ansible.vars.plugins import get_vars_from_inventory_sources
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.plugin_utils import explanation, settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
@@ -19,7 +20,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     """Reads the inventory again, place by place, in Ansible's order of precedence."""
 
-    ARGUMENTS = {}
+    ARGUMENTS = {"evidence_dir": {"type": "path", "default": "evidence"}}
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         name = task_vars["inventory_hostname"]
@@ -28,7 +29,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         places = explanation.places(self._layers(inventory.hosts[name], sources))
         explained = settings.explain(name, task_vars["hostvars"][name], also_known=RUN_VARIABLES)
         rows = explanation.rows(explained, places)
-        return {"changed": False, "settings": rows, "text": explanation.text(name, rows).splitlines()}
+        asked = explanation.asked(name, arguments["evidence_dir"], Clock().now())
+        return {"changed": False, "settings": rows, "text": [*explanation.text(name, rows).splitlines(), *asked]}
 
     def _layers(self, host: Host, sources: list[str]) -> list[tuple[str, dict[str, Any]]]:
         """Of groups first what inventories say of any of them, then their group_vars; a host's own after both."""

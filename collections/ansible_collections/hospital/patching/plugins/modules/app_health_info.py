@@ -72,6 +72,8 @@ options:
         C(failed_limit) of failed units beside C(ignore)."
       - "Type C(time): C(offset_limit_ms) (default 1000), C(synchronised) (default true), by chronyc or timedatectl."
       - See docs/probes_host.md for what each of them compares.
+      - "Type C(person): C(ask), C(who), C(within_s), C(signed). It is never read, so it is V(inconclusive) here: the
+        gate asks before the broad ring, and M(hospital.patching.run_answer) takes the answer."
     type: list
     elements: dict
     default: []

@@ -8,10 +8,16 @@ short_description: Explain every effective setting of a host and where it comes 
 version_added: 0.1.0
 description:
   - Reads the inventory again, place by place, in Ansible's order of precedence; contacts no host.
+  - Says, too, what people are asked about the host's service in runs that are not closed, and how they answer.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
   - hospital.patching.controller.promises
+options:
+  evidence_dir:
+    description: Directory on the controller that keeps runs.
+    type: path
+    default: evidence
 """
 
 EXAMPLES = r"""
@@ -27,7 +33,7 @@ settings:
   elements: dict
   returned: success
 text:
-  description: The rows as an aligned table, line by line.
+  description: The rows as an aligned table, line by line, and what people are asked.
   type: list
   elements: str
   returned: success

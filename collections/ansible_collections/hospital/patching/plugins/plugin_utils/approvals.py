@@ -33,6 +33,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.awx_site import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, Loaded, write_json, write_text
 
 NAMESPACE = "hospital.patching.plan"
+#: Of an answer to a question (see answering): a signature over one is none over the other.
+ANSWER_NAMESPACE = "hospital.patching.answer"
 #: No signature is larger.
 LARGEST = 65536
 TIMEOUT_S = 30
@@ -215,21 +217,23 @@ def verify(
     allowed_signers: Path | None,
     seconds: Path | None = None,
     runner: Runner | None = None,
+    namespace: str = NAMESPACE,
 ) -> Signature:
     """Return whose signature over ``digest`` this is.
 
     Args:
         seconds: a list of people who may sign besides; one that cannot be read allows nobody.
+        namespace: what is signed, so that a signature over one thing is none over another.
 
     Raises:
         PatchingError: it is nobody's who may sign, or is over something else.
     """
     lists, _unreadable = _readable(allowed_signers, seconds)
-    return _verify(signature, digest, lists, People(*lists), runner or Runner())[0]
+    return _verify(signature, digest, lists, People(*lists), runner or Runner(), namespace)[0]
 
 
 def _verify(
-    signature: str, digest: str, lists: Sequence[Path], people: People, runner: Runner
+    signature: str, digest: str, lists: Sequence[Path], people: People, runner: Runner, namespace: str = NAMESPACE
 ) -> tuple[Signature, Path]:
     """Return the signature and the first list by which it is good."""
     if not lists:
@@ -242,7 +246,7 @@ def _verify(
         handle.write(signature)
         handle.flush()
         for path, name in product(lists, names):
-            words = ["ssh-keygen", "-Y", "verify", "-f", str(path), "-I", name, "-n", NAMESPACE]
+            words = ["ssh-keygen", "-Y", "verify", "-f", str(path), "-I", name, "-n", namespace]
             words += ["-s", handle.name]
             if runner.run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", check=False).rc == 0:
                 return Signature(name, people.person(key), text=signature), path
@@ -262,7 +266,7 @@ def _key_of(signature: str) -> str:
     return base64.b64encode(blob[14 : 14 + length]).decode("ascii")
 
 
-def sign(digest: str, key: Path, runner: Runner | None = None) -> str:
+def sign(digest: str, key: Path, runner: Runner | None = None, namespace: str = NAMESPACE) -> str:
     """Return a signature over ``digest`` by a private key, or by the agent's key whose public file ``key`` names.
 
     Raises:
@@ -270,21 +274,21 @@ def sign(digest: str, key: Path, runner: Runner | None = None) -> str:
     """
     # No terminal and no window: a passphrase is not asked for in the middle of a playbook.
     silent = {"SSH_ASKPASS": "/bin/false", "SSH_ASKPASS_REQUIRE": "force"}
-    words = ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", NAMESPACE]
+    words = ["ssh-keygen", "-Y", "sign", "-f", str(key), "-n", namespace]
     made = (runner or Runner()).run(words, timeout_s=TIMEOUT_S, text_in=f"{digest}\n", env=silent, check=False)
     if made.rc != 0 or "BEGIN SSH SIGNATURE" not in made.stdout:
         raise PatchingError(
             f"key {key}",
             _said(made.stderr),
             "a private key without passphrase, or the public file of a key that ssh-agent holds",
-            f"load it with ssh-add and name its .pub, or sign elsewhere: {command(digest)}",
+            f"load it with ssh-add and name its .pub, or sign elsewhere: {command(digest, namespace)}",
         )
     return made.stdout
 
 
-def command(digest: str) -> str:
+def command(digest: str, namespace: str = NAMESPACE, file: str = "approval.sig") -> str:
     """Return the command that signs ``digest`` on any machine."""
-    return f"echo {digest} | ssh-keygen -Y sign -n {NAMESPACE} -f KEY > approval.sig"
+    return f"echo {digest} | ssh-keygen -Y sign -n {namespace} -f KEY > {file}"
 
 
 def keep(plan_dir: Path, signature: str) -> Path:

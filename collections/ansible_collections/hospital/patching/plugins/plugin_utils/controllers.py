@@ -141,9 +141,9 @@ def require_no_rollback(run: Run, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def opening(run: Run) -> Iterator[None]:
-    """Let one controller at a time look and write its opening record."""
-    path = run.evidence.run_dir(run.run_id) / "opening.lock"
+def opening(run: Run, lock: str = "opening.lock") -> Iterator[None]:
+    """Let one process at a time look and write its record, such as that of a controller's opening."""
+    path = run.evidence.run_dir(run.run_id) / lock
     try:
         handle = path.open("a")
     except OSError as error:

@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, watching
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import CATALOGUE_GROUP, Explained
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 
 def places(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
@@ -42,6 +47,29 @@ def text(host: str, table: list[dict[str, Any]]) -> str:
     sources = max(len(row["source"]) for row in table)
     lines = [f"{row['name']:<{names}}  {row['source']:<{sources}}  {_short(row['value'])}" for row in table]
     return "\n".join([f"Effective settings of {host}", *lines])
+
+
+def asked(host: str, evidence_dir: str, now: datetime) -> list[str]:
+    """Return for what a host waits, or its service does, that people are asked in runs which go on."""
+    told = []
+    try:
+        for run in (Run(evidence_dir, run_id) for run_id in watching.open_runs(evidence_dir)):
+            told += [f"Run {run.run_id}, {answers.told(one)}" for one in _standings(run, host, now)]
+    except PatchingError:
+        return []  # no evidence directory yet, or one that cannot be read: the settings are explained all the same
+    return told
+
+
+def _standings(run: Run, host: str, now: datetime) -> Iterable[answers.Standing]:
+    try:
+        plan, records = run.plan(), run.ledger.read()
+    except (PatchingError, OSError):
+        return []
+    entry = plan["hosts"].get(host)
+    # A run that was staged and never begun stays open for ever.
+    if entry is None or (entry["window"] and read_stamp(entry["window"]["end"]) < now):
+        return []
+    return answers.standings(plan, entry["service"], records).values()
 
 
 def _short(value: Any) -> str:

@@ -13,12 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, failure_budget
+from ansible_collections.hospital.patching.plugins.plugin_utils.answers import Standing
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_peers import (
     balancers,
     partners,
     peers,
     ring_before,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.gate_people import asked_people
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Check, Gate, Question, wait
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import (
     no_freeze,
@@ -50,6 +52,7 @@ def decide(
     tier: int = 4,
     watch: Watch | str | None = None,
     taken: bool = False,
+    people: Mapping[str, Standing] | None = None,
 ) -> Gate:
     """Say whether ``host`` may be disrupted at ``now``; the gravest answer of all checks counts.
 
@@ -67,6 +70,7 @@ def decide(
         tier: the inventory's by now; the plan's counts if it is stricter.
         watch: the watcher that counts, or what was seen instead of one; None means that nobody has looked.
         taken: whether this run has disrupted the host already and not finished it.
+        people: how the questions to people of its service stand, by the probe's name.
     """
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
@@ -86,6 +90,7 @@ def decide(
         tier,
         watch,
         taken=taken,
+        people=people or {},
     )
     return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
 
@@ -216,6 +221,7 @@ CHECKS: tuple[Check, ...] = (
     partners,
     balancers,
     ring_before,
+    asked_people,
 )
 CHECKS_REBOOT: tuple[Check, ...] = (_frozen, no_freeze_for_reboot, _hands_off, window_for_reboot)
 #: The window last, which a person may do without.

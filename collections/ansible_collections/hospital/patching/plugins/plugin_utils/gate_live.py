@@ -218,6 +218,10 @@ class Live:
         awx = awx_site.of(self._variable, self.loaded.plan["site"]["segments"], signers)
         return approvals.of_plan(self.run.evidence, self.loaded, signers, awx=awx, seconds=self._list(SECONDS))
 
+    def signers(self) -> Path | None:
+        """Return the list of who may sign, by the inventory."""
+        return self._list()
+
     def _list(self, setting: str = "patching_allowed_signers") -> Path | None:
         return allowed_signers.place(self._variable(setting)[0], self.sources)
 

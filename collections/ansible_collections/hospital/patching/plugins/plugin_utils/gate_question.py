@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, broken_freezes
+from ansible_collections.hospital.patching.plugins.plugin_utils.answers import Standing
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
@@ -47,6 +48,8 @@ class Question:
     watch: Watch | str | None = None
     #: Whether the run has disrupted the host already and not finished it: it is, whatever came since.
     taken: bool = False
+    #: How the questions to people of its service stand, by the probe's name.
+    people: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def frozen_by(self) -> list[str]:

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
-from ansible_collections.hospital.patching.plugins.plugin_utils import assessed, break_glass, schema
+from ansible_collections.hospital.patching.plugins.module_utils.probes.person import PersonProbe
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, assessed, break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
@@ -265,6 +266,7 @@ def _host(
         **_silence(settings.silence),
         "snapshot": settings.snapshot,
         "probes": _probes(candidate),
+        **({"asks": asks} if (asks := answers.planned_asks(settings)) else {}),
         **_health(settings),
         "manager": work.manager,
         **({"reboot_owed": list(candidate.reboot_owed)} if candidate.reboot_owed else {}),
@@ -333,12 +335,16 @@ def _drain(host: str, candidate: Candidate) -> dict[str, Any]:
 
 
 def _probes(candidate: Candidate) -> list[dict[str, Any]]:
-    """Return the probes of the service's pages, then the site's own; the built-in ones are added on the host."""
+    """Return the probes of the service's pages, then the site's own but those that ask people.
+
+    The built-in ones are added on the host.
+    """
     pages: list[dict[str, Any]] = [
         {"name": f"url-{number}", "type": "http", "vantage": "controller", "url": url}
         for number, url in enumerate(candidate.settings.probe_url, 1)
     ]
-    return pages + [{**probe, "vantage": registry.vantage(probe)} for probe in candidate.settings.probes]
+    own = [probe for probe in candidate.settings.probes if probe["type"] != PersonProbe.NAME]
+    return pages + [{**probe, "vantage": registry.vantage(probe)} for probe in own]
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:

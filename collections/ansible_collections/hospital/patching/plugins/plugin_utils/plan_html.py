@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import (
+    asked_of,
     changes_of,
     health_terms,
     hooks_of,
@@ -75,6 +76,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         _waves(plan, spans, where),
         _about(plan["hosts"], "owed", "Reboot owed already, whatever is installed", reboots_owed(plan["hosts"])),
         _about(plan["hosts"], "health", "Health is judged otherwise than by default", health_terms(plan["hosts"])),
+        _about(plan["hosts"], "people", "Asked of people before the broad ring", asked_of(plan)),
         _about(plan["hosts"], "silences", "Alerts that are silenced meanwhile", silences_of(plan["hosts"])),
         _about(plan["hosts"], "hooks", "Hooks", hooks_of(plan["hosts"])),
         _updates(plan["hosts"]),

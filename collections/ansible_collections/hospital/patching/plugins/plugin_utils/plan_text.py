@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import emergency, hooks
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, emergency, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import GOOD
 from ansible_collections.hospital.patching.plugins.plugin_utils.silences import registry as silences
@@ -36,6 +36,9 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     health = health_terms(plan["hosts"])
     if health:
         lines += ["", "Health is judged otherwise than by default", *(_shared_lines(health, len(plan["hosts"])))]
+    asked = asked_of(plan)
+    if asked:
+        lines += ["", "Asked of people before the broad ring", *_shared_lines(asked, len(plan["hosts"]))]
     silenced = silences_of(plan["hosts"])
     if silenced:
         lines += ["", "Alerts that are silenced meanwhile", *_shared_lines(silenced, len(plan["hosts"]))]
@@ -194,6 +197,11 @@ def health_terms(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list
         for one in told:
             found.setdefault(one, []).append(host)
     return sorted(found.items())
+
+
+def asked_of(plan: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return what people are asked, with the hosts that wait for their answer."""
+    return [(answers.planned(one), list(one.hosts)) for one in answers.askings(plan)]
 
 
 def _shared(text: str, names: Sequence[str], size: int) -> list[str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import hooks
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import name_problem
@@ -242,6 +242,21 @@ def _approval(case: Case) -> Exclusion | None:
     return None
 
 
+def _people(case: Case) -> Exclusion | None:
+    settings = case.candidate.settings
+    asks = answers.stated(settings)
+    if not asks:
+        return None
+    if settings.kind == "endpoint":
+        seen = f"the probe {asks[0]['name']} asks a person, and an endpoint is patched when it is seen"
+        return _refused(case, seen, "probes of type person on servers only", "remove it from its patching_probes")
+    signed = [one["name"] for one in asks if one["signed"]]
+    if signed and settings.allowed_signers is None:
+        seen = f"the probe {signed[0]} needs a signed answer, and patching_allowed_signers is not set"
+        return _refused(case, seen, "a list of who may sign", "set patching_allowed_signers")
+    return None
+
+
 CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _missing,
     _policy,
@@ -256,4 +271,5 @@ CHECKS: tuple[Callable[[Case], Exclusion | None], ...] = (
     _service,
     _order,
     _approval,
+    _people,
 )

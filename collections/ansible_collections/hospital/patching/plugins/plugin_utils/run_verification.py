@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import approvals, ledger, transaction
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, approvals, ledger, transaction
 from ansible_collections.hospital.patching.plugins.plugin_utils import report as reports
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, json_text, read_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import verify_manifest
@@ -152,19 +152,23 @@ def _names(folder: Path) -> set[str]:
 
 
 def _check_approvals(verified: Verified, records: Sequence[ledger.Record | None]) -> None:
-    """Hold the approvals that let critical hosts go against the ledger.
+    """Hold the approvals that let critical hosts go, and signed answers, against the ledger.
 
     Whose a signature is, ssh-keygen -Y verify says; of an approval in AWX there is only the record of what AWX said.
     """
     approved = [record["detail"].get("approved") for record in records if record and record["step"] == "gate"]
     signed = [one for entry in approved if entry for one in entry.get("signed", [])]
     wanted = {(str(one.get("signature")), "sig") for one in signed if "record" not in one}
+    given = (record["detail"] for record in records if record and answers.is_answering(record))
+    answered = {str(detail["signature"]) for detail in given if "signature" in detail}
+    wanted |= {(digest, "sig") for digest in answered}
     wanted |= {(str(one["record"]), "json") for one in signed if "record" in one}
     for digest, kind in sorted(wanted):
         name = approvals.file_of(verified.folder, digest, kind)
         shown = f"{name.parent.name}/{name.name}"
         if not name.is_file():
-            verified.find(shown, None, "it is missing", f"the approval {digest} that let a host go")
+            what = "answer" if digest in answered else "approval"
+            verified.find(shown, None, "it is missing", f"the {what} {digest} that let a host go")
         elif approvals.digest_of(name.read_text(encoding="utf-8", errors="replace")) != digest:
             verified.find(shown, None, "another approval", f"{digest}, which let a host go")
 

@@ -71,6 +71,10 @@ FINISHED = frozenset({"patched", "nothing_to_do", "stuck", "unverified", "rolled
 LEFT_IN_SERVICE = frozenset({"", "not_started", "refused", "rolled_back"})
 
 
+def _is_of_people(record: Mapping[str, Any]) -> bool:
+    return record["event"] == "note" and not {"stop", "answer"}.isdisjoint(record["detail"])
+
+
 class Run:
     """A run in the evidence directory."""
 
@@ -240,7 +244,7 @@ class Run:
     def last_sign(self, records: Sequence[Mapping[str, Any]] | None = None) -> datetime:
         """Return when the run last showed that it lives, by a record or beside its ledger.
 
-        A note that it is to stop is no sign: people write it about runs that are dead.
+        A note that it is to stop, or of an answer, is no sign: people write it about runs that are dead.
 
         Args:
             records: the run's ledger, when the caller has read it already.
@@ -250,7 +254,7 @@ class Run:
             OSError: the run's directory cannot be read.
         """
         known = self.ledger.read() if records is None else records
-        written = [r["time"] for r in known if not (r["event"] == "note" and "stop" in r["detail"])]
+        written = [r["time"] for r in known if not _is_of_people(r)]
         beat = heartbeat.last_beat(self.evidence.run_dir(self.run_id))
         if not written and beat is None:
             raise PatchingError(

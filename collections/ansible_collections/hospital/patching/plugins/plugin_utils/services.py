@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 
@@ -156,6 +157,11 @@ def _contradiction(hosts: Mapping[str, Candidate]) -> Problem | None:
         if len(set(values.values())) > 1:
             seen = ", ".join(f"{value} on {host}" for host, value in values.items())
             return f"patching_{setting} is {seen}", "one value for the service", "set it once for all of its hosts"
+    asked = {host: answers.stated(one.settings) for host, one in hosts.items() if one.settings.managed}
+    other = next((host for host, one in asked.items() if one != next(iter(asked.values()))), None)
+    if other is not None:
+        seen = f"patching_probes asks people otherwise on {other} than on {next(iter(asked))}"
+        return seen, "the same questions for the service", "set probes of type person once for all of its hosts"
     primaries = [host for host, one in hosts.items() if one.settings.role == "primary"]
     if len(primaries) > 1:
         return f"patching_role is primary on {', '.join(primaries)}", "one primary", "leave it to one of them"

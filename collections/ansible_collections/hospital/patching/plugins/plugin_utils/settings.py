@@ -388,6 +388,14 @@ SETTINGS = (
         types.secrets,
         secret=True,
     ),
+    Setting(
+        "patching_ask_contact",
+        "apprise URL or list of them",
+        (),
+        "who is told that a probe of type person waits for an answer, and that somebody says no; never shown",
+        types.secrets,
+        secret=True,
+    ),
     Setting("patching_estimate_s", "seconds", 1800, "the time to patch the host, at worst", types.whole(1)),
     Setting("patching_way_back_s", "seconds", 1800, "the time to put the host back, at worst", types.whole(1)),
     Setting("patching_evidence_dir", "path", "./evidence", "where evidence is kept", types.text),
@@ -563,6 +571,7 @@ class Settings:
     eol_near_days: int
     extended_support: tuple[str, ...]
     security_contact: tuple[str, ...]
+    ask_contact: tuple[str, ...]
     estimate_s: int
     way_back_s: int
     evidence_dir: str

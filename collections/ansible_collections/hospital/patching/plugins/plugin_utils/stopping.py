@@ -39,7 +39,7 @@ def request(run: Run, by: str, reason: str, now: datetime, check: bool = False) 
     Raises:
         PatchingError: there is no such run, or its directory cannot be written.
     """
-    _require_known(run)
+    require_known(run)
     line = f"{stamp(now)} {by}: {_one_line(reason) or 'no reason given'}"
     found = _first_line(run.stop_path)
     if not check:
@@ -55,7 +55,7 @@ def withdraw(run: Run, by: str, reason: str, check: bool = False) -> Asked:
     Raises:
         PatchingError: there is no such run, or its directory cannot be written.
     """
-    _require_known(run)
+    require_known(run)
     found = _first_line(run.stop_path)
     if found is not None and not check:
         # First the note: without evidence nothing goes on.
@@ -78,7 +78,12 @@ def explain(run: Run, state: str, asked: Asked) -> str:
     return f"nobody has asked run {run.run_id} to stop"
 
 
-def _require_known(run: Run) -> None:
+def require_known(run: Run) -> None:
+    """Refuse a run that the evidence directory does not have.
+
+    Raises:
+        PatchingError: there is none of this id.
+    """
     if not run.evidence.run_dir(run.run_id).is_dir():
         raise PatchingError(
             f"run {run.run_id}",

@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.log impor
 from ansible_collections.hospital.patching.plugins.module_utils.probes.memory import MemoryProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.oracle import OracleProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.person import PersonProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.process import ProcessProbe
@@ -55,7 +56,9 @@ _OF_HOST = (
     TimeProbe,
 )
 _FIRST = (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe)
-PROBES = {probe.NAME: probe for probe in _FIRST + _PROTOCOLS + _OF_HOST}
+#: Asked of people, before the broad ring.
+_OF_PEOPLE = (PersonProbe,)
+PROBES = {probe.NAME: probe for probe in _FIRST + _PROTOCOLS + _OF_HOST + _OF_PEOPLE}
 
 #: Names of the built-in probes; a site's own probe may not take one.
 BUILTIN_NAMES = ("builtin-units", "builtin-ports", "builtin-mounts")
@@ -125,6 +128,11 @@ def check(definition: Dict[str, Any]) -> None:
 def targets(definition: Dict[str, Any]) -> List[Tuple[str, int]]:
     """Return each (host, port) that the probe would connect to, so that they can be checked at plan time."""
     return _unconnected(definition).targets()
+
+
+def options(definition: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the options of a valid definition, with its defaults."""
+    return dict(_unconnected(definition).options)
 
 
 def _unconnected(definition: Dict[str, Any]) -> Probe:

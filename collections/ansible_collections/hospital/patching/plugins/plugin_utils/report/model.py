@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import break_glass, outcomes, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, break_glass, outcomes, schedule
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline, works
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.hosts import other_host, planned_host
@@ -124,7 +124,10 @@ def _span(
 
     A plan may have been staged days before: that is not part of the night.
     """
-    night = [record for record in pieces[0].records if record["step"] not in ("assess", "prioritise", "plan", "stage")]
+    before = ("assess", "prioritise", "plan", "stage")
+    records = (record for record in pieces[0].records if record["step"] not in before)
+    # People may have been asked, and have answered, days before as well.
+    night = [record for record in records if not answers.is_answering(record)]
     if not night:
         return None, None, None
     whole = timeline.bounds(part for those in parts.values() for part in timeline.night(those))
@@ -235,7 +238,8 @@ def _remarks(records: Sequence[Mapping[str, Any]]) -> list[Document]:
     found = []
     for record in records:
         detail = record.get("detail") or {}
-        text = detail.get("reason") or detail.get("text")
+        # Of an answer the text says whose reason it is.
+        text = detail.get("text") or detail.get("reason")
         if record["event"] == "note" and text:
             found.append({"time": record["time"], "host": record.get("host"), "text": str(text)})
     return found
