@@ -75,7 +75,7 @@ class BtrfsProvider(SnapshotProvider):
         What a killed call of this run left is removed first. A revert that was cut off is ended, and then refused.
         """
         with self._opened() as (top, sets, reverts):
-            ended = reverts.settle().ended
+            ended = self._settled(reverts)
             if ended:
                 raise PatchingError(
                     "host {}".format(host),
@@ -126,10 +126,12 @@ class BtrfsProvider(SnapshotProvider):
                 continue
             if one.state == "making":
                 sets.undo(one)
-            elif _missing(top, one, sets):
+                continue
+            missing = _missing(one, _places(top, one, sets))
+            if missing:
                 raise PatchingError(
                     "restore point {}".format(_identity(one)),
-                    "{} of it was removed behind the run's back".format(", ".join(_missing(top, one, sets))),
+                    "{} of it was removed behind the run's back".format(", ".join(missing)),
                     "the snapshots that this run has made",
                     "delete the rest of it by its id (host_snapshot state=absent), and start another run",
                 )
@@ -155,9 +157,9 @@ class BtrfsProvider(SnapshotProvider):
     def delete(self, snapshot_id: str) -> bool:
         """Delete it, unless one of its subvolumes is in use; then nothing of it is deleted."""
         with self._opened() as (top, sets, reverts):
-            reverts.settle()
+            self._settled(reverts)
             for one in sets.all():
-                if _told(one) and self._snapshot(top, one, sets).id == snapshot_id:
+                if _told(one) and _identity_now(one, sets) == snapshot_id:
                     places = [place for place in _places(top, one, sets) if place is not None]
                     for place in places:
                         _require_unused(top, place)
@@ -173,9 +175,8 @@ class BtrfsProvider(SnapshotProvider):
         With ``reboot`` true the host runs on what was set aside until it is rebooted; that is left to the caller.
         """
         with self._opened() as (top, sets, reverts):
-            ended = [told for told in reverts.settle().ended if told["snapshot"] == snapshot_id]
+            ended = [told for told in self._settled(reverts) if told["snapshot"] == snapshot_id]
             if ended:
-                self._remember(None)
                 return ended[0]
             chosen = next((one for one in sets.all() if _told(one) and _identity(one) == snapshot_id), None)
             if chosen is None or chosen.state != "whole" or chosen.record["kind"] != RESTORE_POINT:
@@ -193,9 +194,17 @@ class BtrfsProvider(SnapshotProvider):
                     "take the id from the run's ledger, step snapshot",
                 )
             self._remember(top.source)
-            done = reverts.run(chosen, snapshot_id, self.options["at_reboot"])
-            self._remember(None)
-            return done
+            try:
+                return reverts.run(chosen, snapshot_id, self.options["at_reboot"])
+            finally:
+                if reverts.unfinished() is None:
+                    self._remember(None)
+
+    def _settled(self, reverts: Reverts) -> List[Dict[str, Any]]:
+        """Settle what was cut off and return what had to be ended."""
+        ended = reverts.settle()
+        self._remember(None)
+        return ended
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[_Open]:
@@ -316,12 +325,8 @@ class BtrfsProvider(SnapshotProvider):
     def _snapshot(self, top: volume.TopLevel, one: Set, sets: Sets) -> Snapshot:
         record, places = one.record, _places(top, one, sets)
         entries = record["subvolumes"]
-        identity = _identity(one)
-        if one.state == "making":
-            shown = [sets.subvolume(one, number) for number in range(len(entries))]
-            identity = ",".join(found.uuid for found in shown if found)
         return Snapshot(
-            id=identity,
+            id=_identity_now(one, sets),
             provider=self.NAME,
             run_id=record["run_id"],
             host=record["host"],
@@ -331,7 +336,7 @@ class BtrfsProvider(SnapshotProvider):
             detail={
                 "kind": record["kind"],
                 "complete": one.state == "whole",
-                "missing": _missing(top, one, sets),
+                "missing": _missing(one, places),
                 "subvolumes": [
                     {"mount": entry["mount"], "path": entry["path"], "uuid": entry["uuid"], "kept_at": place}
                     for entry, place in zip(entries, places)
@@ -364,6 +369,14 @@ def _identity(one: Set) -> str:
     return ",".join(entry["uuid"] for entry in one.record["subvolumes"] if entry["uuid"])
 
 
+def _identity_now(one: Set, sets: Sets) -> str:
+    """The same, of a set that a killed call was making: of what it has made."""
+    if one.state != "making":
+        return _identity(one)
+    shown = [sets.subvolume(one, number) for number in range(len(one.record["subvolumes"]))]
+    return ",".join(found.uuid for found in shown if found)
+
+
 def _places(top: volume.TopLevel, one: Set, sets: Sets) -> List[Optional[str]]:
     """Return where each subvolume of a set is now, or None."""
     places: List[Optional[str]] = []
@@ -376,8 +389,8 @@ def _places(top: volume.TopLevel, one: Set, sets: Sets) -> List[Optional[str]]:
     return places
 
 
-def _missing(top: volume.TopLevel, one: Set, sets: Sets) -> List[str]:
-    pairs = zip(one.record["subvolumes"], _places(top, one, sets))
+def _missing(one: Set, places: List[Optional[str]]) -> List[str]:
+    pairs = zip(one.record["subvolumes"], places)
     return [entry["uuid"] or entry["mount"] for entry, place in pairs if place is None]
 
 

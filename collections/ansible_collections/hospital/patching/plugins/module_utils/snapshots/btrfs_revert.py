@@ -9,7 +9,7 @@ import calendar
 import contextlib
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -32,9 +32,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_
 
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
-#: ``ended`` are the reverts that only had to be ended, as :meth:`Reverts.told` tells them.
-Settled = NamedTuple("Settled", [("ended", List[Dict[str, Any]]), ("undone", int)])
-
 
 class Reverts:
     """The reverts of one file system."""
@@ -48,20 +45,19 @@ class Reverts:
         """Return a revert that was cut off after it had begun to exchange subvolumes."""
         return next((one for one in self.sets.all() if one.state == "switching"), None)
 
-    def settle(self) -> Settled:
-        """End what a killed call has begun to exchange, and undo what it had only prepared.
+    def settle(self) -> List[Dict[str, Any]]:
+        """End what a killed call has begun to exchange, undo what it had only prepared; return what was ended.
 
         Raises:
             PatchingError: a subvolume is in use, or is not one that belongs to the revert.
         """
-        ended, undone = [], 0
+        ended = []
         for one in self.sets.all():
             if one.state == "switching":
                 ended.append(dict(self._switch(one), resumed=True))
             elif one.state == "making" and one.record["kind"] == SET_ASIDE:
                 self._undo(one)
-                undone += 1
-        return Settled(ended, undone)
+        return ended
 
     def run(self, chosen: Set, identity: str, at_reboot: List[str]) -> Dict[str, Any]:
         """Put the subvolumes of the restore point ``chosen`` back and return what was done.

@@ -73,7 +73,10 @@ class TopLevel:
 
     def locate(self, uuid: str, hint: str) -> Optional[str]:
         """Return where the subvolume of that UUID is, by what btrfs says of each place itself."""
-        for path in [hint] + [found.path for found in self.listing() if found.uuid == uuid]:
+        shown = self.at(hint)
+        if shown is not None and shown.uuid == uuid:
+            return hint
+        for path in [found.path for found in self.listing() if found.uuid == uuid]:
             shown = self.at(path)
             if shown is not None and shown.uuid == uuid:
                 return path
@@ -130,7 +133,7 @@ class TopLevel:
                 "subvolume {}".format(first),
                 "it cannot change places with its snapshot: {}".format(os.strerror(error)),
                 "Linux's renameat2 with RENAME_EXCHANGE on btrfs",
-                "revert by hand from {}, as docs/snapshots.md says".format(second),
+                "revert by hand from {}, as docs/snapshots_btrfs.md says".format(second),
             )
 
     def mounts_of(self, path: str) -> List[Mount]:

@@ -301,10 +301,8 @@ def test_a_file_system_that_the_update_has_filled_is_reverted(disk):
     mine = make(provider)
     disk.damage()
     disk.fill()
-    with pytest.raises(OSError, match="No space left"), open(disk.path("data", "more"), "wb") as handle:
+    with open(disk.path("data", "new"), "wb", 0) as handle, pytest.raises(OSError, match="No space left"):
         handle.write(b"x" * MIB)
-        handle.flush()
-        os.fsync(handle.fileno())
     with open(disk.path("data", "etc", "conf")), pytest.raises(PatchingError, match="in use by"):
         provider.revert(mine.id, "db1")
     provider.revert(mine.id, "db1")
@@ -438,7 +436,7 @@ def test_a_killed_creation_is_an_orphan_that_can_be_deleted_or_is_replaced(disk,
     orphan = provider.list()
     assert [(one.run_id, one.detail["complete"]) for one in orphan] == [(RUN, False)]
     assert provider.present(RUN, "db1") is None
-    with pytest.raises(PatchingError, match="not complete|no such snapshot"):
+    with pytest.raises(PatchingError, match="it was set aside by a revert, or is not complete"):
         provider.revert(orphan[0].id, "db1")
 
     other = make(provider, OTHER)
@@ -471,7 +469,7 @@ def test_what_is_in_use_is_not_reverted_unless_by_a_reboot(disk):
         done = waiting.revert(mine.id, "db1")
         assert done["reboot"] is True
         assert disk.digests() == [before[0], broken[1]]
-        with pytest.raises(PatchingError, match="is mounted at .*/app"):
+        with pytest.raises(PatchingError, match="it is mounted at " + disk.path("app")):
             waiting.delete(done["kept"])
         with pytest.raises(PatchingError, match="if an earlier revert is waiting for its reboot"):
             waiting.revert(mine.id, "db1")
