@@ -178,7 +178,7 @@ class BtrfsProvider(SnapshotProvider):
             ended = [told for told in self._settled(reverts) if told["snapshot"] == snapshot_id]
             if ended:
                 return ended[0]
-            chosen = next((one for one in sets.all() if _told(one) and _identity(one) == snapshot_id), None)
+            chosen = next((one for one in sets.all() if _told(one) and _identity_now(one, sets) == snapshot_id), None)
             if chosen is None or chosen.state != "whole" or chosen.record["kind"] != RESTORE_POINT:
                 raise PatchingError(
                     "snapshot {}".format(snapshot_id),

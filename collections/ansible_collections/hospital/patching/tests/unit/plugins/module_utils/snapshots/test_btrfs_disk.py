@@ -237,6 +237,8 @@ def test_create_break_revert_and_retention(disk):
     assert [one.id for one in kept] == [done["kept"]]
     assert done["kept_until"] == kept[0].expires > kept[0].created
     assert provider.present(RUN, "db1") == first, "what was set aside is no restore point"
+    with pytest.raises(PatchingError, match="it was set aside by a revert"):
+        provider.revert(done["kept"], "db1")
     with disk.top() as top:
         for path in done["kept_at"]:
             with open(os.path.join(top, path, "etc", "conf")) as handle:
