@@ -117,8 +117,8 @@ class Disk:
         with self.top() as top:
             return sorted(line.split(" path ")[1] for line in sh("btrfs", "subvolume", "list", top).splitlines())
 
-    def fill(self):
-        with open(self.path("app", "full"), "wb") as handle:
+    def fill(self, name="full"):
+        with open(self.path("app", name), "wb") as handle:
             size = 512 * MIB
             while size >= 4096:
                 try:
@@ -307,6 +307,7 @@ def test_a_file_system_that_the_update_has_filled_is_reverted(disk):
         handle.write(b"x" * MIB)
     with open(disk.path("data", "etc", "conf")), pytest.raises(PatchingError, match="in use by"):
         provider.revert(mine.id, "db1")
+    disk.fill("fuller")
     provider.revert(mine.id, "db1")
     assert disk.digests() == before
 
@@ -452,6 +453,22 @@ def test_a_killed_creation_is_an_orphan_that_can_be_deleted_or_is_replaced(disk,
     mine = make(provider)
     assert [one.id for one in provider.list()] == [other.id, mine.id]
     assert len(disk.subvolumes()) == 6
+
+
+def test_what_lies_where_a_killed_call_was_to_make_its_own_is_left(disk, monkeypatch):
+    provider = disk.provider()
+    with monkeypatch.context() as patched:
+        kill_at(patched, btrfs_volume.TopLevel, "snapshot", 1)
+        killed(lambda: make(provider))
+    with disk.top() as top:
+        (name,) = os.listdir(os.path.join(top, "hospital-patching"))
+        foreign = os.path.join("hospital-patching", name, "0")
+        sh("btrfs", "subvolume", "snapshot", "-r", os.path.join(top, "@app"), os.path.join(top, foreign))
+    assert provider.list() == []
+    mine = make(provider)
+    assert [one.id for one in provider.list()] == [mine.id]
+    assert provider.delete(mine.id)
+    assert disk.subvolumes() == ["@app", "@data", foreign]
 
 
 def test_what_is_in_use_is_not_reverted_unless_by_a_reboot(disk):
