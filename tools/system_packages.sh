@@ -6,8 +6,8 @@
 #   system_packages.sh chromium     the browser (80 MB) of the suite `report`, which nothing else needs
 set -eu
 
-all="createrepo-c debian-archive-keyring faketime git gnupg iptables make mmdebstrap netavark nftables openssh-client \
-openssl podman python3-venv rpm runc shellcheck zstd"
+all="btrfs-progs createrepo-c debian-archive-keyring faketime git gnupg iptables make mmdebstrap netavark nftables \
+openssh-client openssl podman python3-venv rpm runc shellcheck zstd"
 packages="${*:-$all}"
 
 if ! command -v apt-get >/dev/null; then

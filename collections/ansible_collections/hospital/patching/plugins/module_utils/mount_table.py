@@ -2,7 +2,21 @@
 """What is mounted where, as the kernel tells it in proc(5)'s /proc/self/mounts and /proc/self/mountinfo."""
 
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, NamedTuple
+
+#: ``device`` is the file system's major:minor, ``root`` what of it is mounted, ``options`` those of this mount alone.
+Mount = NamedTuple(
+    "Mount",
+    [
+        ("device", str),
+        ("root", str),
+        ("path", str),
+        ("options", str),
+        ("kind", str),
+        ("source", str),
+        ("read_only_device", bool),
+    ],
+)
 
 
 def parse_mounts(text: str) -> List[Dict[str, Any]]:
@@ -24,6 +38,18 @@ def mount_kinds(text: str) -> Dict[str, str]:
         fields, kinds = before.split(" "), after.split(" ")
         if len(fields) >= 5 and kinds[0]:
             mounts[_unescape(fields[4])] = kinds[0]
+    return mounts
+
+
+def parse_mountinfo(text: str) -> List[Mount]:
+    """Return every mount of /proc/self/mountinfo, in mount order."""
+    mounts = []
+    for line in text.splitlines():
+        before, _dash, after = line.partition(" - ")
+        fields, rest = before.split(" "), after.split(" ")
+        if len(fields) >= 6 and len(rest) >= 3:
+            root, path, source = _unescape(fields[3]), _unescape(fields[4]), _unescape(rest[1])
+            mounts.append(Mount(fields[2], root, path, fields[5], rest[0], source, "ro" in rest[2].split(",")))
     return mounts
 
 

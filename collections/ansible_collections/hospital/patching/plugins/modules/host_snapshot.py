@@ -9,7 +9,7 @@ version_added: 0.1.0
 description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
   - Runs where the provider is. Delegate it to the machine with the container engine for V(container);
-    run it on the host itself for V(preserved).
+    run it on the host itself for V(btrfs) and V(preserved).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -36,16 +36,21 @@ options:
     default: present
   provider:
     description:
+      - V(btrfs) makes read-only snapshots of the host's own subvolumes. Subvolumes within them are not part of it.
       - V(container) commits a podman or docker container to an image. Volumes are not part of it.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [container, none, preserved]
+    choices: [btrfs, container, none, preserved]
     required: true
   options:
     description:
       - Options of the provider.
+      - "V(btrfs): C(subvolumes), by mount point (default C([/])); C(at_reboot), those that are in use, so that their
+        revert waits for a reboot, as that of C(/) always does; C(folder) on the file system's top level, in which
+        snapshots are kept (default C(hospital-patching)); C(min_free_bytes) (default 1 GiB) and C(min_metadata_bytes)
+        (default 128 MiB), which must be free."
       - "V(container): C(engine), the command line's first words (default C([podman])); C(container) (default O(host));
         C(pause) (default true), whether processes stop while the commit is made; C(min_free_bytes) (default 1 GiB),
         which must be free beside the container's own changes."
@@ -102,7 +107,7 @@ snapshot:
   returned: always
   contains:
     id:
-      description: The provider's own id.
+      description: The provider's own id; of V(btrfs) the UUIDs of the snapshots, separated by commas.
       type: str
     provider:
       description: Name of the provider.

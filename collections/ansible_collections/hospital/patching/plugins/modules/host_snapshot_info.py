@@ -7,7 +7,9 @@ module: host_snapshot_info
 short_description: List the restore points that runs have made
 version_added: 0.1.0
 description:
-  - Lists snapshots that carry this collection's labels; foreign ones are never listed.
+  - Lists snapshots that carry this collection's labels or records; foreign ones are never listed.
+  - With V(btrfs) it also lists what a revert has set aside (C(detail.kind) is C(set_aside)), and says in
+    C(detail.missing) what was removed behind a run's back.
   - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -17,7 +19,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [container, none, preserved]
+    choices: [btrfs, container, none, preserved]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).

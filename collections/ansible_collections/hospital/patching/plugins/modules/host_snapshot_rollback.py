@@ -7,12 +7,15 @@ module: host_snapshot_rollback
 short_description: Put one host back to a restore point, confirmed by the snapshot's id
 version_added: 0.1.0
 description:
-  - Recreates the host's container from the snapshot's image, by the command that created it.
+  - With V(container), recreates the host's container from the snapshot's image, by the command that created it.
+  - With V(btrfs), unmounts the subvolumes, puts writable copies of their snapshots in their places and mounts them
+    again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which is left
+    to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
   - The replaced container is stopped and kept under another name, which is returned. If the reverted one does
-    not start, the replaced one is put back.
-  - podman only; docker does not tell by which command a container was created.
+    not start, the replaced one is put back. Replaced subvolumes are kept, too, for as long as the snapshot was to be.
+  - Of containers podman's only; docker does not tell by which command a container was created.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -34,7 +37,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [container]
+    choices: [btrfs, container]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -65,7 +68,12 @@ snapshot:
   type: dict
   returned: always
 reverted:
-  description: What was done; null in check mode.
+  description:
+    - What was done; null in check mode.
+    - "Of V(btrfs): C(snapshot), its id; C(subvolumes), each with C(mount), C(path) and its new C(uuid); C(kept), the id
+      of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within that went along
+      or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an earlier call had been
+      cut off and was only ended."
   type: dict
   returned: always
   sample:
@@ -88,7 +96,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             arguments.RUN,
-            provider=dict(type="str", choices=["container"], default="container"),
+            provider=dict(type="str", choices=["btrfs", "container"], default="container"),
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),
             host=dict(type="str", required=True),

@@ -16,10 +16,10 @@ OWN_KEYS = ("provider", "reason", "on")
 def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``host_snapshot`` needs for ``host``.
 
-    ``entry`` is the plan's entry of the host, ``stage`` its stage result. The
-    packages that stage preserved lie on the host itself; any other provider
-    runs on the controller unless ``patching_snapshot.on`` names a machine. What
-    is made of a disk holds the journal too, so that has to say so first (``pending``).
+    ``entry`` is the plan's entry of the host, ``stage`` its stage result. A
+    container's engine is asked on the controller, any other provider on the host
+    itself, unless ``patching_snapshot.on`` names a machine. What is made of a disk
+    holds the journal too, so that has to say so first (``pending``).
 
     Raises:
         PatchingError: preserved packages are the way back, and not all could be preserved.

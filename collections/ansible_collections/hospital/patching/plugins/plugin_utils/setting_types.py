@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.drains import registry as drains
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
 
@@ -330,6 +331,8 @@ def snapshot(value: object) -> dict[str, Any]:
         raise ValueError("preserved, {provider: NAME, ...}, or {provider: none, reason: WHY}")
     found: dict[str, Any] = plain(value)
     found["provider"] = name(found["provider"])
+    if found["provider"] not in PROVIDERS:
+        raise ValueError(f"as provider one of {', '.join(sorted(PROVIDERS))}")
     if found["provider"] == "none" and not str(found.get("reason") or "").strip():
         raise ValueError("a reason beside provider none: nothing is installed without a way back, unless one says why")
     return found

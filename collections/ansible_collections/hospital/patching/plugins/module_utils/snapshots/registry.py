@@ -7,11 +7,14 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
 
-PROVIDERS = {provider.NAME: provider for provider in (ContainerProvider, NoneProvider, PreservedProvider)}
+PROVIDERS = {
+    provider.NAME: provider for provider in (BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider)
+}
 
 
 def create_provider(name: str, options: Optional[Dict[str, Any]], runner: Runner, clock: Clock) -> SnapshotProvider:

@@ -158,3 +158,16 @@ def test_an_engine_that_is_missing_is_refused(call, monkeypatch):
         result = call(module, provider="container", options=options, **more)
         assert result["failed"] is True
         assert result["subject"] == "/nonexistent/podman"
+
+
+def test_subvolumes_that_are_none_are_refused(call):
+    options = {"subvolumes": ["/proc"]}
+    point = {"run_id": RUN, "host": "a"}
+    for module, more in (
+        (host_snapshot, point),
+        (host_snapshot_info, {}),
+        (host_snapshot_rollback, {"id": "x", **point}),
+    ):
+        result = call(module, provider="btrfs", options=options, **more)
+        assert result["failed"] is True
+        assert (result["subject"], result["seen"]) == ("mount /proc", "it is proc")

@@ -25,9 +25,13 @@ def test_another_provider_runs_where_it_is_told_to():
     assert (asked["provider"], asked["reason"], asked["on"]) == ("container", "monthly", "farm1")
     assert asked["options"] == {"engine": "podman"}
     assert restore_point("ws1", "run", {"snapshot": {"provider": "container"}}, STAGE)["on"] == "localhost"
+    own = restore_point("ws1", "run", {"snapshot": {"provider": "btrfs", "subvolumes": ["/", "/srv"]}}, STAGE)
+    assert (own["on"], own["options"]) == ("ws1", {"subvolumes": ["/", "/srv"]})
 
 
-@pytest.mark.parametrize(("provider", "pending"), [("container", True), ("preserved", False), ("none", False)])
+@pytest.mark.parametrize(
+    ("provider", "pending"), [("btrfs", True), ("container", True), ("preserved", False), ("none", False)]
+)
 def test_what_is_made_of_a_disk_is_journalled_first(provider, pending):
     assert restore_point("ws1", "run", {"snapshot": {"provider": provider}}, STAGE)["pending"] is pending
 

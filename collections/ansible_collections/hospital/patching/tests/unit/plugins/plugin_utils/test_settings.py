@@ -118,6 +118,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("drain", "lb1", "none, "),
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
+        ("snapshot", {"provider": "btrsf"}, "as provider one of"),
         ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
         ("failure_budget", 2, "only run, ring, service"),
         ("failure_budget", {"runs": 2}, "only run, ring, service"),
