@@ -8,8 +8,8 @@ short_description: Make or delete a restore point of a host
 version_added: 0.1.0
 description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
-  - Runs where the provider is. Delegate it to the machine with the container engine for V(container);
-    run it on the host itself for V(btrfs) and V(preserved).
+  - Runs where the provider is. Delegate it to the machine with the container engine for V(container), to one with
+    boto3 and a login at AWS for V(aws_ebs); run it on the host itself for V(btrfs) and V(preserved).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -36,17 +36,26 @@ options:
     default: present
   provider:
     description:
+      - V(aws_ebs) makes snapshots of all EBS volumes of an EC2 instance at one instant, as after a power failure, and
+        waits until AWS has completed them. Needs the Python library boto3 where it runs; the login comes from boto3's
+        own chain there (environment, profile, instance role).
       - V(btrfs) makes read-only snapshots of the host's own subvolumes. Subvolumes within them are not part of it.
       - V(container) commits a podman or docker container to an image. Volumes are not part of it.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [btrfs, container, none, preserved]
+    choices: [aws_ebs, btrfs, container, none, preserved]
     required: true
   options:
     description:
       - Options of the provider.
+      - "V(aws_ebs): C(instance_id), or C(instance_tags), a dictionary of tags that one living instance has; C(exclude),
+        ids or device names of data volumes that are left out; C(profile) and C(region) of boto3's configuration;
+        C(endpoint_url) of another API than the region's; C(connect_timeout_s) (default 10), C(read_timeout_s) (default
+        30) and C(attempts) (default 3) of one call; C(complete_timeout_s) (default 3600) for the set to be completed;
+        for a revert C(volume_timeout_s) and C(stop_timeout_s) (default 600), C(start_timeout_s) (default 900) and
+        C(status_checks) (default true), whether AWS's status checks have to pass; C(poll_s) (default 5)."
       - "V(btrfs): C(subvolumes), by mount point (default C([/])); C(at_reboot), those that are in use, so that their
         revert waits for a reboot, as that of C(/) always does; C(folder) on the file system's top level, in which
         snapshots are kept (default C(hospital-patching)); C(min_free_bytes) (default 1 GiB) and C(min_metadata_bytes)
@@ -89,6 +98,18 @@ EXAMPLES = r"""
     reason: before the monthly update
   delegate_to: localhost
   register: restore_point
+
+- name: Make a restore point of an EC2 instance
+  hospital.patching.host_snapshot:
+    provider: aws_ebs
+    options:
+      instance_id: i-0a1b2c3d4e5f60718
+      region: eu-central-1
+      profile: patching
+    run_id: 20261122T010000Z-ab12cd34
+    host: "{{ inventory_hostname }}"
+    reason: before the monthly update
+  delegate_to: localhost
 
 - name: Delete it
   hospital.patching.host_snapshot:

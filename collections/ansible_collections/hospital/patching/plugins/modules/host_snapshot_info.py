@@ -7,7 +7,7 @@ module: host_snapshot_info
 short_description: List the restore points that runs have made
 version_added: 0.1.0
 description:
-  - Lists snapshots that carry this collection's labels or records; foreign ones are never listed.
+  - Lists snapshots that carry this collection's labels, tags or records; foreign ones are never listed.
   - With V(btrfs) it also lists what a revert has set aside (C(detail.kind) is C(set_aside)), and says in
     C(detail.missing) what was removed behind a run's back.
   - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
@@ -19,7 +19,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [btrfs, container, none, preserved]
+    choices: [aws_ebs, btrfs, container, none, preserved]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -46,6 +46,8 @@ snapshots:
   description:
     - The snapshots, the oldest first, each with C(id), C(provider), C(run_id), C(host), C(reason), C(created),
       C(expires) and C(detail).
+    - With V(aws_ebs) one set of snapshots is one entry; C(detail.lacks) says why nothing can be put back to it, or is
+      null. The volumes that a revert replaced are deleted with their set, which stays listed as long as they do.
   type: list
   elements: dict
   returned: always

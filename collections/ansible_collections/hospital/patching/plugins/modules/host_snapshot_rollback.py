@@ -8,13 +8,16 @@ short_description: Put one host back to a restore point, confirmed by the snapsh
 version_added: 0.1.0
 description:
   - With V(container), recreates the host's container from the snapshot's image, by the command that created it.
+  - With V(aws_ebs), makes volumes from the snapshots, stops the instance, puts them in the place of the old ones and
+    starts it. After an interruption the same call goes on.
   - With V(btrfs), unmounts the subvolumes, puts writable copies of their snapshots in their places and mounts them
     again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which is left
     to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
-  - The replaced container is stopped and kept under another name, which is returned. If the reverted one does
-    not start, the replaced one is put back. Replaced subvolumes are kept, too, for as long as the snapshot was to be.
+  - What was replaced is kept, and returned. The container is stopped and kept under another name; volumes until the
+    snapshot is deleted; subvolumes for as long as the snapshot was to be. If the reverted container or instance does
+    not start, what was replaced is put back, and the message says what runs.
   - Of containers podman's only; docker does not tell by which command a container was created.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -37,7 +40,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [btrfs, container]
+    choices: [aws_ebs, btrfs, container]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -96,7 +99,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             arguments.RUN,
-            provider=dict(type="str", choices=["btrfs", "container"], default="container"),
+            provider=dict(type="str", choices=["aws_ebs", "btrfs", "container"], default="container"),
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),
             host=dict(type="str", required=True),

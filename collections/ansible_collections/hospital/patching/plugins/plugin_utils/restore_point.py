@@ -16,10 +16,10 @@ OWN_KEYS = ("provider", "reason", "on")
 def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``host_snapshot`` needs for ``host``.
 
-    ``entry`` is the plan's entry of the host, ``stage`` its stage result. A
-    container's engine is asked on the controller, any other provider on the host
-    itself, unless ``patching_snapshot.on`` names a machine. What is made of a disk
-    holds the journal too, so that has to say so first (``pending``).
+    ``entry`` is the plan's entry of the host, ``stage`` its stage result. What
+    reaches a host from outside runs on the controller, any other provider on the
+    host itself, unless ``patching_snapshot.on`` names a machine. What is made of a
+    disk holds the journal too, so that has to say so first (``pending``).
 
     Raises:
         PatchingError: preserved packages are the way back, and not all could be preserved.
@@ -34,7 +34,7 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
         "provider": provider,
         "options": options,
         "reason": wanted.get("reason") or f"before run {run_id}",
-        "on": wanted.get("on") or ("localhost" if provider == "container" else host),
+        "on": wanted.get("on") or ("localhost" if PROVIDERS[provider].FROM_OUTSIDE else host),
         "pending": PROVIDERS[provider].MAKES,
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.drains import registry as drains
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import registry as snapshots
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
 
@@ -323,6 +323,14 @@ def _require_keys(value: Mapping[Any, Any], required: set[str], optional: set[st
         raise ValueError(expected)
 
 
+def _require_aws_options(found: Mapping[str, Any]) -> None:
+    """Refuse an unknown option, a login above all, before it gets into a plan."""
+    options = snapshots.PROVIDERS["aws_ebs"].OPTIONS
+    _require_keys(found, {"provider"}, {"reason", "on", *options}, "{provider: aws_ebs, instance_id: ID, region: NAME}")
+    if bool(found.get("instance_id")) == bool(found.get("instance_tags")):
+        raise ValueError("instance_id or instance_tags beside provider aws_ebs, and not both")
+
+
 def snapshot(value: object) -> dict[str, Any]:
     """Read ``preserved`` or ``{provider: NAME, ...}``; no way back needs a reason."""
     if value == "preserved":
@@ -331,8 +339,10 @@ def snapshot(value: object) -> dict[str, Any]:
         raise ValueError("preserved, {provider: NAME, ...}, or {provider: none, reason: WHY}")
     found: dict[str, Any] = plain(value)
     found["provider"] = name(found["provider"])
-    if found["provider"] not in PROVIDERS:
-        raise ValueError(f"as provider one of {', '.join(sorted(PROVIDERS))}")
+    if found["provider"] not in snapshots.PROVIDERS:
+        raise ValueError(f"as provider one of {', '.join(sorted(snapshots.PROVIDERS))}")
+    if found["provider"] == "aws_ebs":
+        _require_aws_options(found)
     if found["provider"] == "none" and not str(found.get("reason") or "").strip():
         raise ValueError("a reason beside provider none: nothing is installed without a way back, unless one says why")
     return found

@@ -218,7 +218,7 @@ SETTINGS = (
         "patching_snapshot",
         "{provider, ...} | preserved",
         {"provider": "preserved"},
-        "the way back; {provider: none, reason: ...} for a host that has none; see docs/snapshots_btrfs.md for btrfs",
+        "the way back, see docs/snapshots.md; {provider: none, reason: ...} for a host that has none",
         types.snapshot,
     ),
     Setting(

@@ -33,6 +33,8 @@ class SnapshotProvider:
     OPTIONS: Dict[str, Dict[str, Any]] = {}
     #: Whether create() makes something, or only records what is there already.
     MAKES = False
+    #: Whether it reaches a host from outside: it runs on the controller or where it is told to, not on the host.
+    FROM_OUTSIDE = False
 
     def __init__(self, options: Dict[str, Any], runner: Runner, clock: Clock) -> None:
         self.options = read_options("snapshot provider {}".format(self.NAME), self.OPTIONS, options)

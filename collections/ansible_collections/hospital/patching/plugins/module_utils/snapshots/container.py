@@ -34,6 +34,7 @@ class ContainerProvider(SnapshotProvider):
 
     NAME = "container"
     MAKES = True
+    FROM_OUTSIDE = True
     OPTIONS = {
         "engine": {"type": "list", "elements": "str", "default": ["podman"]},
         "container": {"type": "str"},

@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_ebs import AwsEbsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
@@ -13,7 +14,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none i
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
 
 PROVIDERS = {
-    provider.NAME: provider for provider in (BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider)
+    provider.NAME: provider
+    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider)
 }
 
 

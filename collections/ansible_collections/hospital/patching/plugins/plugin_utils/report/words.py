@@ -221,7 +221,12 @@ def way_back(host: Mapping[str, Any]) -> str:
     snapshot = host["snapshot"]
     if snapshot is None:
         return UNMEASURED
-    name = {"preserved": "preserved packages", "none": "none", "container": "container snapshot"}
+    name = {
+        "aws_ebs": "EBS snapshots",
+        "container": "container snapshot",
+        "none": "none",
+        "preserved": "preserved packages",
+    }
     parts = [name.get(snapshot["provider"], snapshot["provider"]), snapshot["id"], snapshot["reason"]]
     return " · ".join(part for part in parts if part)
 

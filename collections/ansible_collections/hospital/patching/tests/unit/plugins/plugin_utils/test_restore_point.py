@@ -29,8 +29,16 @@ def test_another_provider_runs_where_it_is_told_to():
     assert (own["on"], own["options"]) == ("ws1", {"subvolumes": ["/", "/srv"]})
 
 
+def test_a_cloud_is_asked_from_the_controller():
+    wanted = {"provider": "aws_ebs", "instance_id": "i-1", "region": "eu-central-1"}
+    asked = restore_point("ws1", "run", {"snapshot": wanted}, STAGE)
+    assert (asked["on"], asked["options"]) == ("localhost", {"instance_id": "i-1", "region": "eu-central-1"})
+    assert restore_point("ws1", "run", {"snapshot": wanted | {"on": "jump1"}}, STAGE)["on"] == "jump1"
+
+
 @pytest.mark.parametrize(
-    ("provider", "pending"), [("btrfs", True), ("container", True), ("preserved", False), ("none", False)]
+    ("provider", "pending"),
+    [("aws_ebs", True), ("btrfs", True), ("container", True), ("preserved", False), ("none", False)],
 )
 def test_what_is_made_of_a_disk_is_journalled_first(provider, pending):
     assert restore_point("ws1", "run", {"snapshot": {"provider": provider}}, STAGE)["pending"] is pending

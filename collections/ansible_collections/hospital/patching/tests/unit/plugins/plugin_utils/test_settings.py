@@ -118,8 +118,11 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("drain", "lb1", "none, "),
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
-        ("snapshot", {"provider": "btrsf"}, "as provider one of"),
         ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
+        ("snapshot", {"provider": "tape"}, "as provider one of aws_ebs, btrfs, container, none, preserved"),
+        ("snapshot", {"provider": "aws_ebs"}, "instance_id or instance_tags"),
+        ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "instance_tags": {"Name": "db1"}}, "not both"),
+        ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "aws_secret_access_key": "x"}, "and no aws_secret"),
         ("failure_budget", 2, "only run, ring, service"),
         ("failure_budget", {"runs": 2}, "only run, ring, service"),
         ("failure_budget", {"run": -1}, "for run a count"),
@@ -230,6 +233,8 @@ def test_no_drain_and_a_reason_for_no_way_back():
     found = settings(drain="none", snapshot={"provider": "none", "reason": "stateless, rebuilt from its image"})
     assert found.drain["type"] == "none"
     assert found.snapshot["reason"].startswith("stateless")
+    wanted = {"provider": "aws_ebs", "instance_id": "i-1", "region": "eu-central-1", "on": "jump1"}
+    assert settings(snapshot=wanted).snapshot == wanted
 
 
 @pytest.mark.parametrize(
