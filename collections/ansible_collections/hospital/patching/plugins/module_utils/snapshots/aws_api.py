@@ -132,7 +132,7 @@ def _refused(operation: str, answer: Dict[str, Any]) -> ApiError:
     code = str((answer.get("Error") or {}).get("Code") or "")
     status = int((answer.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0)
     # An unauthorised call is answered with a long encoded text that only IAM's owner can read.
-    message = str((answer.get("Error") or {}).get("Message") or "").split(" Encoded authorization")[0][:400]
+    message = str((answer.get("Error") or {}).get("Message") or "").split(" Encoded authorization", 1)[0][:400]
     seen = "{}: {} {}: {}".format(operation, status, code, message)
     if code in LOGIN_CODES:
         return ApiError(

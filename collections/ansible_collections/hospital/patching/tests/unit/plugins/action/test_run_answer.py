@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -517,9 +518,12 @@ sys.stdin.readline()
 page = lambda urls, message, setting: paging.Sent(True, [])
 print(answering.ask(run, stand, {{"portal2": {{"patching_ask_contact": "json://x"}}}}, page))
 """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     both = [
-        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _process in range(2)
     ]
     for one in both:
         assert one.stdout.readline() == "ready\n"

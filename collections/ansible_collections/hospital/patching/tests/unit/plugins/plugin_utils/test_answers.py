@@ -61,7 +61,8 @@ def answered(answer, at=NOW, by="Ada", **more):
     return record("gate", "note", at=at, **(detail | more))
 
 
-def gate(records, host="portal2", now=NOW, plan=PLAN, objection="", **more):
+def gate(records, host="portal2", now=NOW, plan=None, objection="", **more):
+    plan = plan or PLAN
     people = answers.standings(plan, "portal", records, lambda _asking, _record: objection)
     return decide(plan, host, now, host_states(records), ALLOWED, None, None, people=people, **more)
 
