@@ -104,6 +104,7 @@ SUITES = (
             ("inventory", 300, 0),
             ("night", 480, 900),
             ("plan", 360, 0),
+            ("health", 240, 0),
             ("exact", 480, 1200),
             ("way_back", 480, 1200),
             ("killed", 480, 4200),

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""None of the lab's healthy hosts is called failed, however often it is read."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.plugin_utils.figures import TIERS, Numbers
+from ansible_collections.hospital.patching.plugins.plugin_utils.health import compare, fit_to_start
+from tests.support.playbook import play
+
+HOSTS = ("portal1", "portal2", "lb1", "db1", "ws1", "rpm1", "zypp1", "mirror1")
+RUNS = 20
+#: What every host has, whatever it serves. The load of a container is that of the machine, which runs these tests.
+PROBES = [
+    {"name": "ssh", "type": "tcp", "host": "localhost", "port": 22, "banner_regexp": "^SSH-2"},
+    {"name": "disk", "type": "disk", "paths": ["/var"]},
+    {"name": "memory", "type": "memory"},
+    {"name": "restarts", "type": "systemd", "units": ["ssh.service"], "failed_limit": 99},
+    {"name": "sshd", "type": "process", "program": "sshd"},
+]
+
+
+@pytest.mark.slow
+def test_no_healthy_host_is_called_failed_in_twenty_runs() -> None:
+    extra = {"health_hosts": ",".join(HOSTS), "health_runs": RUNS, "health_probes": PROBES, "health_segments": []}
+    played = play("tests/system/health/healthy.yml", extra=extra)
+    assert played.rc == 0, played.stdout
+    for host in HOSTS:
+        read = [one["results"] for one in played.results("Read the host", host)[0]["results"]]
+        assert len(read) == RUNS
+        for before, after in pairwise(read):
+            for tier in TIERS:
+                numbers = Numbers.of(tier)
+                assert fit_to_start(before, numbers=numbers) is None, host
+                assert compare(before, after, numbers).verdict == "ok", (host, compare(before, after, numbers))
