@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from hashlib import md5
 
 from tests.support import lab
 from tests.support.clinical import Account, account
@@ -61,6 +62,19 @@ def orders(host: str) -> list[tuple[str, str]]:
     """Every order that a host has: id and what."""
     lines = query(host, "SELECT id, what FROM ward_order").splitlines()
     return [(name, what) for name, what in (line.split("|", 1) for line in lines)]
+
+
+def messages(host: str) -> list[tuple[str, str]]:
+    """Every message that a host has: control id and the MD5 of its content."""
+    lines = query(host, "SELECT control_id, md5(content) FROM hl7_message").splitlines()
+    return [(name, digest) for name, digest in (line.split("|", 1) for line in lines)]
+
+
+def message_accounts(acknowledged: dict[str, str]) -> dict[str, Account]:
+    """Hold the messages that were acknowledged against those that each of the two has."""
+    digests = {name: md5(content.encode(), usedforsecurity=False).hexdigest() for name, content in acknowledged.items()}
+    eventually(lambda: sorted(messages("db1")) == sorted(messages("db2")), "the two databases do not have the same")
+    return {host: account(digests, messages(host)) for host in DATABASES}
 
 
 def accounts(acknowledged: dict[str, str]) -> dict[str, Account]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import database_pair, killing, lab
-from tests.support.clinical import Ward
+from tests.support.clinical import Senders, Ward
 from tests.support.night import Night
 from tests.support.playbook import HOSPITAL_INVENTORY
 
-FURTHER = ("db2", "lb2")
+FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1")
 #: The address that one of the two load balancers has.
 FRONT_DOOR = "10.77.10.9"
 
@@ -42,6 +42,12 @@ def ward(pair) -> Ward:
 
 
 @pytest.fixture
+def senders(pair) -> Senders:
+    """Return systems that send messages through the front door, while they are entered."""
+    return Senders(FRONT_DOOR)
+
+
+@pytest.fixture
 def pair_night(tmp_path, pair) -> Night:
     """Return a night on the two databases, with all their updates pending."""
     database_pair.as_built()
@@ -54,8 +60,8 @@ def pair_night(tmp_path, pair) -> Night:
 def redundant_night(tmp_path, pair) -> Night:
     """Return a night on every service that has two hosts, with all their updates pending."""
     lab.publish()
-    lab.reset(("lb1", "lb2", "portal1", "portal2"))
+    lab.reset(("lb1", "lb2", "portal1", "portal2", "engine1", "engine2", "monitor1"))
     database_pair.as_built()
-    night = Night(tmp_path / "evidence", hosts="portal:lb:db")
+    night = Night(tmp_path / "evidence", hosts="portal:lb:db:engines")
     night.inventory = HOSPITAL_INVENTORY
     return night

@@ -3,30 +3,56 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
+from typing import Any
+
 import pytest
 
 from tests.support import database_pair, lab
 from tests.support.clinical import Account
 
 pytestmark = pytest.mark.slow
-HOSTS = ("portal1", "portal2", "lb1", "lb2", "db1", "db2")
+HOSTS = ("portal1", "portal2", "lb1", "lb2", "db1", "db2", "engine1", "engine2")
 NOTHING = Account(frozenset(), frozenset(), frozenset())
 
 
-def test_the_night_nobody_noticed(redundant_night, ward):
+def silences() -> list[dict[str, Any]]:
+    """Every silence that the hospital's monitor knows, those that have ended as well."""
+    with urllib.request.urlopen(f"http://{lab.address('monitor1')}:9093/api/v2/silences", timeout=10) as answer:
+        return list(json.loads(answer.read()))
+
+
+def silenced(one: dict[str, Any]) -> str:
+    """The host of whose alerts a silence is."""
+    values = [matcher["value"] for matcher in one["matchers"] if matcher["name"] == "instance"]
+    found = [host for host in HOSTS if any(host in value for value in values)]
+    assert len(found) == 1, one
+    return found[0]
+
+
+def test_the_night_nobody_noticed(redundant_night, ward, senders):
     night = redundant_night
     plan = night.ready()
     assert {host for wave in plan["waves"] for host in wave["hosts"]} == set(HOSTS)
-    with ward:
+    with ward, senders:
         ward.goes_on()
+        senders.goes_on()
         patched = night.play("patch")
         ward.goes_on()
+        senders.goes_on()
     print(ward)
+    print(senders)
     assert patched.rc == 0, patched.stdout
     assert night.outcomes() == dict.fromkeys(HOSTS, "patched")
     assert ward.failed == []
     assert ward.misread == []
+    assert senders.unacknowledged == []
     assert database_pair.accounts(ward.acknowledged) == dict.fromkeys(database_pair.DATABASES, NOTHING)
+    assert database_pair.message_accounts(senders.acknowledged) == dict.fromkeys(database_pair.DATABASES, NOTHING)
+    made = silences()
+    assert sorted(silenced(one) for one in made) == sorted(HOSTS), "one silence of each host and no other"
+    assert {one["status"]["state"] for one in made} == {"expired"}, "a host that is proven is heard again"
     for host in HOSTS:
         pending = lab.exec(host, "apt-get update -qq && (apt-get -s dist-upgrade | grep -c ^Inst || true)")
         assert pending == "0\n", f"{host} still has {pending} updates pending"
