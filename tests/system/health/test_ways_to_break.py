@@ -103,10 +103,10 @@ WAYS = {
     ),
     "it does not find its database": Way(edited("/etc/ehr-portal/portal.ini", "s/^port = 5432/port = 9/"), "health"),
     "its data is not mounted": Way(
-        "true", "builtin-mounts", "umount /srv/images", "mount --bind /srv/store /srv/images"
+        "true", "builtin-mounts", "umount /srv/images", "mount --bind /etc/hospital-lab /srv/images"
     ),
     "its data is read-only": Way(
-        "true", "builtin-mounts", "mount -o remount,ro,bind /srv/images", "mount -o remount,rw,bind /srv/images"
+        "true", "builtin-mounts", "mount -o remount,ro,bind /srv/orders", "mount -o remount,rw,bind /srv/orders"
     ),
     "it fills the disk": Way("dd if=/dev/zero of=/srv/spool/full bs=1M status=none 2>&1 || true", "disk"),
     "it uses up the inodes": Way("cd /srv/spool; touch $(seq 1 5000) 2>&1 || true", "disk"),
@@ -151,7 +151,7 @@ def before() -> Iterator[Results]:
     lab.publish()
     lab.reset([HOST])
     lab.exec(HOST, "sed -i 's/^worker_processes.*/worker_processes 4;/' /etc/nginx/nginx.conf")
-    lab.exec(HOST, "mkdir -p /srv/store /srv/images /srv/spool")
+    lab.exec(HOST, "mkdir -p /srv/store /srv/images /srv/orders /srv/spool")
     lab.exec(HOST, f"mkdir -p {BASE}; cp --parents {' '.join(FILES)} {BASE}")
     lab.exec(
         HOST,
@@ -159,13 +159,14 @@ def before() -> Iterator[Results]:
         " openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=own -keyout ca.key -out ca.pem 2>&1;"
         " echo subjectAltName=DNS:portal1 > names; cat /etc/hospital-lab/ca.pem ca.pem > /etc/ssl/lab-and-own.pem",
     )
-    lab.in_mount_namespace(HOST, "mount --bind /srv/store /srv/images")
+    lab.in_mount_namespace(HOST, "mount --bind /etc/hospital-lab /srv/images")
+    lab.in_mount_namespace(HOST, "mount --bind /srv/store /srv/orders")
     lab.in_mount_namespace(HOST, "mount -t tmpfs -o size=4m,nr_inodes=1000 tmpfs /srv/spool")
     mend(WAYS["it hangs"])
     found = read()
     assert fit_to_start(found, numbers=Numbers.of(1)) is None
     yield found
-    lab.in_mount_namespace(HOST, "umount /srv/images /srv/spool || true")
+    lab.in_mount_namespace(HOST, "umount --lazy /srv/images /srv/orders /srv/spool || true")
     lab.reset([HOST])
 
 
