@@ -25,7 +25,7 @@ PROBES = [
 
 @pytest.mark.slow
 def test_no_healthy_host_is_called_failed_in_twenty_runs() -> None:
-    extra = {"health_hosts": ",".join(HOSTS), "health_runs": RUNS, "health_probes": PROBES, "health_segments": []}
+    extra = {"health_runs": RUNS, "health_probes": PROBES, "health_segments": []}
     played = play("tests/system/health/healthy.yml", extra=extra)
     assert played.rc == 0, played.stdout
     for host in HOSTS:
