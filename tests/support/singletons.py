@@ -6,19 +6,24 @@ Both are measured by the same questions at the same interval, so that what is co
 
 from __future__ import annotations
 
+import functools
 import http.client
 import socket
 import statistics
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Self
+
+from tests.support import lab
 
 #: Seconds from one question to the next; no downtime is known better than this.
 EVERY_S = 0.2
 #: Seconds in which a question has to be answered.
 ANSWER_S = 2.0
+#: Seconds by which a service may be away longer in a night than in a restart of nothing but its processes.
+TOLERANCE_S = 2.0
 
 
 class Singleton(NamedTuple):
@@ -27,6 +32,10 @@ class Singleton(NamedTuple):
     host: str
     unit: str
     ask: Callable[[str], None]
+
+    def question(self) -> Callable[[], None]:
+        """The question, put to this host of the lab."""
+        return functools.partial(self.ask, lab.address(self.host))
 
 
 def alertmanager(address: str) -> None:
@@ -98,6 +107,27 @@ class Watch:
             begun = self._clock()
             self.question()
             self._stopping.wait(max(0.0, begun + EVERY_S - self._clock()))
+
+
+def watch(one: Singleton) -> Watch:
+    """Watch one of them in the lab."""
+    return Watch(one.question())
+
+
+def see_that_downtime_was_a_restart(watches: Mapping[str, Watch]) -> None:
+    """Restart the processes of each now, and hold that against how long it was away while it was watched."""
+    measured = {}
+    for one in SINGLETONS:
+        away = watches[one.host]
+        assert away.serves, f"{one.host} did not serve in the end: {away.away}"
+        bare = bare_restart_s(one.question(), functools.partial(lab.exec, one.host, f"systemctl restart {one.unit}"))
+        measured[one.host] = (away.downtime_s, bare)
+        print(
+            f"{one.unit} on {one.host}: away {away.downtime_s:.1f} s {len(away.away)} times, asked {away.asked} times;"
+            f" {bare:.1f} s in a bare restart"
+        )
+    late = {host: both for host, both in measured.items() if both[0] > both[1] + TOLERANCE_S}
+    assert late == {}, f"away for longer than a bare restart and {TOLERANCE_S} s"
 
 
 def bare_restart_s(ask: Callable[[], None], restart: Callable[[], object], times: int = 3) -> float:

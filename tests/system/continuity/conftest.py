@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import database_pair, killing, lab
+from tests.support import archive, database_pair, killing, lab
 from tests.support.clinical import Senders, Ward
+from tests.support.fhir import Readers
+from tests.support.imaging import Modalities
 from tests.support.night import Night
 from tests.support.playbook import HOSPITAL_INVENTORY
+from tests.support.singletons import SINGLETONS
 
-FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1")
+FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1", "pacs1", "pacs2")
 #: The address that one of the two load balancers has.
 FRONT_DOOR = "10.77.10.9"
 
@@ -48,6 +51,20 @@ def senders(pair) -> Senders:
 
 
 @pytest.fixture
+def readers(pair) -> Readers:
+    """Return systems that read patients through the front door, while they are entered."""
+    return Readers(FRONT_DOOR)
+
+
+@pytest.fixture
+def modalities(pair) -> Modalities:
+    """Return devices that store images through the front door, while they are entered."""
+    if not archive.in_place():
+        archive.as_built()
+    return Modalities(FRONT_DOOR)
+
+
+@pytest.fixture
 def pair_night(tmp_path, pair) -> Night:
     """Return a night on the two databases, with all their updates pending."""
     database_pair.as_built()
@@ -58,10 +75,11 @@ def pair_night(tmp_path, pair) -> Night:
 
 @pytest.fixture
 def redundant_night(tmp_path, pair) -> Night:
-    """Return a night on every service that has two hosts, with all their updates pending."""
+    """Return a night on every service that has two hosts, and on those of one host, with all their updates pending."""
     lab.publish()
-    lab.reset(("lb1", "lb2", "portal1", "portal2", "engine1", "engine2", "monitor1"))
+    lab.reset(("lb1", "lb2", "portal1", "portal2", "engine1", "engine2", *(one.host for one in SINGLETONS)))
     database_pair.as_built()
-    night = Night(tmp_path / "evidence", hosts="portal:lb:db:engines")
+    archive.as_built()
+    night = Night(tmp_path / "evidence", hosts="portal:lb:db:engines:archive:lab_monitors:dnf_servers:zypper_servers")
     night.inventory = HOSPITAL_INVENTORY
     return night
