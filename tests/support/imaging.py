@@ -25,6 +25,9 @@ from pynetdicom.sop_class import Verification
 from tests.support.clinical import ATTEMPT_S, NotAnsweredError, Traffic
 
 TITLE = "PACS"
+#: Seconds in which a device expects an answer to what it has sent, as most are set and this library is by itself; a
+#: connection has to be there as soon as anybody's.
+ANSWER_S = 30.0
 SUCCESS = 0x0000
 #: So many instances are asked for at a time.
 PAGE = 500
@@ -58,7 +61,8 @@ class Modalities(Traffic):
     def _association(self) -> Iterator[Association]:
         """An association of its own for each attempt, as after a reconnect."""
         entity = AE(ae_title="MODALITY")
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = ATTEMPT_S
+        entity.acse_timeout = entity.connection_timeout = ATTEMPT_S
+        entity.dimse_timeout = entity.network_timeout = ANSWER_S
         entity.add_requested_context(Verification)
         entity.add_requested_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)
         association = entity.associate(self.address, self.port, ae_title=TITLE)

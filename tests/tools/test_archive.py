@@ -24,8 +24,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.support import servers
-from tests.support.clinical import account
+from tests.support import imaging, servers
+from tests.support.clinical import RECONNECT_S, account
 from tests.support.imaging import Modalities, instances
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,10 +214,14 @@ class Archive:
 
     def has_all_of(self, *senders: Modalities) -> None:
         """See that no image failed, and that both nodes have each one once, as it was sent."""
-        acknowledged = {uid: what for one in senders for uid, what in one.acknowledged.items()}
         for one in senders:
             print(one)
             assert one.failed == []
+        self.has_what_it_promised(*senders)
+
+    def has_what_it_promised(self, *senders: Modalities) -> None:
+        """See that both nodes have each image that was acknowledged, and none twice."""
+        acknowledged = {uid: what for one in senders for uid, what in one.acknowledged.items()}
         assert acknowledged
         for name in NODES:
             rows = instances(f"http://127.0.0.1:{self.http[name]}")
@@ -309,6 +313,20 @@ def test_the_databases_change_places_and_no_image_fails(archive):
         devices.goes_on(8)
     archive.has_all_of(devices)
     assert archive.pair.ask("db2", "SELECT pg_is_in_recovery()") == "f"
+
+
+def test_images_sent_again_while_no_database_writes_are_there_once(archive, monkeypatch):
+    """Devices that do not wait as long as they should: both of their attempts wait in nodes when a database is back."""
+    monkeypatch.setattr(imaging, "ANSWER_S", 3.0)
+    with archive.devices(archive.door, devices=4) as devices:
+        devices.goes_on(8)
+        archive.pair.pg_ctl(archive.pair.writes, "stop")
+        time.sleep(imaging.ANSWER_S + RECONNECT_S + 1.5)
+        archive.pair.pg_ctl(archive.pair.writes, "start")
+        devices.goes_on(8)
+    print(devices)
+    assert devices.caller.tallies["store"].reconnected or devices.failed
+    archive.has_what_it_promised(devices)
 
 
 def test_the_last_node_does_not_leave(archive, say):
