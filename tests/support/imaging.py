@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
-from pydicom import Dataset, dcmread
-from pydicom.dataset import FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
-from pynetdicom import AE
+from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.sop_class import Verification
 
 from tests.support.clinical import ATTEMPT_S, NotAnsweredError, Traffic
 
 TITLE = "PACS"
+#: The SOP class of C-ECHO.
+VERIFICATION = "1.2.840.10008.1.1"
 #: Seconds in which a device expects an answer to what it has sent, as most are set and this library is by itself; a
 #: connection has to be there as soon as anybody's.
 ANSWER_S = 30.0
@@ -49,27 +50,33 @@ class Modalities(Traffic):
             self.acknowledged[str(image.SOPInstanceUID)] = digest(image)
 
     def _echo(self) -> None:
-        with self._association() as association:
+        with self.association() as association:
             expect_success("C-ECHO", association.send_c_echo())
 
     def _store(self, image: Dataset) -> bool:
-        with self._association() as association:
+        with self.association() as association:
             expect_success("C-STORE", association.send_c_store(image))
         return True
 
     @contextmanager
-    def _association(self) -> Iterator[Association]:
-        """An association of its own for each attempt, as after a reconnect."""
-        entity = AE(ae_title="MODALITY")
+    def association(self) -> Iterator[Association]:
+        """An association of its own for each attempt, as after a reconnect.
+
+        Raises:
+            NotAnsweredError: there is none, or what was to be sent on it was not accepted, or it ended before.
+        """
+        entity = ApplicationEntity(ae_title="MODALITY")
         entity.acse_timeout = entity.connection_timeout = ATTEMPT_S
         entity.dimse_timeout = entity.network_timeout = ANSWER_S
-        entity.add_requested_context(Verification)
+        entity.add_requested_context(VERIFICATION)
         entity.add_requested_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)
         association = entity.associate(self.address, self.port, ae_title=TITLE)
         if not association.is_established:
             raise NotAnsweredError("association rejected" if association.is_rejected else "no association")
         try:
             yield association
+        except (RuntimeError, ValueError) as error:
+            raise NotAnsweredError(str(error)) from error
         finally:
             if association.is_established:
                 association.release()

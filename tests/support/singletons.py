@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from tests.support import lab
 
@@ -29,6 +29,7 @@ TOLERANCE_S = 2.0
 class Singleton(NamedTuple):
     """A service of one host: the unit whose processes it is, and a question that raises OSError when it is away."""
 
+    service: str
     host: str
     unit: str
     ask: Callable[[str], None]
@@ -53,9 +54,9 @@ def ssh(address: str) -> None:
 
 #: Those of the grown lab; the workstation has no users but its own, and nobody ever connects to the pump.
 SINGLETONS = (
-    Singleton("monitor1", "prometheus-alertmanager", alertmanager),
-    Singleton("rpm1", "ssh", ssh),
-    Singleton("zypp1", "ssh", ssh),
+    Singleton("monitor", "monitor1", "prometheus-alertmanager", alertmanager),
+    Singleton("images", "rpm1", "ssh", ssh),
+    Singleton("forms", "zypp1", "ssh", ssh),
 )
 
 
@@ -114,6 +115,19 @@ def watch(one: Singleton) -> Watch:
     return Watch(one.question())
 
 
+def see_that_the_report_agrees(report: Mapping[str, Any], watches: Mapping[str, Watch]) -> None:
+    """Hold what a night's report says of each, by its own probes, against what was measured here."""
+    told = {service["service"]: service for service in report["services"]}
+    for one in SINGLETONS:
+        away, service = watches[one.host].downtime_s, told[one.service]
+        accepted = service["accepted_s"]
+        print(f"{one.service}: away {away:.1f} s, the report says {service['downtime']}, {accepted} s accepted")
+        assert away <= accepted
+        # The report tells whole seconds; what its probes cannot tell it says by null.
+        if service["downtime"] and service["downtime"]["at_most_s"] is not None:
+            assert away <= service["downtime"]["at_most_s"] + 1
+
+
 def see_that_downtime_was_a_restart(watches: Mapping[str, Watch]) -> None:
     """Restart the processes of each now, and hold that against how long it was away while it was watched."""
     measured = {}
@@ -123,8 +137,8 @@ def see_that_downtime_was_a_restart(watches: Mapping[str, Watch]) -> None:
         bare = bare_restart_s(one.question(), functools.partial(lab.exec, one.host, f"systemctl restart {one.unit}"))
         measured[one.host] = (away.downtime_s, bare)
         print(
-            f"{one.unit} on {one.host}: away {away.downtime_s:.1f} s {len(away.away)} times, asked {away.asked} times;"
-            f" {bare:.1f} s in a bare restart"
+            f"{one.unit} on {one.host}: away {away.downtime_s:.1f} s in all, {len(away.away)} times, by {away.asked} "
+            f"questions; {bare:.1f} s in a bare restart"
         )
     late = {host: both for host, both in measured.items() if both[0] > both[1] + TOLERANCE_S}
     assert late == {}, f"away for longer than a bare restart and {TOLERANCE_S} s"

@@ -343,7 +343,7 @@ def test_a_node_whose_device_stays_serves_as_before(archive, say):
     with ExitStack() as held:
         # Round they go: one of them is at pacs1.
         for _ in NODES:
-            held.enter_context(archive.devices(archive.door)._association())
+            held.enter_context(archive.devices(archive.door).association())
         assert all(users.seen_by("lb1")["pacs", name][1] == 1 for name in NODES)
         status, complaint = say("pacs1", "leave", limit_s=2)
         assert status == 1

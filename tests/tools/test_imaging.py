@@ -105,6 +105,20 @@ def test_an_archive_that_rejects_or_is_absent_fails_both_questions():
     ]
 
 
+def test_an_association_that_ends_before_anything_is_sent_is_no_answer():
+    """The library calls that a RuntimeError, which would end a device for good."""
+    with archive() as (_kept, port):
+        devices = Modalities("127.0.0.1", port)
+
+        def send() -> None:
+            with devices.association() as association:
+                association.abort()
+                association.send_c_echo()
+
+        with pytest.raises(imaging.NotAnsweredError, match="must be established"):
+            send()
+
+
 def test_an_answer_without_a_status_is_none():
     with pytest.raises(imaging.NotAnsweredError, match="C-ECHO: no answer"):
         imaging.expect_success("C-ECHO", Dataset())

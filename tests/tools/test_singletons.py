@@ -8,7 +8,8 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,35 @@ def test_a_server_that_breaks_off_in_the_middle_is_away():
     watch = Watch(ask)
     watch.question()
     assert not watch.serves
+
+
+def reported(**downtime: int | None) -> dict[str, Any]:
+    services = [
+        {"service": one.service, "downtime": downtime or None, "accepted_s": 60} for one in singletons.SINGLETONS
+    ]
+    return {"services": services}
+
+
+@pytest.mark.parametrize("told", [{}, {"at_least_s": 0, "at_most_s": None}, {"at_least_s": 0, "at_most_s": 2}])
+def test_a_report_that_bounds_the_downtime_or_does_not_know_it_agrees(told):
+    watches = {one.host: watch_of(True, False, False, True) for one in singletons.SINGLETONS}
+    singletons.see_that_the_report_agrees(reported(**told), watches)
+
+
+def test_a_report_that_tells_less_than_was_measured_does_not_agree():
+    watches = {one.host: watch_of(True, False, False, True) for one in singletons.SINGLETONS}
+    with pytest.raises(AssertionError):
+        singletons.see_that_the_report_agrees(reported(at_least_s=0, at_most_s=0), watches)
+
+
+@pytest.mark.parametrize(("bare_s", "late"), [(0.5, True), (1.5, False)])
+def test_a_night_may_take_a_service_away_for_two_seconds_longer_than_a_restart(bare_s, late, monkeypatch, capsys):
+    monkeypatch.setattr(singletons, "bare_restart_s", lambda _ask, _restart: bare_s)
+    monkeypatch.setattr(singletons.lab, "address", lambda host: host)
+    watches = {one.host: watch_of(True, False, False, False, True) for one in singletons.SINGLETONS}
+    with pytest.raises(AssertionError, match="away for longer than a bare restart") if late else nullcontext():
+        singletons.see_that_downtime_was_a_restart(watches)
+    assert f"away 3.0 s in all, 1 times, by 5 questions; {bare_s} s in a bare restart" in capsys.readouterr().out
 
 
 class Greeting(socketserver.StreamRequestHandler):

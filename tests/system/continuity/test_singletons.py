@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -26,3 +27,4 @@ def test_a_night_on_those_that_are_alone(grown, tmp_path):
     assert patched.rc == 0, patched.stdout
     assert night.outcomes() == dict.fromkeys(hosts, "patched")
     singletons.see_that_downtime_was_a_restart(watches)
+    singletons.see_that_the_report_agrees(json.loads((night.run / "report.json").read_text(encoding="utf-8")), watches)
