@@ -309,6 +309,14 @@ SETTINGS = (
         types.version_pairs,
     ),
     Setting(
+        "patching_stateful",
+        "boolean",
+        None,
+        "its data moves on while it serves, so its disk is put back only when a person accepts what that loses",
+        types.boolean,
+        "whether a package that owns data is installed",
+    ),
+    Setting(
         "patching_irreversible",
         "list of {name, reason, [to]}",
         (),
@@ -558,6 +566,7 @@ class Settings:
     blocks_file: str | None
     data_owners: tuple[str, ...]
     downgrade_safe: tuple[dict[str, Any], ...]
+    stateful: bool | None
     irreversible: tuple[dict[str, Any], ...]
     min_age_days: int
     debian_tracker: str | None
