@@ -222,6 +222,14 @@ SETTINGS = (
         types.snapshot,
     ),
     Setting(
+        "patching_disk_revert",
+        "boolean",
+        False,
+        "where a failed patch cannot be taken back by its packages, the disk is put back to patching_snapshot, unless"
+        " the host is stateful",
+        types.boolean,
+    ),
+    Setting(
         "patching_failure_budget",
         '{run, ring, service: count | "N %" | {count, share_percent}}',
         {level: {"count": 0} for level in types.BUDGET_LEVELS},
@@ -549,6 +557,7 @@ class Settings:
     silence: dict[str, Any] | None
     silence_login: dict[str, str] | None
     snapshot: dict[str, Any]
+    disk_revert: bool
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
     inhibits: tuple[dict[str, Any], ...]
