@@ -11,7 +11,7 @@ from tests.support import archive, database_pair, killing, lab
 from tests.support.clinical import Senders, Ward
 from tests.support.fhir import Readers
 from tests.support.imaging import Modalities
-from tests.support.night import Night
+from tests.support.night import PORTALS, Night
 from tests.support.playbook import HOSPITAL_INVENTORY
 from tests.support.singletons import SINGLETONS
 
@@ -69,6 +69,20 @@ def pair_night(tmp_path, pair) -> Night:
     """Return a night on the two databases, with all their updates pending."""
     database_pair.as_built()
     night = Night(tmp_path / "evidence", hosts="db")
+    night.inventory = HOSPITAL_INVENTORY
+    return night
+
+
+@pytest.fixture
+def small_night(tmp_path, pair) -> Night:
+    """Return a night on portals and databases with few updates pending, of which each restarts what people use."""
+    lab.publish()
+    lab.reset(PORTALS)
+    database_pair.as_built()
+    pending = "apt-get update -qq; apt-get -s dist-upgrade | awk '/^Inst/ {print $2}'"
+    for host in (*PORTALS, *database_pair.DATABASES):
+        lab.exec(host, f"apt-mark hold $({pending} | grep -v -x -e ehr-portal -e postgresql-15) > /dev/null")
+    night = Night(tmp_path / "evidence", hosts="portal:db")
     night.inventory = HOSPITAL_INVENTORY
     return night
 

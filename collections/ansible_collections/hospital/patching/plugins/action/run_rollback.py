@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    closed_run,
     controllers,
     opening,
     plan,
@@ -66,7 +67,9 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 stack.enter_context(controllers.opening(runs[name]))
             for run in runs.values():
                 wanted = {way.host for way in found.ways if way.run_id == run.run_id}
-                self._require_ready(run, task_vars, wanted if arguments["run_id"] == taking_back.ALL else None)
+                closed_run.require(
+                    run, task_vars, self.clock, wanted if arguments["run_id"] == taking_back.ALL else None
+                )
             if not self._task.check_mode:
                 self._record(runs, found, arguments)
         hosts = [way.host for way in found.ways]
@@ -96,13 +99,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         if arguments["run_id"] != taking_back.ALL and by_name:
             return self._of_run(Run(arguments["evidence_dir"], arguments["run_id"]), arguments, task_vars)
         if arguments["run_id"] != taking_back.ALL:
-            self._require_ready(Run(arguments["evidence_dir"], arguments["run_id"]), task_vars)
+            closed_run.require(Run(arguments["evidence_dir"], arguments["run_id"]), task_vars, self.clock)
         since = "" if arguments["run_id"] == taking_back.ALL else arguments["run_id"]
         items = [*arguments["updates"], *arguments["advisories"]]
         return taking_back.find(taking_back.read(store, since), arguments["hosts"], items, arguments["run_id"])
 
     def _of_run(self, run: Run, arguments: Mapping[str, Any], task_vars: Mapping[str, Any]) -> Found:
-        self._require_ready(run, task_vars)
+        closed_run.require(run, task_vars, self.clock)
         transactions = {host: stage["transaction"] for host, stage in run.stages().items()}
         hosts = rollback.choose(
             plan.order(run.plan()), run.ledger.read(), transactions, arguments["hosts"], arguments["updates"]
@@ -125,24 +128,6 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "take back first what is named",
             )
         return found
-
-    def _require_ready(self, run: Run, task_vars: Mapping[str, Any], wanted: Collection[str] | None = None) -> None:
-        """A run that goes on, or was killed, has hosts in flight that nobody else may touch.
-
-        Args:
-            wanted: the hosts that the inventory has to know; all of the plan when that is None.
-        """
-        approved, records = run.plan(), run.ledger.read()
-        known = set(task_vars["groups"]["all"])
-        if wanted is not None:
-            known |= set(approved["hosts"]) - set(wanted)
-        opening.require_whole_run(approved, task_vars.get("ansible_limit"))
-        plan.verify_plan(approved, known_hosts=known, groups=set(task_vars["groups"]))
-        controllers.require_alone(run, records, self.clock)
-        if controllers.driver(records) is not None:
-            raise PatchingError(
-                f"run {run.run_id}", "it was killed and has not been closed", "a closed run", "start recover.yml first"
-            )
 
     def _record(self, runs: Mapping[str, Run], found: Found, arguments: Mapping[str, Any]) -> None:
         """Tell each run's ledger what is taken back of it, and what goes before that."""

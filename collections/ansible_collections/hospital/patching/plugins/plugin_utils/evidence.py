@@ -8,6 +8,7 @@
     <evidence dir>/inventory/fleet.json, fleet.csv, pending.csv
     <evidence dir>/plans/<plan id>/plan.json, plan.html, manifests/<hex>.json
     <evidence dir>/<run id>/plan.json, manifests/, stage/<host>.json, ledger.jsonl, report.json, report.html
+    <evidence dir>/<run id>/reverts/<host>-<digest>.json
 """
 
 from __future__ import annotations
@@ -145,6 +146,10 @@ class Evidence:
 
     def stage_path(self, run_id: str, host: str) -> Path:
         return self.run_dir(run_id) / "stage" / f"{_file_name(host)}.json"
+
+    def tail_path(self, run_id: str, host: str, digest: str) -> Path:
+        """Return the path of what a revert of the host's disk erases of its journal."""
+        return self.run_dir(run_id) / "reverts" / f"{_file_name(host)}-{digest.removeprefix('sha256:')[:12]}.json"
 
     def report_path(self, run_id: str, kind: str) -> Path:
         """Return the path of the report as ``json`` or ``html``."""

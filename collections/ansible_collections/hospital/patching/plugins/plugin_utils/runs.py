@@ -58,6 +58,7 @@ STEP_KEYS = frozenset(
         "repaired",
         "restarted",
         "retention",
+        "reverted",
         "snapshot",
         "space",
         "suspended",

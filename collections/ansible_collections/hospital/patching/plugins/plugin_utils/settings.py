@@ -222,6 +222,14 @@ SETTINGS = (
         types.snapshot,
     ),
     Setting(
+        "patching_disk_revert",
+        "boolean",
+        False,
+        "where a failed patch cannot be taken back by its packages, the disk is put back to patching_snapshot, unless"
+        " the host is stateful",
+        types.boolean,
+    ),
+    Setting(
         "patching_failure_budget",
         '{run, ring, service: count | "N %" | {count, share_percent}}',
         {level: {"count": 0} for level in types.BUDGET_LEVELS},
@@ -307,6 +315,14 @@ SETTINGS = (
         (),
         "packages that own data and may be taken back all the same, from this newer version to this older one",
         types.version_pairs,
+    ),
+    Setting(
+        "patching_stateful",
+        "boolean",
+        None,
+        "its data moves on while it serves, so its disk is put back only when a person accepts what that loses",
+        types.boolean,
+        "whether a package that owns data is installed",
     ),
     Setting(
         "patching_irreversible",
@@ -541,6 +557,7 @@ class Settings:
     silence: dict[str, Any] | None
     silence_login: dict[str, str] | None
     snapshot: dict[str, Any]
+    disk_revert: bool
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
     inhibits: tuple[dict[str, Any], ...]
@@ -558,6 +575,7 @@ class Settings:
     blocks_file: str | None
     data_owners: tuple[str, ...]
     downgrade_safe: tuple[dict[str, Any], ...]
+    stateful: bool | None
     irreversible: tuple[dict[str, Any], ...]
     min_age_days: int
     debian_tracker: str | None

@@ -340,6 +340,17 @@ def perform(dnf: Any, asked: Dict[str, Any], errors: Any) -> Dict[str, Any]:
     return answer
 
 
+def run(dnf: Any, transaction: Any, what: str, kind: str, errors: Any) -> None:
+    """Run a resolved transaction, called ``what`` in dnf's history; a failure is of this ``kind``."""
+    try:
+        transaction.set_description("hospital.patching: " + what)
+        result = transaction.run()
+    except errors as error:
+        raise Failure(kind, str(error))
+    if result != dnf.base.Transaction.TransactionRunResult_SUCCESS:
+        raise Failure(kind, str(transaction.transaction_result_to_string(result)))
+
+
 def finish_upgrades(dnf: Any, asked: Dict[str, Any], errors: Any) -> None:
     """Remove the old version of what an rpm that was killed left in two, where the old one is asked for.
 
@@ -364,12 +375,9 @@ def finish_upgrades(dnf: Any, asked: Dict[str, Any], errors: Any) -> None:
         transaction = resolving.resolved(dnf, goal)
         if sides(dnf, transaction) != (set(), goes):
             raise Failure("resolve", "dnf5 would not only finish {}".format(", ".join(sorted(one[0] for one in goes))))
-        transaction.set_description("hospital.patching: what was cut off")
-        result = transaction.run()
     except errors as error:
         raise Failure("resolve", str(error))
-    if result != dnf.base.Transaction.TransactionRunResult_SUCCESS:
-        raise Failure("resolve", str(transaction.transaction_result_to_string(result)))
+    run(dnf, transaction, "what was cut off", "resolve", errors)
 
 
 def reasons(dnf: Any, base: Any, transaction: Any) -> Dict[str, str]:
@@ -424,12 +432,9 @@ def mark(dnf: Any, base: Any, asked: Dict[str, Any], errors: Any) -> Dict[str, A
         transaction = resolving.resolved(dnf, goal)
         if transaction.empty():
             return {}
-        transaction.set_description("hospital.patching: reasons")
-        result = transaction.run()
     except errors as error:
         raise Failure("database", str(error))
-    if result != dnf.base.Transaction.TransactionRunResult_SUCCESS:
-        raise Failure("database", str(transaction.transaction_result_to_string(result)))
+    run(dnf, transaction, "reasons", "database", errors)
     return {}
 
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opens the revert of one host's disk that a person asks for, and keeps what it will erase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    closed_run,
+    controllers,
+    disk_revert,
+    opening,
+    stateful,
+    taking_back,
+)
+from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_json
+from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
+
+
+class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
+    """``opened`` holds the request against the run; ``kept`` writes down what the disk's journal is about to lose."""
+
+    ARGUMENTS = {
+        **RUN_ARGUMENTS,
+        "state": {"type": "str", "required": True, "choices": ["opened", "kept"]},
+        "host": {"type": "str", "required": True},
+        "snapshot": {"type": "str", "required": True},
+        "reason": {"type": "str", "default": ""},
+        "loses_data": {"type": "str", "default": ""},
+        "journal": {"type": "list", "elements": "dict"},
+    }
+    clock = Clock()
+
+    def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        run = Run(arguments["evidence_dir"], arguments["run_id"])
+        if arguments["state"] == "kept":
+            return self._keep(run, arguments)
+        host = arguments["host"]
+        if not host or not arguments["reason"].strip():
+            raise PatchingError(
+                f"revert of run {run.run_id}",
+                "no reason" if host else "no host",
+                "one host by name, the id of its restore point, and why",
+                "give -e revert_host=HOST -e revert_snapshot=ID -e \"revert_reason='…'\"",
+            )
+        run.host(host)
+        if self._task.check_mode:
+            return self._open(run, arguments, task_vars)
+        with controllers.opening(run):
+            return self._open(run, arguments, task_vars)
+
+    def _open(self, run: Run, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        host = arguments["host"]
+        closed_run.require(run, task_vars, self.clock, {host})
+        point = disk_revert.choose(run.ledger.read(), run.run_id, host, arguments["snapshot"])
+        _require_newest(run, host)
+        lost = disk_revert.loss(point, self.clock.now())
+        why = stateful.why(run.evidence, host, task_vars["hostvars"].get(host) or {})
+        disk_revert.require_accepted(host, why, lost, arguments["loses_data"])
+        approved = run.plan()
+        asked = {"hosts": [host], "updates": [], "reason": arguments["reason"], "snapshot": point["id"]}
+        if why:
+            asked["loses_data"] = why
+        circumstances = opening.circumstances(approved, approved["digest"])
+        if not self._task.check_mode:
+            run.record(None, "gate", "begin", **{**circumstances, "approval": "a person's request"}, rollback=asked)
+        facts = {
+            "run_id": run.run_id,
+            "evidence_dir": arguments["evidence_dir"],
+            "controller": circumstances["controller"],
+            "by": circumstances["started_by"],
+            "reason": arguments["reason"],
+            "snapshot": point["id"],
+            "hosts": [host],
+            "opened": [run.run_id],
+        }
+        text = f"{host} is put back to {point['id']}, made {point['created']} ({point['reason']}); {lost}"
+        return {"changed": False, "text": text, "ansible_facts": {"patching_run": facts}}
+
+    def _keep(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        host, snapshot = arguments["host"], arguments["snapshot"]
+        tail = disk_revert.tail(arguments["journal"], run.ledger.read(), host, snapshot)
+        if not self._task.check_mode:
+            path = run.evidence.tail_path(run.run_id, host, tail.digest)
+            if not path.exists():
+                write_json(path, {"host": host, "snapshot": snapshot, "source": tail.source, "records": tail.records})
+            intent = {"snapshot": snapshot, "tail_digest": tail.digest, "source": tail.source}
+            run.record(host, "snapshot", "note", **{disk_revert.INTENT: intent})
+        return {"changed": False, "tail_digest": tail.digest, "source": tail.source}
+
+
+def _require_newest(run: Run, host: str) -> None:
+    """Refuse where a newer run has changed the host: its updates would vanish, and its ledger would not know."""
+    newer = [one for one in taking_back.newer(run.evidence, run.run_id) if one.hosts.get(host)]
+    if newer:
+        raise PatchingError(
+            f"host {host}",
+            f"run {newer[0].run_id} has installed {len(newer[0].hosts[host])} updates on it since",
+            f"a host that no run has changed after run {run.run_id}",
+            f"put it back to a restore point of run {newer[0].run_id}, or take that run's packages back first",
+        )
