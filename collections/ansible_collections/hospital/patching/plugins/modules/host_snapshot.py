@@ -43,9 +43,10 @@ options:
       - V(container) commits a podman or docker container to an image. Volumes are not part of it.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
+      - V(hook) has a site's own commands do it, which print JSON; see C(docs/snapshots.md).
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, none, preserved]
+    choices: [aws_ebs, btrfs, container, hook, none, preserved]
     required: true
   options:
     description:
@@ -63,6 +64,9 @@ options:
       - "V(container): C(engine), the command line's first words (default C([podman])); C(container) (default O(host));
         C(pause) (default true), whether processes stop while the commit is made; C(min_free_bytes) (default 1 GiB),
         which must be free beside the container's own changes."
+      - "V(hook): C(create), C(info), C(delete) and C(revert), each a command as a list of words; C(timeout_s) (default
+        600) and, of C(info), C(info_timeout_s) (default 60); C(min_free_bytes) (default 0), which must be free in
+        every room that C(info) tells of."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
     type: dict

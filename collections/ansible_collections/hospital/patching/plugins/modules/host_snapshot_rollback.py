@@ -13,6 +13,7 @@ description:
   - With V(btrfs), unmounts the subvolumes, puts writable copies of their snapshots in their places and mounts them
     again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which is left
     to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
+  - With V(hook), has the site's own command do it.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
   - What was replaced is kept, and returned. The container is stopped and kept under another name; volumes until the
@@ -40,7 +41,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container]
+    choices: [aws_ebs, btrfs, container, hook]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -99,7 +100,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             arguments.RUN,
-            provider=dict(type="str", choices=["aws_ebs", "btrfs", "container"], default="container"),
+            provider=dict(type="str", choices=["aws_ebs", "btrfs", "container", "hook"], default="container"),
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),
             host=dict(type="str", required=True),

@@ -25,17 +25,24 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
         PatchingError: preserved packages are the way back, and not all could be preserved.
     """
     wanted = dict(entry["snapshot"])
-    provider = wanted["provider"]
-    options = {key: value for key, value in wanted.items() if key not in OWN_KEYS}
-    if provider == "preserved":
+    asked = place(host, wanted)
+    if asked["provider"] == "preserved":
         _require_all(host, stage)
-        options.update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
+        asked["options"].update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
+    return {
+        **asked,
+        "reason": wanted.get("reason") or f"before run {run_id}",
+        "pending": PROVIDERS[asked["provider"]].MAKES,
+    }
+
+
+def place(host: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``provider``, its ``options``, and ``on``: the machine where it is asked."""
+    provider = wanted["provider"]
     return {
         "provider": provider,
-        "options": options,
-        "reason": wanted.get("reason") or f"before run {run_id}",
+        "options": {key: value for key, value in wanted.items() if key not in OWN_KEYS},
         "on": wanted.get("on") or ("localhost" if PROVIDERS[provider].FROM_OUTSIDE else host),
-        "pending": PROVIDERS[provider].MAKES,
     }
 
 

@@ -38,7 +38,7 @@ def test_a_cloud_is_asked_from_the_controller():
 
 @pytest.mark.parametrize(
     ("provider", "pending"),
-    [("aws_ebs", True), ("btrfs", True), ("container", True), ("preserved", False), ("none", False)],
+    [("aws_ebs", True), ("btrfs", True), ("container", True), ("hook", True), ("preserved", False), ("none", False)],
 )
 def test_what_is_made_of_a_disk_is_journalled_first(provider, pending):
     assert restore_point("ws1", "run", {"snapshot": {"provider": provider}}, STAGE)["pending"] is pending

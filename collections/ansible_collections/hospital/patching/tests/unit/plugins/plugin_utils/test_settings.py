@@ -21,6 +21,9 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
     PORTAL,
 )
 
+#: The smallest way of a site's own commands.
+SAN = {"provider": "hook", "create": ["san", "create"], "info": ["san", "list"], "delete": ["san", "delete"]}
+
 
 def settings(**variables):
     return effective("portal1", {f"patching_{key}": value for key, value in variables.items()})
@@ -119,10 +122,18 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
         ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
-        ("snapshot", {"provider": "tape"}, "as provider one of aws_ebs, btrfs, container, none, preserved"),
+        ("snapshot", {"provider": "tape"}, "as provider one of aws_ebs, btrfs, container, hook, none, preserved"),
         ("snapshot", {"provider": "aws_ebs"}, "instance_id or instance_tags"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "instance_tags": {"Name": "db1"}}, "not both"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "aws_secret_access_key": "x"}, "and no aws_secret"),
+        ("snapshot", {"provider": "hook", "create": ["san"], "info": ["san"]}, r"{provider: hook, create: \[COMMAND"),
+        ("snapshot", {**SAN, "delete": []}, "and words in delete"),
+        ("snapshot", {**SAN, "revert": []}, "and words in revert"),
+        ("snapshot", {**SAN, "info": "san list"}, "a list of texts"),
+        ("snapshot", {**SAN, "password": "x"}, "and no password"),
+        ("snapshot_verified_keep_s", -1, "a whole number"),
+        ("snapshot_room_low_percent", 101, "0 to 100"),
+        ("snapshot_room_critical_percent", "few", "0 to 100"),
         ("failure_budget", 2, "only run, ring, service"),
         ("failure_budget", {"runs": 2}, "only run, ring, service"),
         ("failure_budget", {"run": -1}, "for run a count"),
@@ -235,6 +246,12 @@ def test_no_drain_and_a_reason_for_no_way_back():
     assert found.snapshot["reason"].startswith("stateless")
     wanted = {"provider": "aws_ebs", "instance_id": "i-1", "region": "eu-central-1", "on": "jump1"}
     assert settings(snapshot=wanted).snapshot == wanted
+
+
+def test_a_sites_own_commands_for_restore_points():
+    assert settings(snapshot=SAN).snapshot == SAN
+    # YAML reads an unquoted on as true.
+    assert settings(snapshot={**SAN, True: "san1"}).snapshot == {**SAN, "on": "san1"}
 
 
 @pytest.mark.parametrize(
