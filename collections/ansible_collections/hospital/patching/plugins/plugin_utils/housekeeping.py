@@ -16,7 +16,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 from ansible_collections.hospital.patching.plugins.plugin_utils import settings, snapshot_retention
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
-from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence, read_json
+from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import ID, Evidence, read_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import Ledger, Record
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import place
@@ -191,7 +191,7 @@ def judge(
     wanted: snapshot_retention.Wanted,
 ) -> list[Verdict]:
     """Return what becomes of each restore point that the provider has listed for ``host``."""
-    ids = sorted(str(one.get("run_id")) for one in listed if snapshot_retention.ID.fullmatch(str(one.get("run_id"))))
+    ids = sorted(str(one.get("run_id")) for one in listed if ID.fullmatch(str(one.get("run_id"))))
     out, unread = ledgers.out_of_service(ids[0], host) if ids else ("", "")
     standing = snapshot_retention.standing_of(journal, out)
     if unread and not standing.problem:

@@ -296,12 +296,12 @@ class RoomLeft:
 def room_left(on: str, room: Mapping[str, Any], limits: Limits) -> RoomLeft:
     """Return how full the place is that a provider told of; what cannot be read is ``unknown``."""
     kind, name = str(room.get("kind") or "place"), str(room.get("name") or "?")
-    size, free = room.get("size_bytes"), room.get("free_bytes")
+    size, free = _bytes(room.get("size_bytes")), _bytes(room.get("free_bytes"))
     subject = f"{kind} {name} on {on}"
-    if not _is_size(size) or not _is_size(free) or free > size or size == 0:
+    if not size or free is None or free > size:
         told = PatchingError(
             subject,
-            f"{free!r} of {size!r} bytes free",
+            f"{room.get('free_bytes')!r} of {room.get('size_bytes')!r} bytes free",
             "a size, and no more free than that",
             "look at it there; nobody is warned before it is full",
         )
@@ -318,5 +318,5 @@ def room_left(on: str, room: Mapping[str, Any], limits: Limits) -> RoomLeft:
     return RoomLeft(on, kind, name, level, "" if level == "ok" else str(message))
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _bytes(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

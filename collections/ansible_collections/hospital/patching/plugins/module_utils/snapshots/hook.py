@@ -88,13 +88,13 @@ class HookProvider(SnapshotProvider):
             raise self._left_nothing(run_id, host, error)
         found = [one for one in self.list(run_id, host) if one.id == identity]
         if not found:
-            error = PatchingError(
+            lost = PatchingError(
                 "restore point {} of host {}".format(identity, host),
                 "info does not list it as one of run {}".format(run_id),
                 "what create made, with its run_id and host",
                 "have create keep {0}RUN_ID and {0}HOST, and info print them".format(PREFIX),
             )
-            raise self._undone(identity, host, error)
+            raise self._undone(identity, host, lost)
         return found[0]
 
     def _left_nothing(self, run_id: str, host: str, error: PatchingError) -> PatchingError:
