@@ -70,7 +70,7 @@ system-tests: lab ## The whole system, driven through ansible-runner
 	@.venv/bin/python tools/run_suites.py inventory night plan exact way_back killed
 
 continuity: lab ## The lab grown into a small hospital: redundant services patched under clinical load
-	@.venv/bin/python tools/run_suites.py continuity
+	@.venv/bin/python tools/run_suites.py --full continuity
 
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: env ## Benchmarks; with the lab up, the window as well

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
 from tests.support import lab
+from tests.support.told import tell
 
 #: Seconds from one question to the next; no downtime is known better than this.
 EVERY_S = 0.2
@@ -121,7 +122,7 @@ def see_that_the_report_agrees(report: Mapping[str, Any], watches: Mapping[str, 
     for one in SINGLETONS:
         away, service = watches[one.host].downtime_s, told[one.service]
         accepted = service["accepted_s"]
-        print(f"{one.service}: away {away:.1f} s, the report says {service['downtime']}, {accepted} s accepted")
+        tell(f"{one.service}: away {away:.1f} s, the report says {service['downtime']}, {accepted} s accepted")
         assert away <= accepted
         # The report tells whole seconds; what its probes cannot tell it says by null.
         if service["downtime"] and service["downtime"]["at_most_s"] is not None:
@@ -136,7 +137,7 @@ def see_that_downtime_was_a_restart(watches: Mapping[str, Watch]) -> None:
         assert away.serves, f"{one.host} did not serve in the end: {away.away}"
         bare = bare_restart_s(one.question(), functools.partial(lab.exec, one.host, f"systemctl restart {one.unit}"))
         measured[one.host] = (away.downtime_s, bare)
-        print(
+        tell(
             f"{one.unit} on {one.host}: away {away.downtime_s:.1f} s in all, {len(away.away)} times, by {away.asked} "
             f"questions; {bare:.1f} s in a bare restart"
         )

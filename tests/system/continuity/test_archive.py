@@ -9,6 +9,7 @@ from tests.support import archive, database_pair, lab
 from tests.support.clinical import Account
 from tests.support.night import Night
 from tests.support.playbook import HOSPITAL_INVENTORY
+from tests.support.told import tell
 
 pytestmark = pytest.mark.slow
 NOTHING = Account(frozenset(), frozenset(), frozenset())
@@ -20,7 +21,7 @@ def said(host: str, command: str) -> str:
 
 
 def see_that_nothing_was_lost(modalities) -> None:
-    print(modalities)
+    tell(modalities)
     assert modalities.failed == []
     assert archive.accounts(modalities.acknowledged) == dict.fromkeys(archive.NODES, NOTHING)
 
@@ -67,7 +68,7 @@ def test_patients_are_read_while_the_databases_change_places(readers):
             assert said(old, "ehr-database leave").endswith("\n0\n")
             readers.goes_on()
             lab.exec(old, "ehr-database follows")
-    print(readers)
+    tell(readers)
     assert readers.failed == []
     assert readers.misread == []
 

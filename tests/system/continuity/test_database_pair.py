@@ -8,6 +8,7 @@ import pytest
 from tests.support import database_pair, lab
 from tests.support.clinical import Account, Ward
 from tests.support.database_pair import DATABASES, state, streams_to
+from tests.support.told import tell
 
 pytestmark = pytest.mark.slow
 NOTHING = Account(frozenset(), frozenset(), frozenset())
@@ -19,7 +20,7 @@ def leave(host: str) -> str:
 
 
 def see_that_nothing_was_lost(ward: Ward) -> None:
-    print(ward)
+    tell(ward)
     assert ward.failed == []
     assert ward.misread == []
     assert database_pair.accounts(ward.acknowledged) == dict.fromkeys(DATABASES, NOTHING)

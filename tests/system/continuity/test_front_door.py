@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import lab
 from tests.support.database_pair import eventually
+from tests.support.told import tell
 
 pytestmark = pytest.mark.slow
 FRONT_DOOR = "10.77.10.9"
@@ -39,7 +40,7 @@ def test_the_address_moves_to_the_other_load_balancer_and_stays_there(first, war
         assert said(first, "front-door stand-in") == "0\n"
         assert (has_the_address(first), has_the_address(other)) == (False, True)
         ward.goes_on()
-    print(ward)
+    tell(ward)
     assert ward.failed == []
 
 
@@ -67,7 +68,7 @@ def test_a_portal_leaves_both_load_balancers_and_comes_back(pair, ward):
         assert lab.exec("portal1", orders) == before, "users are still sent to portal1"
         assert said("portal1", "ehr-portal-users return") == "0\n"
         assert lab.in_service("portal1")
-    print(ward)
+    tell(ward)
     assert ward.failed == []
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import archive, database_pair, lab, singletons
 from tests.support.clinical import Account, Ward
+from tests.support.told import tell
 
 HOSTS = ("portal1", "portal2", "lb1", "lb2", "db1", "db2", "engine1", "engine2", "pacs1", "pacs2")
 ALONE = tuple(one.host for one in singletons.SINGLETONS)
@@ -34,7 +35,7 @@ def silenced(one: dict[str, Any]) -> str:
 
 def see_that_nobody_noticed(ward: Ward) -> None:
     """Require of the traffic that nothing failed, and of both databases that nothing is lost."""
-    print(ward)
+    tell(ward)
     assert ward.failed == []
     assert ward.misread == []
     assert database_pair.accounts(ward.acknowledged) == dict.fromkeys(database_pair.DATABASES, NOTHING)
@@ -72,7 +73,7 @@ def test_the_night_nobody_noticed(redundant_night, ward, senders, modalities, re
         for one in everybody:
             one.goes_on()
     for one in (senders, modalities, readers):
-        print(one)
+        tell(one)
     assert patched.rc == 0, patched.stdout
     assert night.outcomes() == dict.fromkeys((*HOSTS, *ALONE), "patched")
     see_that_nobody_noticed(ward)

@@ -74,6 +74,7 @@ def test_a_host_that_was_destroyed_comes_back_as_it_was_and_the_other_one_serves
     assert [answer for answer in traffic.answers if not answer.ok] == []
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_start_is_put_back_from_outside(patched):
     night = patched
     lab.stop("portal1")
@@ -82,6 +83,7 @@ def test_a_host_that_does_not_start_is_put_back_from_outside(patched):
     require_put_back(night)
 
 
+@pytest.mark.slow
 def test_a_request_that_is_wrong_changes_nothing(patched):
     night = patched
     found = {host: as_found(host) for host in PORTALS}
