@@ -12,10 +12,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs 
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
 
 PROVIDERS = {
     provider.NAME: provider
-    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider)
+    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider, VsphereProvider)
 }
 
 

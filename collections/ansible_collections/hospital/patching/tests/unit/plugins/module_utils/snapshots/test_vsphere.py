@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The provider vsphere without a vCenter; against VMware's simulator it is in tests/snapshots of the repository."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_records as records
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import create_provider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import read_login
+
+FACTS = {
+    "kind": "restore_point",
+    "run": "20261122T034500Z-ab12cd34",
+    "host": "db1",
+    "reason": "before the monthly update",
+    "created": "2026-11-22T03:45:00Z",
+    "expires": "2026-11-25T03:45:00Z",
+    "machine": "b4689bed-97f0-5bcd-8a4c-07477cc8f06f",
+    "token": "0011223344556677",
+    "consistency": "crash",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_login(monkeypatch):
+    for name in ("VMWARE_HOST", "VMWARE_USER", "VMWARE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def make(**options):
+    return create_provider("vsphere", options, Runner(), Clock())
+
+
+def test_without_pyvmomi_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyVim", None)
+    monkeypatch.setitem(sys.modules, "pyVim.connect", None)
+    provider = make(server="vcenter.hospital.test", user="patching", dmi_uuid=FACTS["machine"])
+    with pytest.raises(PatchingError, match="the Python library pyVmomi is missing where it runs"):
+        provider.list()
+    with pytest.raises(PatchingError, match=r"pip install pyvmomi there, or set patching_snapshot\.on to a machine"):
+        provider.available("db1")
+
+
+@pytest.mark.parametrize("key", ["password", "VMWARE_PASSWORD", "token"])
+def test_a_password_does_not_belong_in_the_plan(key):
+    with pytest.raises(PatchingError, match="unknown option {}".format(key)) as raised:
+        make(**{key: "do-not-show-me"})
+    assert "do-not-show-me" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["timeout_s", "attempts", "poll_s", "max_depth", "quiesce_timeout_s"])
+def test_a_limit_that_would_never_end_or_never_begin_is_refused(key):
+    with pytest.raises(PatchingError, match="{} is 0; expected 1 or more".format(key)):
+        make(**{key: 0})
+
+
+def test_the_login_is_the_options_and_else_the_environments(monkeypatch, tmp_path):
+    options = make().options
+    with pytest.raises(PatchingError, match="neither server nor VMWARE_HOST in the environment"):
+        read_login(options)
+    monkeypatch.setenv("VMWARE_HOST", "vc1")
+    with pytest.raises(PatchingError, match="neither user nor VMWARE_USER"):
+        read_login(options)
+    monkeypatch.setenv("VMWARE_USER", "somebody")
+    with pytest.raises(PatchingError, match="neither password_file nor VMWARE_PASSWORD"):
+        read_login(options)
+    monkeypatch.setenv("VMWARE_PASSWORD", "of the environment")
+    assert read_login(options) == ("vc1", 443, "somebody", "of the environment")
+    path = tmp_path / "password"
+    options = make(server="vc2", user="patching", password_file=str(path), port=8443).options
+    with pytest.raises(PatchingError, match="cannot be read"):
+        read_login(options)
+    path.write_text("of the file\n")
+    path.chmod(0o640)
+    with pytest.raises(PatchingError, match="open to others"):
+        read_login(options)
+    path.chmod(0o600)
+    assert read_login(options) == ("vc2", 8443, "patching", "of the file")
+
+
+def test_a_description_says_what_was_written_into_it():
+    text = records.describe(dict(FACTS, note="not quiesced", of="snapshot-1", revert="begun"))
+    assert text.splitlines()[:3] == [records.FIRST_LINE, "kind: restore_point", "run: " + FACTS["run"]]
+    assert len(text) < 1024
+    assert records.read_description(text) == dict(FACTS, note="not quiesced", of="snapshot-1", revert="begun")
+
+
+@pytest.mark.parametrize("reason", ["50 % of it\nhost: other", "a\x00b\tc: d", "Größe: 5 µm", "", "%41", ": "])
+def test_a_reason_cannot_forge_another_fact(reason):
+    read = records.read_description(records.describe(dict(FACTS, reason=reason)))
+    assert read == dict(FACTS, reason=reason)
+    assert not set(records.describe(dict(FACTS, reason=reason))) & set("\x00\t")
+
+
+def test_a_long_reason_is_cut_and_all_fits_into_what_vcenter_stores():
+    long = dict(FACTS, reason="r" * 5000, note="n" * 5000, of="snapshot-123456", revert="begun")
+    assert len(records.describe(long)) < 1024
+    assert records.read_description(records.describe(long))["reason"] == "r" * records.VALUE_CHARS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "before the upgrade",
+        records.FIRST_LINE,
+        "made by\n" + records.describe(FACTS),
+        records.describe(FACTS).replace("token: ", "tok: "),
+        records.describe(FACTS).replace(records.FIRST_LINE, records.FIRST_LINE + "s"),
+    ],
+)
+def test_what_others_write_is_not_ours(text):
+    assert records.read_description(text) is None
+
+
+def found(description, moid="snapshot-1"):
+    return records.Found(moid, "hospital.patching " + FACTS["run"], description, "poweredOn", 1, None)
+
+
+def test_ours_is_of_the_machine_that_it_names():
+    one = found(records.describe(FACTS))
+    assert records.facts_of(one, FACTS["machine"]) == FACTS
+    for other in (None, "", FACTS["machine"].replace("b", "c")):
+        assert records.facts_of(one, other) is None
+
+
+def test_a_revert_is_under_way_until_its_end_is_written():
+    aside = dict(FACTS, kind="set_aside", of="snapshot-1", revert="begun")
+    tree = records.Tree([found(records.describe(FACTS)), found(records.describe(aside), "snapshot-2")], "snapshot-2")
+    assert records.under_way(tree, FACTS["machine"]).id == "snapshot-2"
+    assert records.under_way(tree, "another") is None
+    ended = records.Tree([found(records.describe(dict(aside, revert="ended")))], None)
+    assert records.under_way(ended, FACTS["machine"]) is None
+
+
+def test_a_chain_is_counted_under_the_present_state():
+    def item(moid, *children):
+        return SimpleNamespace(
+            snapshot=SimpleNamespace(_moId=moid),
+            name=moid,
+            description=None,
+            state="poweredOff",
+            childSnapshotList=children,
+        )
+
+    roots = [item("a", item("b", item("c")), item("d"))]
+    tree = records.read_tree(SimpleNamespace(rootSnapshotList=roots, currentSnapshot=SimpleNamespace(_moId="d")))
+    assert [(one.id, one.depth, one.parent) for one in tree.snapshots] == [
+        ("a", 1, None),
+        ("b", 2, "a"),
+        ("c", 3, "b"),
+        ("d", 2, "a"),
+    ]
+    assert records.chain_depth(tree) == 2
+    assert records.read_tree(None) == records.Tree([], None)
+    assert records.chain_depth(records.read_tree(None)) == 0
