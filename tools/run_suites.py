@@ -90,6 +90,8 @@ SUITES = (
     Suite("report", 60, ["pytest tests/report"]),
     # Against the real servers of tools/server_packages.sh; those that are absent are skipped by name.
     Suite("probes", 120, ["pytest tests/probes"]),
+    # Restore points by real servers on loopback, or VMware's own simulator of one.
+    Suite("snapshots", 60, ["pytest tests/snapshots"]),
     Suite("molecule", 300, ["tools/molecule.sh"], needs_lab=True),
     *(
         Suite(

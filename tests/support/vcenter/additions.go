@@ -33,12 +33,13 @@ func AddGuests() {
 }
 
 func (vm *VirtualMachine) double(key string) string {
+	said := ""
 	for _, one := range vm.Config.ExtraConfig {
 		if option := one.GetOptionValue(); option.Key == "double."+key {
-			return option.Value.(string)
+			said = option.Value.(string) // the simulator adds a changed one to the old ones
 		}
 	}
-	return ""
+	return said
 }
 
 func (vm *VirtualMachine) setGuest(on bool) {
@@ -86,7 +87,7 @@ func (t *Task) end(result types.AnyType, fault types.BaseMethodFault) {
 }
 
 // CreateSnapshotTask makes a snapshot; "double.quiesce" has one that is to be quiesced fail, hang until it is
-// cancelled, or be late: made after two seconds, whatever is cancelled.
+// cancelled, or be late: made when the key says so no more, whatever is cancelled.
 func (vm *VirtualMachine) CreateSnapshotTask(ctx *Context, req *types.CreateSnapshot_Task) soap.HasFault {
 	how := vm.double("quiesce")
 	if !req.Quiesce || how == "" {
@@ -98,7 +99,9 @@ func (vm *VirtualMachine) CreateSnapshotTask(ctx *Context, req *types.CreateSnap
 		task.end(nil, &types.ApplicationQuiesceFault{})
 	case "late":
 		go func() {
-			time.Sleep(2 * time.Second)
+			for late := true; late; time.Sleep(20 * time.Millisecond) {
+				Map.WithLock(vm, func() { late = vm.double("quiesce") == "late" })
+			}
 			Map.WithLock(vm, func() {
 				made := vm.SimulatedCreateSnapshot(req).(*methods.CreateSnapshot_TaskBody).Res.Returnval
 				task.end(Map.Get(made).(*Task).Info.Result, nil)

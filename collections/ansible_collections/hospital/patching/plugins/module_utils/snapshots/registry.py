@@ -10,13 +10,22 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_eb
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt import LibvirtProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
 
 PROVIDERS = {
     provider.NAME: provider
-    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider, VsphereProvider)
+    for provider in (
+        AwsEbsProvider,
+        BtrfsProvider,
+        ContainerProvider,
+        LibvirtProvider,
+        NoneProvider,
+        PreservedProvider,
+        VsphereProvider,
+    )
 }
 
 

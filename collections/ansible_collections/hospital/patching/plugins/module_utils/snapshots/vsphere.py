@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Provider ``vsphere``: a snapshot of the virtual machine that is the host, made by its vCenter.
 
-Run, host, reason and expiry are in the snapshot's description; vCenter's id of it is the identity (vsphere_records.py).
+Run, host, reason and expiry are in the snapshot's description; vCenter's id of it is the identity (machine_records.py).
 Runs where pyVmomi and the login are, mostly on the controller.
 """
 
@@ -12,9 +12,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_machine as machines
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import (
     LOGIN_FAULTS,
     WORK_FAULT,
@@ -24,8 +25,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vspher
     connect,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_machine import Machine, NotSecurable
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_records import Found
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_revert import Revert, remove
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_revert import VsphereRevert, remove
 
 #: For how long a task that was cancelled may take to end.
 CANCEL_S = 120
@@ -207,7 +207,7 @@ class VsphereProvider(SnapshotProvider):
         quiesce: bool = False,
     ) -> str:
         target = api.machine(machine.moid)
-        name = "hospital.patching {}".format(facts["run"])[:80]
+        name = records.name_of(facts)
         task = api.start(
             "CreateSnapshot",
             lambda: target.CreateSnapshot_Task(
@@ -262,7 +262,7 @@ class VsphereProvider(SnapshotProvider):
         with self._session() as api:
             found: List[Snapshot] = []
             for moid, properties in sorted(api.read_all(api.vim.VirtualMachine, machines.FEW).items()):
-                found += self._ours(Machine(moid, properties, records.read_tree(properties["snapshot"])))
+                found += self._ours(Machine(moid, properties, machines.read_tree(properties["snapshot"])))
         chosen = [one for one in found if run_id in (None, one.run_id) and host in (None, one.host)]
         return sorted(chosen, key=lambda one: (one.created, one.id))
 
@@ -271,7 +271,7 @@ class VsphereProvider(SnapshotProvider):
         for one in machine.tree.snapshots:
             facts = records.facts_of(one, machine.properties["config.instanceUuid"])
             if facts is not None:
-                found.append(records.as_snapshot(self.NAME, machine.moid, machine.properties, one, facts))
+                found.append(records.as_snapshot(self.NAME, machine.moid, machine.properties["name"], one, facts))
         return found
 
     def _latest(self, machine: Machine, run_id: str, host: str) -> Optional[Snapshot]:
@@ -294,7 +294,7 @@ class VsphereProvider(SnapshotProvider):
             if begun is not None:
                 raise PatchingError(
                     "host {}".format(host),
-                    "a revert to {} was begun and has not ended".format(_aim(begun)),
+                    "a revert to {} was begun and has not ended".format(records.aim(begun)),
                     "a machine that is not being put back",
                     "call host_snapshot_rollback with that id again, which ends it, then look at the host",
                 )
@@ -311,10 +311,12 @@ class VsphereProvider(SnapshotProvider):
             if records.facts_of(one, instance_uuid) is None:
                 return False
             begun = records.under_way(machine.tree, instance_uuid)
-            if begun is not None and snapshot_id in (begun.id, _aim(begun)):
+            if begun is not None and snapshot_id in (begun.id, records.aim(begun)):
                 raise PatchingError(
                     "snapshot {}".format(snapshot_id),
-                    "a revert of {} to {} was begun and has not ended".format(machine.properties["name"], _aim(begun)),
+                    "a revert of {} to {} was begun and has not ended".format(
+                        machine.properties["name"], records.aim(begun)
+                    ),
                     "a snapshot that is not in use",
                     "let the revert end, or call it again if it was interrupted",
                 )
@@ -339,14 +341,14 @@ class VsphereProvider(SnapshotProvider):
             begun = records.under_way(machine.tree, instance_uuid)
             one = _of_id(machine, snapshot_id)
             facts = records.facts_of(one, instance_uuid) if one is not None else None
-            if facts is None and begun is not None and _aim(begun) == snapshot_id:
+            if facts is None and begun is not None and records.aim(begun) == snapshot_id:
                 gone = PatchingError(
                     "snapshot {}".format(snapshot_id),
                     "it was removed while a revert to it was under way",
                     "the snapshot",
                     "find out who deletes snapshots in this vCenter",
                 )
-                raise Revert(api, self.clock, self.options, machine, snapshot_id, {}).put_back(gone)
+                raise VsphereRevert(api, self.clock, self.options, machine, snapshot_id, {}).put_back(gone)
             if facts is None:
                 raise PatchingError(
                     "snapshot {}".format(snapshot_id),
@@ -370,7 +372,7 @@ class VsphereProvider(SnapshotProvider):
                     "a restore point",
                     "revert to {} again, which ends it".format(facts.get("of")),
                 )
-            return Revert(api, self.clock, self.options, machine, snapshot_id, facts).run()
+            return VsphereRevert(api, self.clock, self.options, machine, snapshot_id, facts).run()
 
 
 class NotQuiesced(PatchingError):
@@ -388,7 +390,3 @@ class NotQuiesced(PatchingError):
 
 def _of_id(machine: Machine, snapshot_id: str) -> Optional[Found]:
     return next((one for one in machine.tree.snapshots if one.id == snapshot_id), None)
-
-
-def _aim(begun: Found) -> Optional[str]:
-    return (records.read_description(begun.description) or {}).get("of")

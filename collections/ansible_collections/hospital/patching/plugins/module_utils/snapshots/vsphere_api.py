@@ -21,6 +21,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Inconclusive
 from ansible_collections.hospital.patching.plugins.module_utils.probes.secret_file import secret
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_revert import GoesOn
 
 Seen = TypeVar("Seen")
 Properties = Dict[str, Any]
@@ -51,7 +52,7 @@ class ApiError(PatchingError):
         self.busy = busy
 
 
-class TaskLate(PatchingError):
+class TaskLate(GoesOn):
     """A task has not ended within its time; it goes on."""
 
     def __init__(self, subject: str, task: Any, limit_s: int) -> None:

@@ -6,9 +6,9 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_records as records
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found, Tree
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import ApiError, Vsphere
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_records import Tree
 
 MIB, GIB = 1024 * 1024, 1024 * 1024 * 1024
 #: What a list of snapshots needs to know of a machine.
@@ -109,6 +109,22 @@ def _wanted(options: Dict[str, Any]) -> str:
     return " and ".join("{} {}".format(key, options[key]) for key in ("name", "moid") if options[key])
 
 
+def read_tree(info: Any) -> Tree:
+    """Return a machine's property ``snapshot`` as a list, parents before their children; an absent one is empty."""
+    found: List[Found] = []
+
+    def walk(items: Any, depth: int, parent: Optional[str]) -> None:
+        for item in items or []:
+            moid = item.snapshot._moId
+            found.append(Found(moid, item.name, item.description or "", str(item.state), depth, parent))
+            walk(item.childSnapshotList, depth + 1, moid)
+
+    if info is not None:
+        walk(info.rootSnapshotList, 1, None)
+    current = getattr(info, "currentSnapshot", None)
+    return Tree(found, current._moId if current is not None else None)
+
+
 def read(api: Vsphere, ids: List[str]) -> List[Machine]:
     """Return machines as they are now; one that does not exist (any more) is left out."""
     machines = []
@@ -120,7 +136,7 @@ def read(api: Vsphere, ids: List[str]) -> List[Machine]:
                 raise
             continue
         if moid in properties:
-            machines.append(Machine(moid, properties[moid], records.read_tree(properties[moid]["snapshot"])))
+            machines.append(Machine(moid, properties[moid], read_tree(properties[moid]["snapshot"])))
     return machines
 
 
@@ -174,10 +190,9 @@ def securable(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
     _require_no_question(machine)
     begun = records.under_way(machine.tree, facts["config.instanceUuid"])
     if begun is not None:
-        aim = (records.read_description(begun.description) or {}).get("of")
         raise _unfit(
             machine,
-            "a revert to {} was begun and has not ended".format(aim),
+            "a revert to {} was begun and has not ended".format(records.aim(begun)),
             "a machine that is not being put back",
             "revert to that snapshot again, which ends it",
         )

@@ -9,9 +9,10 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_records as records
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import create_provider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import read_login
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_machine import read_tree
 
 FACTS = {
     "kind": "restore_point",
@@ -150,7 +151,7 @@ def test_a_chain_is_counted_under_the_present_state():
         )
 
     roots = [item("a", item("b", item("c")), item("d"))]
-    tree = records.read_tree(SimpleNamespace(rootSnapshotList=roots, currentSnapshot=SimpleNamespace(_moId="d")))
+    tree = read_tree(SimpleNamespace(rootSnapshotList=roots, currentSnapshot=SimpleNamespace(_moId="d")))
     assert [(one.id, one.depth, one.parent) for one in tree.snapshots] == [
         ("a", 1, None),
         ("b", 2, "a"),
@@ -158,5 +159,5 @@ def test_a_chain_is_counted_under_the_present_state():
         ("d", 2, "a"),
     ]
     assert records.chain_depth(tree) == 2
-    assert records.read_tree(None) == records.Tree([], None)
-    assert records.chain_depth(records.read_tree(None)) == 0
+    assert read_tree(None) == records.Tree([], None)
+    assert records.chain_depth(read_tree(None)) == 0
