@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvir
 from tests.snapshots.conftest import EXPIRES, OTHER, RUN, Killed, QuickClock
 from tests.support.hypervisor import Hypervisor, hypervisor, missing
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 
 HOST, UUID = "db1", "564d5c1b-9a2e-7d0c-55f3-0a1b2c3d4e5f"
 TURNED = "1b5c4d56-2e9a-0c7d-55f3-0a1b2c3d4e5f"

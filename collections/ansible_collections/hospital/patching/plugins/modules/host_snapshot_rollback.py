@@ -80,9 +80,9 @@ reverted:
       of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within that went along
       or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an earlier call had been
       cut off and was only ended."
-    - "Of V(vsphere) and V(libvirt): C(machine), C(machine_name) and C(snapshot); C(kept), the id of what was set aside,
-      and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state) and C(resumed); of
-      V(vsphere) also C(tools)."
+    - "Of V(vsphere) and V(libvirt): C(machine), C(machine_name) and C(snapshot); C(kept), the id of what was set
+      aside, and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state) and
+      C(resumed); of V(vsphere) also C(tools)."
   type: dict
   returned: always
   sample:
