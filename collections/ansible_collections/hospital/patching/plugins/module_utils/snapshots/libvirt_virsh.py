@@ -173,8 +173,9 @@ class Virsh:
 
 def said(result: Result) -> str:
     """Return what a command that failed printed, without logins."""
-    text = (result.stderr or result.stdout).strip()[-4000:]
-    return without_logins(text.replace("error: ", ""))[-400:] or "exit {}".format(result.rc)
+    lines = (result.stderr or result.stdout).strip()[-4000:].splitlines()
+    text = "; ".join(line[len("error: ") :] if line.startswith("error: ") else line for line in lines)
+    return without_logins(text)[-400:] or "exit {}".format(result.rc)
 
 
 def identity(uuid: str, name: str) -> str:
