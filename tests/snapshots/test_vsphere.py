@@ -627,6 +627,21 @@ def test_a_busy_api_during_a_task_is_asked_again(site, front):
     assert left == []
 
 
+def test_a_session_that_a_restart_of_vcenter_ended_is_opened_anew(site, front):
+    lost = [1]
+
+    def trouble(asked: str) -> str | None:
+        if asked == "FindAllByUuid" and lost:
+            lost.pop()
+            return "session lost"
+        return None
+
+    front.asked.clear()
+    front.trouble = trouble
+    assert site.provider().available(HOST) is None
+    assert (lost, front.asked.count("Login")) == ([], 2)
+
+
 def test_every_session_is_closed(site, front):
     front.asked.clear()
     provider = site.provider()

@@ -74,15 +74,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif trouble == "lost before":
             self._hang_up()
         else:
-            status, headers, answer = self._ask(body)
+            status, headers, answer = self._ask(body, with_session=trouble != "session lost")
             if trouble == "lost after":
                 self._hang_up()
             else:
                 self._answer(status, headers, answer)
 
-    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _ask(self, body: bytes, with_session: bool) -> tuple[int, list[tuple[str, str]], bytes]:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=30)) as behind:
-            headers = {key: value for key, value in self.headers.items() if key.lower() not in HOP}
+            left_out = HOP if with_session else HOP | {"cookie"}
+            headers = {key: value for key, value in self.headers.items() if key.lower() not in left_out}
             behind.request(self.command, self.path, body or None, headers)
             answer = behind.getresponse()
             kept = [(key, value) for key, value in answer.getheaders() if key.lower() not in HOP]

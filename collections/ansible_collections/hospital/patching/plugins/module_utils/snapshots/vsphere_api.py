@@ -119,6 +119,7 @@ class Vsphere:
             # Sessions do not outlive a restart of vCenter.
             if error.fault != "NotAuthenticated" or self.service is None:
                 raise
+        self.close()
         self.open()
         return self._patiently(what, work)
 
@@ -340,7 +341,7 @@ def connect(options: Properties, clock: Clock) -> Vsphere:
         PatchingError: no pyVmomi here, no login, or a certificate file that cannot be read.
     """
     try:
-        pyvim = importlib.import_module("pyVim.connect")
+        pyvim, vim = importlib.import_module("pyVim.connect"), importlib.import_module("pyVmomi").vim
     except ImportError as error:
         raise PatchingError(
             "snapshot provider vsphere",
@@ -354,14 +355,20 @@ def connect(options: Properties, clock: Clock) -> Vsphere:
     def connected() -> Any:
         # Before it logs in, pyVim asks for the versions of the API without any time limit of its own.
         with _default_timeout(options["timeout_s"]):
-            return pyvim.SmartConnect(
+            stub = pyvim.SmartStubAdapter(
                 host=login.server,
                 port=login.port,
-                user=login.user,
-                pwd=login.password,
                 sslContext=context,
                 httpConnectionTimeout=options["timeout_s"],
             )
+        service = vim.ServiceInstance("ServiceInstance", stub)
+        try:
+            # pyVim's own login leaves its connections open when it fails, and gives their errors other names.
+            service.RetrieveContent().sessionManager.Login(login.user, login.password)
+        except BaseException:
+            stub.DropConnections()
+            raise
+        return service
 
     return Vsphere(connected, login, clock, options["attempts"], options["poll_s"])
 
