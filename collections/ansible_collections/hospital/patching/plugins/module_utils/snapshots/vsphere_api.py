@@ -74,6 +74,7 @@ class Vsphere:
         self.attempts = attempts
         self.poll_s = poll_s
         self._connected = connected
+        self._login = login
         self.library = importlib.import_module("pyVmomi")
         self.vim = self.library.vim
         self.service: Any = None
@@ -119,9 +120,13 @@ class Vsphere:
             # Sessions do not outlive a restart of vCenter.
             if error.fault != "NotAuthenticated" or self.service is None:
                 raise
-        self.close()
-        self.open()
+        self._patiently("the login", self._login_again)
         return self._patiently(what, work)
+
+    def _login_again(self) -> None:
+        """On the same connection, because everything that was found is known by it."""
+        self.service._stub.cookie = ""
+        self.content.sessionManager.Login(self._login.user, self._login.password)
 
     def change(self, what: str, work: Callable[[], Seen]) -> Seen:
         """As :meth:`ask`, but never repeated: for a call that would do its work twice."""
