@@ -54,13 +54,7 @@ def find(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
         NotSecurable: none, several, or the one that the site names is another.
     """
     forms = _forms(options, host)
-    index = api.content.searchIndex
-    ids = set()
-    for form in forms:
-        found = api.ask(
-            "a search for UUID {}".format(form), lambda form=form: index.FindAllByUuid(None, form, True, False)
-        )
-        ids |= {one._moId for one in found or []}
+    ids = {one._moId for form in forms for one in _of_uuid(api, form)}
     machines = read(api, sorted(ids))
     told = [one for one in machines if _is_named(one, options)]
     if len(told) == 1:
@@ -85,6 +79,14 @@ def find(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
         "there is no machine of UUID {} that this login may see".format(" or ".join(forms)),
         "the host's machine in vCenter {}".format(api.server),
         "correct dmi_uuid (the host's /sys/class/dmi/id/product_uuid) or server in patching_snapshot",
+    )
+
+
+def _of_uuid(api: Vsphere, uuid: str) -> List[Any]:
+    """Return the machines of every datacenter whose firmware has that UUID."""
+    index = api.content.searchIndex
+    return list(
+        api.ask("a search for UUID {}".format(uuid), lambda: index.FindAllByUuid(None, uuid, True, False)) or []
     )
 
 
