@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="dcmtk dnsmasq-base keepalived nginx orthanc postgresql prometheus-alertmanager slapd"
+packages="dcmtk dnsmasq-base haproxy keepalived nginx orthanc orthanc-postgresql postgresql prometheus-alertmanager slapd"
 cache=.cache/servers
 stamp="$cache/.packages"
 # Packages or wrappers that have changed: all is made again.
@@ -56,7 +56,8 @@ rm -rf "$new/debs" "$new/log" "$new/root/usr/share/doc" "$new/root/usr/share/man
 dictionary="$(find "$new/root/usr/share" -path '*/libdcmtk*/dicom.dic' -printf 'usr/share/%P')"
 # A command of each program, which finds the libraries beside it wherever the folder is copied to.
 for program in "$new"/root/usr/bin/dcmqrscp "$new"/root/usr/bin/prometheus-alertmanager \
-    "$new"/root/usr/sbin/dnsmasq "$new"/root/usr/sbin/keepalived "$new"/root/usr/sbin/nginx \
+    "$new"/root/usr/sbin/dnsmasq "$new"/root/usr/sbin/haproxy "$new"/root/usr/sbin/keepalived \
+    "$new"/root/usr/sbin/nginx \
     "$new"/root/usr/sbin/Orthanc "$new"/root/usr/sbin/slapd \
     "$new"/root/usr/lib/postgresql/*/bin/*; do
     [ -x "$program" ] || continue # the machine has it

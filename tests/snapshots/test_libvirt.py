@@ -263,6 +263,9 @@ def test_a_killed_call_is_taken_up_and_makes_no_second_one(site):
     left = site.snapshots()
     assert secure(site.provider()).detail["name"] == left[0]
     assert site.snapshots() == left
+    rooms = site.provider(dmi_uuid=None).rooms()
+    assert [(one.kind, one.name) for one in rooms] == [("pool", "images of libvirt qemu:///system")]
+    assert 0 < rooms[0].free_bytes <= rooms[0].size_bytes
 
 
 def test_a_snapshot_removed_behind_our_back(site):
@@ -347,7 +350,7 @@ def test_a_domain_that_is_not_the_host_is_refused(site):
 
 
 def test_before_too_little_space_a_long_chain_and_unfit_disks_are_refused(site):
-    assert "pool images has " in str(site.provider(min_free_bytes=10**18).available(HOST))
+    assert "pool images of libvirt qemu:///system has " in str(site.provider(min_free_bytes=10**18).available(HOST))
     for number in range(2):
         site.machine.ask("snapshot-create-as", UUID, f"a-{number}")
     assert "2 snapshots or backing images lie under" in str(site.provider(max_depth=2).available(HOST))

@@ -262,11 +262,17 @@ def test_orphans_are_swept_by_their_owner(site):
         secure(site.struck(0, "killed after"))
     other = secure(site.provider("DC0_H0_VM1"), OTHER, "db2")
     sweep = site.provider(dmi_uuid=None)  # housekeeping knows no machine
+    (room,) = sweep.rooms()
+    assert (room.kind, room.name) == ("datastore", "LocalDS_0 of 127.0.0.1")
+    assert 0 < room.free_bytes <= room.size_bytes
     orphans = sweep.list(RUN)
     assert [(one.host, one.run_id) for one in orphans] == [(HOST, RUN)]
     assert [keeping.absent(sweep, RUN, one.id).changed for one in orphans] == [True]
     assert sweep.list() == [other]
     assert site.snapshots() == []
+    keeping.absent(sweep, OTHER, other.id)
+    assert sweep.rooms() == []  # nothing of ours is anywhere
+    assert [one.name for one in site.provider().rooms()] == [room.name]
 
 
 def test_a_killed_call_is_taken_up_and_makes_no_second_one(site):

@@ -135,11 +135,15 @@ class Traffic(abc.ABC):
         return [f"{kind}: {why}" for kind, tally in self.caller.tallies.items() for why in tally.failed]
 
     def goes_on(self, writes: int = 8, within_s: float = 60) -> None:
-        """Wait until so many more writes were acknowledged."""
-        wanted, deadline = len(self.acknowledged) + writes, time.monotonic() + within_s
-        while len(self.acknowledged) < wanted:
-            assert time.monotonic() < deadline, f"no {writes} writes within {within_s} s: {self}, {self.failed[-2:]}"
+        """Wait until so many more writes were acknowledged, or reads answered by who only reads."""
+        wanted, deadline = self.progress() + writes, time.monotonic() + within_s
+        while self.progress() < wanted:
+            assert time.monotonic() < deadline, f"no {writes} more within {within_s} s: {self}, {self.failed[-2:]}"
             time.sleep(0.05)
+
+    def progress(self) -> int:
+        """How many writes were acknowledged."""
+        return len(self.acknowledged)
 
     @abc.abstractmethod
     def one(self, person: int, number: int) -> None:

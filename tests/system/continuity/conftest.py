@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import database_pair, killing, lab
+from tests.support import archive, database_pair, killing, lab
 from tests.support.clinical import Senders, Ward
-from tests.support.night import Night
+from tests.support.fhir import Readers
+from tests.support.imaging import Modalities
+from tests.support.night import PORTALS, Night
 from tests.support.playbook import HOSPITAL_INVENTORY
+from tests.support.singletons import SINGLETONS
 
-FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1")
+FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1", "pacs1", "pacs2")
 #: The address that one of the two load balancers has.
 FRONT_DOOR = "10.77.10.9"
 
@@ -48,6 +51,20 @@ def senders(pair) -> Senders:
 
 
 @pytest.fixture
+def readers(pair) -> Readers:
+    """Return systems that read patients through the front door, while they are entered."""
+    return Readers(FRONT_DOOR)
+
+
+@pytest.fixture
+def modalities(pair) -> Modalities:
+    """Return devices that store images through the front door, while they are entered."""
+    if not archive.in_place():
+        archive.as_built()
+    return Modalities(FRONT_DOOR)
+
+
+@pytest.fixture
 def pair_night(tmp_path, pair) -> Night:
     """Return a night on the two databases, with all their updates pending."""
     database_pair.as_built()
@@ -57,11 +74,26 @@ def pair_night(tmp_path, pair) -> Night:
 
 
 @pytest.fixture
-def redundant_night(tmp_path, pair) -> Night:
-    """Return a night on every service that has two hosts, with all their updates pending."""
+def small_night(tmp_path, pair) -> Night:
+    """Return a night on portals and databases with few updates pending, of which each restarts what people use."""
     lab.publish()
-    lab.reset(("lb1", "lb2", "portal1", "portal2", "engine1", "engine2", "monitor1"))
+    lab.reset(PORTALS)
     database_pair.as_built()
-    night = Night(tmp_path / "evidence", hosts="portal:lb:db:engines")
+    pending = "apt-get update -qq; apt-get -s dist-upgrade | awk '/^Inst/ {print $2}'"
+    for host in (*PORTALS, *database_pair.DATABASES):
+        lab.exec(host, f"apt-mark hold $({pending} | grep -v -x -e ehr-portal -e postgresql-15) > /dev/null")
+    night = Night(tmp_path / "evidence", hosts="portal:db")
+    night.inventory = HOSPITAL_INVENTORY
+    return night
+
+
+@pytest.fixture
+def redundant_night(tmp_path, pair) -> Night:
+    """Return a night on every service that has two hosts, and on those of one host, with all their updates pending."""
+    lab.publish()
+    lab.reset(("lb1", "lb2", "portal1", "portal2", "engine1", "engine2", *(one.host for one in SINGLETONS)))
+    database_pair.as_built()
+    archive.as_built()
+    night = Night(tmp_path / "evidence", hosts="portal:lb:db:engines:archive:lab_monitors:dnf_servers:zypper_servers")
     night.inventory = HOSPITAL_INVENTORY
     return night

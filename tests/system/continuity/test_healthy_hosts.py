@@ -13,7 +13,7 @@ from tests.support.playbook import HOSPITAL_INVENTORY, play
 
 HOSTS = (
     *("portal1", "portal2", "lb1", "lb2", "db1", "db2", "engine1", "engine2", "monitor1"),
-    *("ws1", "rpm1", "zypp1", "mirror1"),
+    *("pacs1", "pacs2", "ws1", "rpm1", "zypp1", "mirror1"),
 )
 RUNS = 20
 #: What every host has, beside the probes that the inventory gives it. The load of a container is that of the machine,

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from tests.support import database_pair, lab
-from tests.support.clinical import Account
+from tests.support import archive, database_pair, lab, singletons
+from tests.support.clinical import Account, Ward
 
-pytestmark = pytest.mark.slow
-HOSTS = ("portal1", "portal2", "lb1", "lb2", "db1", "db2", "engine1", "engine2")
+HOSTS = ("portal1", "portal2", "lb1", "lb2", "db1", "db2", "engine1", "engine2", "pacs1", "pacs2")
+ALONE = tuple(one.host for one in singletons.SINGLETONS)
 NOTHING = Account(frozenset(), frozenset(), frozenset())
 
 
@@ -31,24 +32,55 @@ def silenced(one: dict[str, Any]) -> str:
     return found[0]
 
 
-def test_the_night_nobody_noticed(redundant_night, ward, senders):
-    night = redundant_night
-    plan = night.ready()
-    assert {host for wave in plan["waves"] for host in wave["hosts"]} == set(HOSTS)
-    with ward, senders:
-        ward.goes_on()
-        senders.goes_on()
-        patched = night.play("patch")
-        ward.goes_on()
-        senders.goes_on()
+def see_that_nobody_noticed(ward: Ward) -> None:
+    """Require of the traffic that nothing failed, and of both databases that nothing is lost."""
     print(ward)
-    print(senders)
-    assert patched.rc == 0, patched.stdout
-    assert night.outcomes() == dict.fromkeys(HOSTS, "patched")
     assert ward.failed == []
     assert ward.misread == []
-    assert senders.unacknowledged == []
     assert database_pair.accounts(ward.acknowledged) == dict.fromkeys(database_pair.DATABASES, NOTHING)
+
+
+def test_portals_and_databases_are_patched_and_nobody_notices(small_night, ward):
+    night = small_night
+    plan = night.ready()
+    waves = [host for wave in plan["waves"] for host in wave["hosts"]]
+    assert sorted(waves) == ["db1", "db2", "portal1", "portal2"]
+    assert waves.index("db2") < waves.index("db1"), "the one that writes hands over to one that is patched"
+    with ward:
+        ward.goes_on()
+        patched = night.play("patch")
+        ward.goes_on()
+    assert patched.rc == 0, patched.stdout
+    assert night.outcomes() == dict.fromkeys(sorted(waves), "patched")
+    assert (database_pair.state("db1"), database_pair.state("db2")) == ("follows", "writes")
+    see_that_nobody_noticed(ward)
+
+
+@pytest.mark.slow
+def test_the_night_nobody_noticed(redundant_night, ward, senders, modalities, readers):
+    night = redundant_night
+    everybody = (ward, senders, modalities, readers)
+    plan = night.ready()
+    assert {host for wave in plan["waves"] for host in wave["hosts"]} == {*HOSTS, *ALONE}
+    with ExitStack() as held:
+        for one in everybody:
+            held.enter_context(one)
+        watches = {one.host: held.enter_context(singletons.watch(one)) for one in singletons.SINGLETONS}
+        for one in everybody:
+            one.goes_on()
+        patched = night.play("patch")
+        for one in everybody:
+            one.goes_on()
+    for one in (senders, modalities, readers):
+        print(one)
+    assert patched.rc == 0, patched.stdout
+    assert night.outcomes() == dict.fromkeys((*HOSTS, *ALONE), "patched")
+    see_that_nobody_noticed(ward)
+    assert senders.unacknowledged == []
+    assert modalities.failed == []
+    assert readers.failed == []
+    assert readers.misread == []
+    assert archive.accounts(modalities.acknowledged) == dict.fromkeys(archive.NODES, NOTHING)
     assert database_pair.message_accounts(senders.acknowledged) == dict.fromkeys(database_pair.DATABASES, NOTHING)
     made = silences()
     assert sorted(silenced(one) for one in made) == sorted(HOSTS), "one silence of each host and no other"
@@ -56,3 +88,4 @@ def test_the_night_nobody_noticed(redundant_night, ward, senders):
     for host in HOSTS:
         pending = lab.exec(host, "apt-get update -qq && (apt-get -s dist-upgrade | grep -c ^Inst || true)")
         assert pending == "0\n", f"{host} still has {pending} updates pending"
+    singletons.see_that_downtime_was_a_restart(watches)

@@ -105,3 +105,24 @@ def test_a_request_that_is_wrong_changes_nothing(patched):
     lab.start("portal2")
     assert night.outcomes() == dict.fromkeys(PORTALS, "patched")
     assert as_found("portal1") == found["portal1"]
+
+
+def test_where_packages_cannot_be_put_back_the_sites_policy_may_allow_the_disk(night):
+    """What was preserved is lost after the stage, so only the restore point has the portal in good health."""
+    lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "unhealthy"))
+    night.settings.update(patching_settle_s=6, patching_disk_revert=True)
+    plan = night.ready()
+    assert plan["hosts"]["portal1"]["disk_revert"] is True
+    lab.exec("portal1", "rm /var/lib/hospital-patching/preserved/*/debs/*.deb")
+    untouched = as_found("portal2")
+    with Traffic(lab.url("lb1")) as traffic:
+        patched = night.play("patch")
+    assert patched.rc != 0
+    assert night.outcomes() == {"portal1": "rolled_back", "portal2": "not_started"}
+    assert "Its disk was put back to sha256:" in night.reason("portal1")
+    assert version("portal1") == "1.0.0"
+    assert lab.in_service("portal1")
+    assert "held 0 times" in as_found("portal1")
+    assert "reverted" in {one["event"] for one in journal("portal1")}
+    assert as_found("portal2") == untouched
+    assert [answer for answer in traffic.answers if not answer.ok] == []

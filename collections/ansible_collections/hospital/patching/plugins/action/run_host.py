@@ -9,7 +9,15 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import blocks, gate_live, hooks, looking, resumption
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    blocks,
+    disk_revert,
+    gate_live,
+    hooks,
+    looking,
+    resumption,
+    stateful,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.mirror import mirror_of
@@ -45,6 +53,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
             "data_rules": _data_rules(variables),
+            "disk_revert": disk_revert.allowed(entry, stateful.why(run.evidence, host, variables)),
             "left_out": _told(stage.get("blocked") or []),
             "health_before": run.health_before(host),
             "named_before": run.health_before(host, {probe["name"] for probe in entry["probes"]}),

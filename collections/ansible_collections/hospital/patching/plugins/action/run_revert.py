@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -14,12 +13,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     closed_run,
     controllers,
     disk_revert,
-    gate_live,
-    installed,
     opening,
+    stateful,
     taking_back,
 )
-from ansible_collections.hospital.patching.plugins.plugin_utils import setting_types as types
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -63,7 +60,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         point = disk_revert.choose(run.ledger.read(), run.run_id, host, arguments["snapshot"])
         _require_newest(run, host)
         lost = disk_revert.loss(point, self.clock.now())
-        why = _stateful(run, host, task_vars["hostvars"].get(host) or {})
+        why = stateful.why(run.evidence, host, task_vars["hostvars"].get(host) or {})
         disk_revert.require_accepted(host, why, lost, arguments["loses_data"])
         approved = run.plan()
         asked = {"hosts": [host], "updates": [], "reason": arguments["reason"], "snapshot": point["id"]}
@@ -107,17 +104,3 @@ def _require_newest(run: Run, host: str) -> None:
             f"a host that no run has changed after run {run.run_id}",
             f"put it back to a restore point of run {newer[0].run_id}, or take that run's packages back first",
         )
-
-
-def _stateful(run: Run, host: str, variables: Mapping[str, Any]) -> str:
-    """Return why the host's data moves on, by the inventory as it is now and by the last assessment."""
-    setting, problem = gate_live.variable(variables, "patching_stateful")
-    if problem:
-        return problem
-    try:
-        stated = None if setting is None else types.boolean(setting)
-        owners = list(types.texts(gate_live.variable(variables, "patching_data_owners")[0] or []))
-    except ValueError as error:
-        return f"patching_stateful or patching_data_owners cannot be read: {error}"
-    software = (run.evidence.assessment(host) or {}).get("software")
-    return disk_revert.stateful(stated, [item.name for item in installed.read(software).items], owners)

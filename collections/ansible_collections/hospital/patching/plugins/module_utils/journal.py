@@ -21,6 +21,8 @@ LOCK_STEP = "lock"
 SNAPSHOT_STEP = "snapshot"
 #: Staging disrupts nothing and may come at any time: its records do not hide how the journal ends.
 STAGE_STEP = "stage"
+#: The steps that change packages.
+WORK_STEPS = ("install", "rollback")
 
 
 def lost_tail(records: List[Dict[str, Any]]) -> Optional[List[Dict[str, Any]]]:
@@ -188,7 +190,7 @@ class Journal:
         records = self.read()
         tail = lost_tail(records)
         since = records if tail is None else tail
-        return any(one["run_id"] == run_id and one.get("step") in ("install", "rollback") for one in since)
+        return any(one["run_id"] == run_id and one.get("step") in WORK_STEPS for one in since)
 
     def last_pending(self, run_id: str) -> Optional[Dict[str, Any]]:
         """Return the last ``snapshot_pending`` record of ``run_id``, wherever it stands, or None."""

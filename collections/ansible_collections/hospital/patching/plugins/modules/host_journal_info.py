@@ -41,6 +41,19 @@ holder:
   description: The record of the run that holds this host; null when none does.
   type: dict
   returned: always
+pending:
+  description: The C(snapshot_pending) record in which the journal ends; null when it ends otherwise.
+  type: dict
+  returned: always
+released:
+  description: The last record by which a run gave the host up; C(detail.out) says as what, if not as serving.
+  type: dict
+  returned: always
+worked:
+  description: The runs that have begun to change packages here, forward or back.
+  type: list
+  elements: str
+  returned: always
 tail_digest:
   description:
     - Digest of the records after the last C(snapshot_pending), which a revert to that snapshot would erase; null when
@@ -67,6 +80,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.boot import read
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.journal import (
+    WORK_STEPS,
     Journal,
     lost_tail,
     tail_digest,
@@ -86,6 +100,9 @@ def main():
         answer = dict(
             records=[record for record in everything if run_id in (None, record["run_id"])],
             holder=journal.holder(),
+            pending=journal.pending(),
+            released=next((record for record in reversed(everything) if record["event"] == "released"), None),
+            worked=sorted({record["run_id"] for record in everything if record.get("step") in WORK_STEPS}),
             tail_digest=None if tail is None else tail_digest(tail),
             torn=journal.torn(),
             boot=read_boot(),

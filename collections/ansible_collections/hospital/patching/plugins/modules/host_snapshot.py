@@ -49,9 +49,10 @@ options:
       - V(vsphere) has vCenter make a snapshot of the host's virtual machine, without its memory, quiesced where the
         guest can be. Needs the Python library pyVmomi where it runs; the password comes from a file or the environment
         there.
+      - V(hook) has a site's own commands do it, which print JSON; see C(docs/snapshots.md).
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, libvirt, none, preserved, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere]
     required: true
   options:
     description:
@@ -69,6 +70,9 @@ options:
       - "V(container): C(engine), the command line's first words (default C([podman])); C(container) (default O(host));
         C(pause) (default true), whether processes stop while the commit is made; C(min_free_bytes) (default 1 GiB),
         which must be free beside the container's own changes."
+      - "V(hook): C(create), C(info), C(delete) and C(revert), each a command as a list of words; C(timeout_s) (default
+        600) and, of C(info), C(info_timeout_s) (default 60); C(min_free_bytes) (default 0), which must be free in
+        every room that C(info) tells of."
       - "V(libvirt): C(uri) (default C(qemu:///system)), as virsh takes it, C(qemu+ssh://HYPERVISOR/system) for one;
         C(virsh), the command line's first words (default C([virsh])). C(dmi_uuid), the UUID in the host's own
         firmware, by which its domain is found, and C(name), which that domain must have. C(memory) (default false).

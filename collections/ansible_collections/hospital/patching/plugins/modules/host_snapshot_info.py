@@ -22,7 +22,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, libvirt, none, preserved, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -54,6 +54,22 @@ snapshots:
   type: list
   elements: dict
   returned: always
+rooms:
+  description:
+    - What fills up with restore points, each with C(kind), such as a file system, C(name), C(size_bytes) and
+      C(free_bytes).
+    - Empty where nothing does, or the provider does not know.
+  type: list
+  elements: dict
+  returned: always
+rooms_problem:
+  description: Why RV(rooms) could not be read; null when they were.
+  type: str
+  returned: always
+time:
+  description: The time of the machine that was asked, in UTC.
+  type: str
+  returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -74,12 +90,23 @@ def main():
         ),
         supports_check_mode=True,
     )
+    clock, problem = Clock(), None
     try:
-        provider = create_provider(module.params["provider"], module.params["options"], Runner(), Clock())
+        provider = create_provider(module.params["provider"], module.params["options"], Runner(), clock)
         found = provider.list(module.params["run_id"], module.params["host"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
-    module.exit_json(changed=False, snapshots=[dict(snapshot._asdict()) for snapshot in found])
+    try:
+        rooms = provider.rooms()
+    except (PatchingError, OSError) as error:
+        rooms, problem = [], str(error)
+    module.exit_json(
+        changed=False,
+        snapshots=[dict(snapshot._asdict()) for snapshot in found],
+        rooms=[dict(room._asdict()) for room in rooms],
+        rooms_problem=problem,
+        time=clock.stamp(),
+    )
 
 
 if __name__ == "__main__":

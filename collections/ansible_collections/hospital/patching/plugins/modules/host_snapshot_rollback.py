@@ -15,6 +15,7 @@ description:
     to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
   - With V(vsphere) and V(libvirt), shuts the machine down, sets its present state aside in a snapshot, goes back to the
     other one, and starts it. After an interruption the same call goes on.
+  - With V(hook), has the site's own command do it.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
   - What was replaced is kept, and returned. The container is stopped and kept under another name; volumes until the
@@ -43,7 +44,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, libvirt, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, vsphere]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -106,7 +107,7 @@ def main():
         argument_spec=dict(
             arguments.RUN,
             provider=dict(
-                type="str", choices=["aws_ebs", "btrfs", "container", "libvirt", "vsphere"], default="container"
+                type="str", choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "vsphere"], default="container"
             ),
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.module_utils.data_owners import owns_data
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STAGE_STEP, lost_tail, tail_digest
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
@@ -58,18 +57,23 @@ def choose(records: Records, run_id: str, host: str, snapshot_id: str) -> dict[s
     )
 
 
-def stateful(setting: object, packages: Iterable[str], owners: Sequence[str]) -> str:
-    """Return why the data of a host moves on while it serves, or nothing.
+def allowed(entry: Mapping[str, Any], moves_on: str) -> dict[str, Any]:
+    """Return whether the run may put the disk back by itself, where packages cannot be, and why not.
 
     Args:
-        setting: ``patching_stateful``; None where the site does not say.
-        packages: the names of what is installed, as far as it is known.
-        owners: ``patching_data_owners``.
+        entry: the plan's entry of the host.
+        moves_on: why its data moves on, or nothing.
     """
-    if setting is not None:
-        return "patching_stateful says so" if setting else ""
-    found = sorted(name for name in set(packages) if owns_data(name, owners))
-    return f"it has {', '.join(found[:5])}" if found else ""
+    provider = str(entry["snapshot"]["provider"])
+    if not entry.get("disk_revert"):
+        why_not = "patching_disk_revert does not allow it"
+    elif moves_on:
+        why_not = f"its data moves on: {moves_on}"
+    elif not (provider in PROVIDERS and PROVIDERS[provider].MAKES):
+        why_not = f"patching_snapshot is {provider}, which holds no disk"
+    else:
+        why_not = ""
+    return {"allowed": not why_not, "why_not": why_not}
 
 
 def require_accepted(host: str, why: str, lost: str, accepted: str) -> None:

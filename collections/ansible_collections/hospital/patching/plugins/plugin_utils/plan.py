@@ -265,6 +265,7 @@ def _host(
         "drain": _drain(host, candidate),
         **_silence(settings.silence),
         "snapshot": settings.snapshot,
+        **({"disk_revert": True} if settings.disk_revert else {}),
         "probes": _probes(candidate),
         **({"asks": asks} if (asks := answers.planned_asks(settings)) else {}),
         **_health(settings),

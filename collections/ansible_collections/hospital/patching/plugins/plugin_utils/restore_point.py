@@ -27,21 +27,28 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
             site names is not the host.
     """
     wanted = dict(entry["snapshot"])
-    provider = wanted["provider"]
-    options = {key: value for key, value in wanted.items() if key not in OWN_KEYS}
-    if provider == "preserved":
+    asked = place(host, wanted)
+    if asked["provider"] == "preserved":
         _require_all(host, stage)
-        options.update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
-    _require_same_machine(host, options, stage)
-    for key in PROVIDERS[provider].FROM_STAGE:
-        if options.get(key) is None and stage.get(key) is not None:
-            options[key] = stage[key]
+        asked["options"].update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
+    _require_same_machine(host, asked["options"], stage)
+    for key in PROVIDERS[asked["provider"]].FROM_STAGE:
+        if asked["options"].get(key) is None and stage.get(key) is not None:
+            asked["options"][key] = stage[key]
+    return {
+        **asked,
+        "reason": wanted.get("reason") or f"before run {run_id}",
+        "pending": PROVIDERS[asked["provider"]].MAKES,
+    }
+
+
+def place(host: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``provider``, its ``options``, and ``on``: the machine where it is asked."""
+    provider = wanted["provider"]
     return {
         "provider": provider,
-        "options": options,
-        "reason": wanted.get("reason") or f"before run {run_id}",
+        "options": {key: value for key, value in wanted.items() if key not in OWN_KEYS},
         "on": wanted.get("on") or ("localhost" if PROVIDERS[provider].FROM_OUTSIDE else host),
-        "pending": PROVIDERS[provider].MAKES,
     }
 
 

@@ -331,6 +331,17 @@ def _require_aws_options(found: Mapping[str, Any]) -> None:
         raise ValueError("instance_id or instance_tags beside provider aws_ebs, and not both")
 
 
+def _require_hook_commands(found: Mapping[str, Any]) -> None:
+    """Refuse a command that is missing, or a mistyped option, when the host is planned and not in the night."""
+    expected = "{provider: hook, create: [COMMAND, …], info: […], delete: […]} with revert, on and limits if need be"
+    options = snapshots.PROVIDERS["hook"].OPTIONS
+    commands = {"create", "info", "delete"}
+    _require_keys(found, {"provider", *commands}, {"reason", "on", *options}, expected)
+    for key in sorted(commands | {"revert"} & set(found)):
+        if not texts(found[key]):
+            raise ValueError(f"{expected}, and words in {key}")
+
+
 #: How providers that ask a hypervisor are written; none of them takes a password, because settings get into the plan.
 HYPERVISORS = {
     "libvirt": "{provider: libvirt, uri: qemu+ssh://HYPERVISOR/system, memory: true}",
@@ -344,12 +355,15 @@ def snapshot(value: object) -> dict[str, Any]:
         return {"provider": "preserved"}
     if not isinstance(value, Mapping) or "provider" not in value:
         raise ValueError("preserved, {provider: NAME, ...}, or {provider: none, reason: WHY}")
-    found: dict[str, Any] = plain(value)
+    # YAML reads an unquoted on as true.
+    found: dict[str, Any] = plain({"on" if key is True else key: item for key, item in value.items()})
     found["provider"] = name(found["provider"])
     if found["provider"] not in snapshots.PROVIDERS:
         raise ValueError(f"as provider one of {', '.join(sorted(snapshots.PROVIDERS))}")
     if found["provider"] == "aws_ebs":
         _require_aws_options(found)
+    if found["provider"] == "hook":
+        _require_hook_commands(found)
     if found["provider"] in HYPERVISORS:
         options = snapshots.PROVIDERS[found["provider"]].OPTIONS
         _require_keys(found, {"provider"}, {"reason", "on", *options}, HYPERVISORS[found["provider"]])

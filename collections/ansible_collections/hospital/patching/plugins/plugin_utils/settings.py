@@ -222,6 +222,14 @@ SETTINGS = (
         types.snapshot,
     ),
     Setting(
+        "patching_disk_revert",
+        "boolean",
+        False,
+        "where a failed patch cannot be taken back by its packages, the disk is put back to patching_snapshot, unless"
+        " the host is stateful",
+        types.boolean,
+    ),
+    Setting(
         "patching_failure_budget",
         '{run, ring, service: count | "N %" | {count, share_percent}}',
         {level: {"count": 0} for level in types.BUDGET_LEVELS},
@@ -495,6 +503,27 @@ SETTINGS = (
     ),
     Setting("patching_snapshot_retention_s", "seconds", 259200, "how long a restore point is kept", types.whole(1)),
     Setting(
+        "patching_snapshot_verified_keep_s",
+        "seconds",
+        None,
+        "how long the restore point of a host that was proven patched is kept, where that is shorter",
+        types.whole(0),
+    ),
+    Setting(
+        "patching_snapshot_room_low_percent",
+        "per cent",
+        20,
+        "with less free room where restore points lie, housekeeping warns",
+        types.whole(0, 100),
+    ),
+    Setting(
+        "patching_snapshot_room_critical_percent",
+        "per cent",
+        10,
+        "with less free room there, housekeeping fails",
+        types.whole(0, 100),
+    ),
+    Setting(
         "patching_preserved_keep_days",
         "days",
         62,
@@ -549,6 +578,7 @@ class Settings:
     silence: dict[str, Any] | None
     silence_login: dict[str, str] | None
     snapshot: dict[str, Any]
+    disk_revert: bool
     failure_budget: dict[str, dict[str, int]]
     freeze_file: str | None
     inhibits: tuple[dict[str, Any], ...]
@@ -603,6 +633,9 @@ class Settings:
     boot_time_command: str
     clock_limit_s: int
     snapshot_retention_s: int
+    snapshot_verified_keep_s: int | None
+    snapshot_room_low_percent: int
+    snapshot_room_critical_percent: int
     preserved_keep_days: int
 
     @property

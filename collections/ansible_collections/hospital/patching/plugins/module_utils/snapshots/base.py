@@ -22,6 +22,9 @@ Snapshot = NamedTuple(
     ],
 )
 
+#: A datastore, pool or file system that restore points fill; ``kind`` is such a word, ``name`` tells it from others.
+Room = NamedTuple("Room", [("kind", str), ("name", str), ("size_bytes", int), ("free_bytes", int)])
+
 
 class SnapshotProvider:
     """One way to make a restore point. A subclass states NAME and OPTIONS and implements the rest.
@@ -58,6 +61,14 @@ class SnapshotProvider:
     def list(self, run_id: Optional[str] = None, host: Optional[str] = None) -> List[Snapshot]:
         """Return the project's own snapshots, the oldest first; a foreign one is never among them."""
         raise NotImplementedError
+
+    def rooms(self) -> List[Room]:
+        """Return what fills up with restore points, for housekeeping to warn in time; empty where nothing does.
+
+        Raises:
+            PatchingError: it cannot be told.
+        """
+        return []
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete the snapshot and return whether it existed."""

@@ -16,7 +16,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.mount_table impo
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_text
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_volume as volume
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_revert import Reverts, by_id
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_sets import (
     RESTORE_POINT,
@@ -153,6 +153,12 @@ class BtrfsProvider(SnapshotProvider):
             if one.detail["kind"] == RESTORE_POINT and one.detail["complete"] and not one.detail["missing"]
         ]
         return whole[-1] if whole else None
+
+    def rooms(self) -> List[Room]:
+        """Return the file system: its size as it is mounted, and what btrfs says can be written at least."""
+        with self._opened() as (top, _sets, _reverts):
+            state = os.statvfs(top.point)
+            return [Room("file system", top.source, state.f_blocks * state.f_frsize, top.usage().free)]
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete it, unless one of its subvolumes is in use; then nothing of it is deleted."""

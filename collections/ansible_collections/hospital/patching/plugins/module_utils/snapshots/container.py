@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
 
 LABEL = "hospital.patching."
 #: Committing copies the container's writable layer; nothing else in here takes minutes.
@@ -27,6 +27,12 @@ def free_bytes(path: str) -> int:
     """Return the bytes that root may still write on the file system of ``path``."""
     state = os.statvfs(path)
     return state.f_bavail * state.f_frsize
+
+
+def size_bytes(path: str) -> int:
+    """Return the size of the file system of ``path``."""
+    state = os.statvfs(path)
+    return state.f_blocks * state.f_frsize
 
 
 class ContainerProvider(SnapshotProvider):
@@ -43,10 +49,16 @@ class ContainerProvider(SnapshotProvider):
     }
 
     def __init__(
-        self, options: Dict[str, Any], runner: Runner, clock: Clock, free: Callable[[str], int] = free_bytes
+        self,
+        options: Dict[str, Any],
+        runner: Runner,
+        clock: Clock,
+        free: Callable[[str], int] = free_bytes,
+        size: Callable[[str], int] = size_bytes,
     ) -> None:
         super().__init__(options, runner, clock)
         self.free = free
+        self.size = size
 
     def available(self, host: str) -> Optional[str]:
         container = self._container(host)
@@ -100,6 +112,10 @@ class ContainerProvider(SnapshotProvider):
                 detail = {"size_bytes": int(image.get("Size") or 0), "names": names}
                 found.append(Snapshot(id=_plain(image["Id"]), provider=self.NAME, detail=detail, **mine))
         return sorted(found, key=lambda snapshot: (snapshot.created, snapshot.id))
+
+    def rooms(self) -> List[Room]:
+        store = self._store()
+        return [Room("file system", store, self.size(store), self.free(store))]
 
     def _labelled_images(self) -> List[Dict[str, Any]]:
         for pause in LISTING_PAUSES_S:

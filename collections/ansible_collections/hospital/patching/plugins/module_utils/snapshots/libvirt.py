@@ -15,8 +15,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import libvirt_domain as domains
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import free_bytes
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import free_bytes, size_bytes
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_domain import Machine, NotSecurable
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_virsh import (
     OFF,
@@ -66,7 +66,12 @@ class LibvirtProvider(SnapshotProvider):
     }
 
     def __init__(
-        self, options: Dict[str, Any], runner: Runner, clock: Clock, free: Callable[[str], int] = free_bytes
+        self,
+        options: Dict[str, Any],
+        runner: Runner,
+        clock: Clock,
+        free: Callable[[str], int] = free_bytes,
+        size: Callable[[str], int] = size_bytes,
     ) -> None:
         super().__init__(options, runner, clock)
         for key in ("timeout_s", "poll_s", "max_depth", "quiesce_timeout_s"):
@@ -79,6 +84,7 @@ class LibvirtProvider(SnapshotProvider):
                 )
         self.virsh = Virsh(runner, clock, self.options)
         self.free = free
+        self.size = size
 
     def available(self, host: str) -> Optional[str]:
         try:
@@ -198,6 +204,17 @@ class LibvirtProvider(SnapshotProvider):
             found += self._of(domains.read(self.virsh, uuid))
         chosen = [one for one in found if run_id in (None, one.run_id) and host in (None, one.host)]
         return sorted(chosen, key=lambda one: (one.created, one.id))
+
+    def rooms(self) -> List[Room]:
+        """Return where the images of all domains with a snapshot of ours are, as far as that is seen."""
+        found = {}
+        for uuid in self.virsh.domains(with_snapshot=True):
+            machine = domains.read(self.virsh, uuid)
+            for disk in machine.domain.disks if domains.ours(machine) else []:
+                room = domains.room_of(self.virsh, disk, self.free, self.size)
+                if room is not None:
+                    found[room.name] = room
+        return sorted(found.values())
 
     def _of(self, machine: Machine) -> List[Snapshot]:
         found = []

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import libvirt_text, machine_records
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_text import Domain
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_virsh import (
     OFF,
@@ -153,18 +154,19 @@ def _require_idle(virsh: Virsh, machine: Machine) -> None:
 def _require_room(virsh: Virsh, machine: Machine, options: Dict[str, Any], free: Callable[[str], int]) -> None:
     needed = options["min_free_bytes"] + options["change_bytes"]
     needed += machine.domain.memory_bytes if machine.power == RUNNING else 0
-    for place, available in sorted(_rooms(virsh, machine, free).items()):
-        if available is None:
+    for disk in machine.domain.disks:
+        room = room_of(virsh, disk, free, free)
+        if room is None:
             raise _unfit(
                 machine,
-                "how much is free at {} is not seen from here".format(place),
-                "images in a storage pool of libvirt",
+                "how much is free at {} is not seen from here".format(disk.source),
+                "images in a storage pool of libvirt that is active",
                 "define a pool for that folder (virsh pool-define-as), then run again",
             )
-        if available < needed:
+        if room.free_bytes < needed:
             raise _unfit(
                 machine,
-                "{} has {} bytes free".format(place, available),
+                "{} {} has {} bytes free".format(room.kind, room.name, room.free_bytes),
                 "{}: {} that the update may change, {} beside{}".format(
                     needed,
                     options["change_bytes"],
@@ -176,21 +178,24 @@ def _require_room(virsh: Virsh, machine: Machine, options: Dict[str, Any], free:
             )
 
 
-def _rooms(virsh: Virsh, machine: Machine, free: Callable[[str], int]) -> Dict[str, Optional[int]]:
-    """Return what is free where the domain's images are, by pool or folder; None where that is not seen."""
-    rooms: Dict[str, Optional[int]] = {}
-    for disk in machine.domain.disks:
-        source = disk.source or "?"
-        pool = virsh.run(["vol-pool", source], check=False)
-        if pool.rc == 0 and pool.stdout.strip():
-            name = pool.stdout.strip()
-            virsh.run(["pool-refresh", name], check=False)  # what is free is as of the last refresh
-            rooms["pool " + name] = libvirt_text.available_bytes(virsh.run(["pool-info", "--bytes", name]).stdout)
-        elif source.startswith("/") and _is_here(virsh.uri) and os.path.exists(source):
-            rooms[os.path.dirname(source)] = free(os.path.dirname(source))
-        else:
-            rooms[source] = None
-    return rooms
+def room_of(
+    virsh: Virsh, disk: libvirt_text.Disk, free: Callable[[str], int], size: Callable[[str], int]
+) -> Optional[Room]:
+    """Return the pool, or the folder on this machine, that an image fills; None where that is not seen."""
+    source = disk.source or "?"
+    pool = virsh.run(["vol-pool", source], check=False)
+    if pool.rc == 0 and pool.stdout.strip():
+        name = pool.stdout.strip()
+        virsh.run(["pool-refresh", name], check=False)  # what is free is as of the last refresh
+        facts = libvirt_text.fields(virsh.run(["pool-info", "--bytes", name]).stdout)
+        sizes = [libvirt_text.bytes_of(facts, key) for key in ("Capacity", "Available")]
+        if sizes[1] is None:
+            return None
+        return Room("pool", "{} of {}".format(name, virsh.shown), sizes[0] or 0, sizes[1])
+    folder = os.path.dirname(source)
+    if source.startswith("/") and _is_here(virsh.uri) and os.path.exists(source):
+        return Room("file system", folder, size(folder), free(folder))
+    return None
 
 
 def _is_here(uri: str) -> bool:

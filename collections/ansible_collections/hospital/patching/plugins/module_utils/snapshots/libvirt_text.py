@@ -135,7 +135,7 @@ def fields(text: str) -> Dict[str, str]:
     return {key.strip(): value.strip() for key, colon, value in pairs if colon}
 
 
-def available_bytes(text: str) -> Optional[int]:
-    """Return what is free of a pool, from ``virsh pool-info --bytes``."""
-    value = fields(text).get("Available", "")
+def bytes_of(facts: Dict[str, str], key: str) -> Optional[int]:
+    """Return one size of ``virsh pool-info --bytes``."""
+    value = facts.get(key, "")
     return int(value) if value.isdigit() else None

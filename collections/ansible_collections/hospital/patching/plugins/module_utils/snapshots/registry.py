@@ -10,6 +10,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_eb
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hook import HookProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt import LibvirtProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
@@ -21,6 +22,7 @@ PROVIDERS = {
         AwsEbsProvider,
         BtrfsProvider,
         ContainerProvider,
+        HookProvider,
         LibvirtProvider,
         NoneProvider,
         PreservedProvider,

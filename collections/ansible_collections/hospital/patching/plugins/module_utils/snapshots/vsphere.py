@@ -11,10 +11,11 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_machine as machines
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import (
     LOGIN_FAULTS,
@@ -265,6 +266,29 @@ class VsphereProvider(SnapshotProvider):
                 found += self._ours(Machine(moid, properties, machines.read_tree(properties["snapshot"])))
         chosen = [one for one in found if run_id in (None, one.run_id) and host in (None, one.host)]
         return sorted(chosen, key=lambda one: (one.created, one.id))
+
+    def rooms(self) -> List[Room]:
+        """Return the datastores of all machines with a snapshot of ours, and of the host's own."""
+        with self._session() as api:
+            forms = uuid_forms(self.options["dmi_uuid"]) if self.options["dmi_uuid"] else []
+            stores = {}
+            paths = machines.FEW + ["config.uuid", "datastore"]
+            for moid, properties in api.read_all(api.vim.VirtualMachine, paths).items():
+                machine = Machine(moid, properties, machines.read_tree(properties["snapshot"]))
+                if properties["config.uuid"] in forms or self._ours(machine):
+                    stores.update({store._moId: store for store in properties["datastore"] or []})
+            read = ["summary.name", "summary.capacity", "summary.freeSpace"]
+            found = api.read(api.vim.Datastore, list(stores.values()), read)
+            server = api.server
+        return sorted(
+            Room(
+                "datastore",
+                "{} of {}".format(facts["summary.name"], server),
+                int(facts["summary.capacity"] or 0),
+                int(facts["summary.freeSpace"] or 0),
+            )
+            for facts in found.values()
+        )
 
     def _ours(self, machine: Machine) -> List[Snapshot]:
         found = []

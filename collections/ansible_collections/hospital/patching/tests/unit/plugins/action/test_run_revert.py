@@ -117,6 +117,12 @@ def test_a_host_whose_data_moves_on_needs_somebody_who_accepts_that(run, package
     assert why in rollback.last_asked(run.ledger.read())[0]["loses_data"]
 
 
+def test_where_nobody_knows_what_is_installed_data_may_be(run):
+    run.evidence.save_assessment("portal1", {"software": None})
+    assert "not known" in ask(run)["msg"]
+    assert "failed" not in ask(run, hostvars={"patching_stateful": False})
+
+
 def test_what_the_journal_is_about_to_lose_is_kept_before_and_once(run):
     journal = [{"step": "snapshot", "event": "snapshot_pending"}, {"step": "install", "event": "begin"}]
     where = {"state": "kept", "host": "portal1", "snapshot": POINT["id"]}

@@ -12,7 +12,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.module_utils.journal import tail_digest
+from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal, tail_digest
 from ansible_collections.hospital.patching.plugins.modules import (
     app_health_info,
     host_journal,
@@ -22,6 +22,7 @@ from ansible_collections.hospital.patching.plugins.modules import (
     host_snapshot_rollback,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.schema import validate
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 RUN = "20261122T010000Z-aaaaaaaa"
 
@@ -148,7 +149,36 @@ def test_deleting_needs_an_id(call):
 
 
 def test_providers_without_snapshots_list_none(call):
-    assert call(host_snapshot_info, provider="none")["snapshots"] == []
+    listed = call(host_snapshot_info, provider="none")
+    assert (listed["snapshots"], listed["rooms"], listed["rooms_problem"]) == ([], [], None)
+    assert read_stamp(listed["time"])
+
+
+def test_room_is_listed_and_what_keeps_it_from_being_read_hides_no_snapshot(call, tmp_path):
+    room = {"kind": "pool", "name": "p0", "size_bytes": 100, "free_bytes": 40}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.write_text(json.dumps({"snapshots": [], "rooms": [room]}))
+    broken.write_text(json.dumps({"snapshots": [], "rooms": [{**room, "free_bytes": "many"}]}))
+    unused = {"create": ["false"], "delete": ["false"]}
+    listed = call(host_snapshot_info, provider="hook", options={"info": ["cat", str(whole)], **unused})
+    assert (listed["rooms"], listed["rooms_problem"]) == ([room], None)
+    listed = call(host_snapshot_info, provider="hook", options={"info": ["cat", str(broken)], **unused})
+    assert (listed["snapshots"], listed["rooms"]) == ([], [])
+    assert "free_bytes is 'many'" in listed["rooms_problem"]
+
+
+def test_the_journal_says_who_worked_and_how_the_host_was_given_up(call, tmp_path):
+    state = {"run_id": RUN, "state_dir": str(tmp_path / "state")}
+    seen = call(host_journal_info, state_dir=state["state_dir"])
+    assert (seen["pending"], seen["released"], seen["worked"]) == (None, None, [])
+    call(host_journal, state="held", **state)
+    call(host_journal, state="snapshot_pending", **state)
+    assert call(host_journal_info, state_dir=state["state_dir"])["pending"]["run_id"] == RUN
+    Journal(state["state_dir"]).append(RUN, "install", "begin")
+    call(host_journal, state="released", detail={"out": "stuck"}, **state)
+    seen = call(host_journal_info, state_dir=state["state_dir"], run_id="another")
+    assert (seen["pending"], seen["worked"], seen["records"]) == (None, [RUN], [])
+    assert (seen["released"]["run_id"], seen["released"]["detail"]["out"]) == (RUN, "stuck")
 
 
 def test_an_engine_that_is_missing_is_refused(call, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import tail_digest
-from ansible_collections.hospital.patching.plugins.plugin_utils import disk_revert
+from ansible_collections.hospital.patching.plugins.plugin_utils import disk_revert, stateful
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import NOW
 
 RUN = "20261122T080000Z-ab12cd34"
@@ -80,7 +80,27 @@ def test_where_the_run_made_none_of_the_disk_its_packages_are_taken_back(records
     ],
 )
 def test_a_hosts_data_moves_on_where_the_site_says_so_or_a_package_owns_data(setting, packages, owners, why):
-    assert disk_revert.stateful(setting, packages, owners) == why
+    assert stateful.stateful(setting, packages, owners) == why
+
+
+@pytest.mark.parametrize(
+    ("entry", "moves_on", "why_not"),
+    [
+        ({"disk_revert": True, "snapshot": {"provider": "container"}}, "", ""),
+        ({"snapshot": {"provider": "container"}}, "", "patching_disk_revert does not allow it"),
+        (
+            {"disk_revert": True, "snapshot": {"provider": "container"}},
+            "it has slapd",
+            "its data moves on: it has slapd",
+        ),
+        ({"disk_revert": True, "snapshot": {"provider": "preserved"}}, "", "patching_snapshot is preserved"),
+        ({"disk_revert": True, "snapshot": {"provider": "none"}}, "", "patching_snapshot is none"),
+    ],
+)
+def test_a_run_puts_a_disk_back_by_itself_only_where_policy_allows_it_and_no_data_moves_on(entry, moves_on, why_not):
+    found = disk_revert.allowed(entry, moves_on)
+    assert found["allowed"] is (why_not == "")
+    assert found["why_not"].startswith(why_not)
 
 
 def test_what_is_lost_is_told_and_has_to_be_accepted_by_name():

@@ -21,6 +21,9 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
     PORTAL,
 )
 
+#: The smallest way of a site's own commands.
+SAN = {"provider": "hook", "create": ["san", "create"], "info": ["san", "list"], "delete": ["san", "delete"]}
+
 
 def settings(**variables):
     return effective("portal1", {f"patching_{key}": value for key, value in variables.items()})
@@ -122,11 +125,19 @@ def test_a_stated_policy_goes_before_the_derived_one():
         (
             "snapshot",
             {"provider": "tape"},
-            "as provider one of aws_ebs, btrfs, container, libvirt, none, preserved, vsphere",
+            "as provider one of aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere",
         ),
         ("snapshot", {"provider": "aws_ebs"}, "instance_id or instance_tags"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "instance_tags": {"Name": "db1"}}, "not both"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "aws_secret_access_key": "x"}, "and no aws_secret"),
+        ("snapshot", {"provider": "hook", "create": ["san"], "info": ["san"]}, r"{provider: hook, create: \[COMMAND"),
+        ("snapshot", {**SAN, "delete": []}, "and words in delete"),
+        ("snapshot", {**SAN, "revert": []}, "and words in revert"),
+        ("snapshot", {**SAN, "info": "san list"}, "a list of texts"),
+        ("snapshot", {**SAN, "password": "x"}, "and no password"),
+        ("snapshot_verified_keep_s", -1, "a whole number"),
+        ("snapshot_room_low_percent", 101, "0 to 100"),
+        ("snapshot_room_critical_percent", "few", "0 to 100"),
         ("snapshot", {"provider": "vsphere", "server": "vc1", "password": "x"}, "and no password"),
         ("snapshot", {"provider": "libvirt", "password": "x"}, "and no password"),
         ("failure_budget", 2, "only run, ring, service"),
@@ -241,6 +252,12 @@ def test_no_drain_and_a_reason_for_no_way_back():
     assert found.snapshot["reason"].startswith("stateless")
     wanted = {"provider": "aws_ebs", "instance_id": "i-1", "region": "eu-central-1", "on": "jump1"}
     assert settings(snapshot=wanted).snapshot == wanted
+
+
+def test_a_sites_own_commands_for_restore_points():
+    assert settings(snapshot=SAN).snapshot == SAN
+    # YAML reads an unquoted on as true.
+    assert settings(snapshot={**SAN, True: "san1"}).snapshot == {**SAN, "on": "san1"}
 
 
 @pytest.mark.parametrize(

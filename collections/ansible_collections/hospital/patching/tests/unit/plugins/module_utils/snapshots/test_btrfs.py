@@ -280,6 +280,15 @@ def test_what_btrfs_says_is_refused(host, words, answer, seen):
     assert seen in host.provider().available("db1")
 
 
+def test_room_is_what_can_be_written_at_least(host):
+    (room,) = host.provider().rooms()
+    assert (room.kind, room.name, room.free_bytes) == ("file system", "/dev/vda2", 9 * GIB)
+    assert room.size_bytes > 0  # of the folder that stands for the mount
+    host.answers[("filesystem", "usage")] = "Overall:\n"
+    with pytest.raises(PatchingError, match="an answer of another form"):
+        host.provider().rooms()
+
+
 def test_a_root_that_is_mounted_by_number_is_refused(host):
     host.cmdline.write_text("root=UUID=1 rootflags=subvolid=256\n")
     assert "the kernel's command line mounts it by subvolid=256" in host.provider().available("db1")

@@ -9,6 +9,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Result
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
 
 RUN = "20261122T034500Z-ab12cd34"
@@ -197,6 +198,12 @@ def test_without_space_there_is_no_snapshot(podman):
     with pytest.raises(PatchingError, match="/srv/lab has 6442450943 bytes free, the snapshot needs 6442450944"):
         make(tight)
     assert podman.images == {}
+
+
+def test_room_is_that_of_the_engines_store(podman):
+    options = {"engine": ["podman", "--root", "/srv/lab"]}
+    asked = ContainerProvider(options, podman, Clock(), free=lambda path: 6 * GIB, size=lambda path: 50 * GIB)
+    assert asked.rooms() == [Room("file system", "/srv/lab", 50 * GIB, 6 * GIB)]
 
 
 def test_an_engine_that_drops_labels_is_refused(provider, podman, monkeypatch):

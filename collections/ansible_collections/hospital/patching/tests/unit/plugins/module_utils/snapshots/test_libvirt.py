@@ -140,8 +140,8 @@ def test_what_is_no_document_of_libvirt_is_refused(text, reason):
 
 def test_facts_of_one_thing_are_read():
     assert libvirt_text.fields(JOB) == {"Job type": "None"}
-    assert libvirt_text.available_bytes("Name:  images\nState: running\nAvailable:      123456\n") == 123456
-    assert libvirt_text.available_bytes("Name:  images\n") is None
+    facts = libvirt_text.fields("Name:  images\nState: running\nAvailable:      123456\n")
+    assert (libvirt_text.bytes_of(facts, "Available"), libvirt_text.bytes_of(facts, "Capacity")) == (123456, None)
 
 
 def test_no_two_names_meet_and_a_name_says_what_it_is():
@@ -201,8 +201,8 @@ def test_a_usual_domain_can_be_secured():
         ({"domjobinfo": "Job type:         Unbounded   \n"}, "a job is under way (Unbounded)"),
         ({"blockjob": " type=Block Copy\n bandwidth=0\n"}, "a job is under way on vda"),
         ({"backup_dumpxml": "<domainbackup/>"}, "a backup is under way"),
-        ({"pool_info": "Available:      1000\n"}, "pool images has 1000 bytes free"),
-        ({"pool_info": "State:     inactive\n"}, "how much is free at pool images is not seen"),
+        ({"pool_info": "Available:      1000\n"}, "pool images of libvirt qemu:///system has 1000 bytes free"),
+        ({"pool_info": "State:     inactive\n"}, "how much is free at /images/db1.img is not seen"),
         ({"vol_pool": None}, "how much is free at /images/db1.img is not seen"),
         ({"dumpxml": DOMAIN.replace("<os>", "<os firmware='efi'>")}, "it has UEFI firmware (pflash)"),
         ({"dumpxml": DOMAIN.replace("device='disk'", "device='floppy'")}, "it has no disk that could be put back"),

@@ -92,5 +92,5 @@ def test_nothing_is_kept_by_those_that_make_nothing():
 
 
 def test_an_unknown_provider_is_refused():
-    with pytest.raises(PatchingError, match="aws_ebs, btrfs, container, libvirt, none, preserved, vsphere"):
+    with pytest.raises(PatchingError, match="aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere"):
         make("tape")
