@@ -17,7 +17,8 @@ VIEWS = ("--mount", "--pid", "--net")
 
 def missing() -> str | None:
     """Return why no hypervisor can be had here, or None."""
-    if not (ROOT / "usr/sbin/libvirtd").exists():
+    # What this machine has installed was not unpacked.
+    if not ROOT.exists() or not any((base / "usr/sbin/libvirtd").exists() for base in (ROOT, Path("/"))):
         return "libvirt and QEMU are not unpacked (tools/hypervisor_packages.sh)"
     if os.geteuid() != 0:
         return "a hypervisor in a view of its own needs root"
