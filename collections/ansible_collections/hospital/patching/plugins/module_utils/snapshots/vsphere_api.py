@@ -134,12 +134,14 @@ class Vsphere:
 
     def read(self, kind: Any, objects: List[Any], paths: List[str]) -> Dict[str, Properties]:
         """Return the properties of objects of one kind, by the objects' ids; one that is unset is None."""
+        if not objects:
+            return {}
         specs = self.library.vmodl.query.PropertyCollector
         wanted = specs.FilterSpec(
             objectSet=[specs.ObjectSpec(obj=one) for one in objects],
             propSet=[specs.PropertySpec(type=kind, pathSet=paths)],
         )
-        return self._collected(wanted, paths) if objects else {}
+        return self._collected(wanted, paths)
 
     def read_all(self, kind: Any, paths: List[str]) -> Dict[str, Properties]:
         """Return the properties of all objects of a kind that this login may see."""
