@@ -41,7 +41,8 @@ class Front(http.server.ThreadingHTTPServer):
         self.ended = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        self.socket = context.wrap_socket(self.socket, server_side=True)
+        # The handshake is the handler's: nobody waits for a client that is slow at it.
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     @property
     def port(self) -> int:
