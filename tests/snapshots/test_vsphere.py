@@ -38,7 +38,14 @@ pytest.importorskip("pyVmomi", reason="pyVmomi is not here (pip install pyvmomi)
 from pyVmomi import vim
 
 HOST = "db1"
-QUICK = {"timeout_s": 60, "attempts": 2, "min_free_bytes": 1, "start_timeout_s": 30, "stop_timeout_s": 30}
+QUICK = {
+    "timeout_s": 60,
+    "attempts": 2,
+    "min_free_bytes": 1,
+    "start_timeout_s": 30,
+    "stop_timeout_s": 30,
+    "quiesce_timeout_s": 30,
+}
 #: What a revert changes, one call a word; each one is a point to be interrupted at.
 CHANGES = ["ShutdownGuest", "CreateSnapshot", "RevertToSnapshot", "PowerOnVM", "RenameSnapshot"]
 
@@ -153,8 +160,10 @@ class Site:
         return str(self.task(made)._moId)
 
     def clear(self) -> None:
+        self.owner.service._stub.DropConnections()  # which have been idle while a module ran
         for name in self.machines:
-            self.task(self.machine(name).RemoveAllSnapshots_Task())
+            if self.snapshots(name):
+                self.task(self.machine(name).RemoveAllSnapshots_Task())
         keys = ("quiesce", "revert", "power_on", "shutdown", "tools")
         self.behave(**dict.fromkeys(keys, ""))
         self.write("")
@@ -323,8 +332,14 @@ def test_an_edited_description_is_ours_no_more(site):
     assert site.snapshots() == [made.id]
 
 
-@pytest.mark.parametrize("how", ["killed before", "killed after"])
-@pytest.mark.parametrize("at", range(len(CHANGES)))
+@pytest.mark.parametrize(
+    ("at", "how"),
+    [
+        (at, how) if (at, how) == (2, "killed after") else pytest.param(at, how, marks=pytest.mark.slow)
+        for at in range(len(CHANGES))
+        for how in ("killed before", "killed after")
+    ],
+)
 def test_a_revert_that_was_broken_off_anywhere_is_ended_by_the_next_call(site, at, how):
     site.write("version 1")
     made = secure(site.provider())
@@ -434,7 +449,7 @@ def test_a_machine_that_is_off_is_secured_and_ends_up_on(site):
 
 @pytest.mark.parametrize(
     ("how", "note"),
-    [("fails", "ApplicationQuiesceFault"), ("hangs", "not done within 180 s"), ("dead", "Tools do not")],
+    [("fails", "ApplicationQuiesceFault"), ("hangs", "not done within 30 s"), ("dead", "Tools do not")],
 )
 def test_a_guest_that_cannot_be_quiesced_has_a_stated_fallback(site, how, note):
     if how == "dead":
@@ -694,15 +709,11 @@ def test_the_modules_do_it_from_a_playbook(site):
     made = module("host_snapshot", site, run_id=RUN, host=HOST, reason="monthly")
     assert made["changed"] is True
     site.write("version 2")
-    listed = module("host_snapshot_info", site, run_id=RUN)["snapshots"]
-    assert [one["id"] for one in listed] == [made["snapshot"]["id"]]
     done = module("host_snapshot_rollback", site, run_id=RUN, host=HOST, id=made["snapshot"]["id"])
     assert done["reverted"]["power_state"] == "poweredOn"
     assert site.disks() == "version 1"
     gone = module("host_snapshot", site, state="absent", run_id=RUN, host=HOST, id=made["snapshot"]["id"])
     assert gone["changed"] is True
-    wrong = module("host_snapshot", site, run_id=RUN, host=HOST, options={"server": "127.0.0.1", "port": 1})
-    assert wrong["subject"] == "vCenter 127.0.0.1"
 
 
 def test_the_registry_knows_it():

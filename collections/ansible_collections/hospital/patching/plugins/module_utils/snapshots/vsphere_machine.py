@@ -13,20 +13,22 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vspher
 MIB, GIB = 1024 * 1024, 1024 * 1024 * 1024
 #: What a list of snapshots needs to know of a machine.
 FEW = ["name", "config.instanceUuid", "snapshot"]
-PATHS = FEW + [
-    "config.uuid",
-    "config.template",
-    "config.hardware.device",
-    "config.hardware.memoryMB",
-    "config.keyId",
+#: What is asked again and again while something is waited for.
+STATE = FEW + [
     "runtime.powerState",
-    "runtime.connectionState",
     "runtime.consolidationNeeded",
     "runtime.question",
     "guest.toolsRunningStatus",
     "guest.toolsVersionStatus2",
-    "datastore",
     "recentTask",
+]
+PATHS = STATE + [
+    "config.uuid",
+    "config.template",
+    "config.hardware.device",
+    "config.hardware.memoryMB",
+    "runtime.connectionState",
+    "datastore",
     "disabledMethod",
 ]
 #: Names that backup programs give the snapshots under which they read a machine's disks; letters' case is ignored.
@@ -55,7 +57,7 @@ def find(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
     """
     forms = _forms(options, host)
     ids = {one._moId for form in forms for one in _of_uuid(api, form)}
-    machines = read(api, sorted(ids))
+    machines = read(api, sorted(ids), PATHS)
     told = [one for one in machines if _is_named(one, options)]
     if len(told) == 1:
         return told[0]
@@ -127,12 +129,12 @@ def read_tree(info: Any) -> Tree:
     return Tree(found, current._moId if current is not None else None)
 
 
-def read(api: Vsphere, ids: List[str]) -> List[Machine]:
+def read(api: Vsphere, ids: List[str], paths: List[str]) -> List[Machine]:
     """Return machines as they are now; one that does not exist (any more) is left out."""
     machines = []
     for moid in ids:
         try:
-            properties = api.read(api.vim.VirtualMachine, [api.machine(moid)], PATHS)
+            properties = api.read(api.vim.VirtualMachine, [api.machine(moid)], paths)
         except ApiError as error:
             if error.fault != "ManagedObjectNotFound":
                 raise
@@ -143,12 +145,12 @@ def read(api: Vsphere, ids: List[str]) -> List[Machine]:
 
 
 def again(api: Vsphere, moid: str) -> Machine:
-    """Return the machine as it is now.
+    """Return the machine as it is now, its state only.
 
     Raises:
         PatchingError: it is gone.
     """
-    found = read(api, [moid])
+    found = read(api, [moid], STATE)
     if not found:
         raise PatchingError(
             "machine {}".format(moid), "it is gone", "a machine in vCenter {}".format(api.server), "ask who removed it"
