@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PLAYBOOK := ansible-playbook -i inventories/lab/hosts.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help env system browser servers lab lab-down demo test test-full lint types unit report probes unit36 sanity docs molecule system-tests continuity bench explore lock clean
+.PHONY: help env system browser servers lab lab-down demo test test-full lint types unit report probes snapshots vcenter hypervisor unit36 sanity docs molecule system-tests continuity bench explore lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -23,6 +23,12 @@ browser:
 servers:
 	@tools/server_packages.sh
 
+hypervisor:
+	@tools/hypervisor_packages.sh
+
+vcenter:
+	@tools/vcenter_simulator.sh
+
 lab: system env ## Build and start the lab hospital (root)
 	@.venv/bin/$(PLAYBOOK) playbooks/lab_up.yml
 
@@ -32,10 +38,10 @@ lab-down: system env ## Stop and remove the lab hospital
 demo: lab ## One patch night on the lab hospital
 	@.venv/bin/python -m tests.demo.demo
 
-test: system browser servers env ## Every test, with seconds per suite
+test: system browser servers vcenter env ## Every test, with seconds per suite
 	@.venv/bin/python tools/run_suites.py
 
-test-full: system browser servers env ## Every test, the slow ones as well
+test-full: system browser servers vcenter hypervisor env ## Every test, the slow ones as well
 	@.venv/bin/python tools/run_suites.py --full
 
 lint: env ## ruff, yamllint, ansible-lint, shellcheck
@@ -53,6 +59,9 @@ report: browser env ## The report's page in headless Chromium, with screenshots
 
 probes: servers env ## Health probes against real servers on loopback
 	@.venv/bin/python tools/run_suites.py probes
+
+snapshots: vcenter hypervisor env ## Restore points against VMware's vCenter simulator and a real libvirt
+	@.venv/bin/python tools/run_suites.py --full snapshots
 
 unit36: env ## What travels to hosts, under Python 3.6
 	@.venv/bin/python tools/run_suites.py unit36

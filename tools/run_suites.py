@@ -90,6 +90,13 @@ SUITES = (
     Suite("report", 60, ["pytest tests/report"]),
     # Against the real servers of tools/server_packages.sh; those that are absent are skipped by name.
     Suite("probes", 120, ["pytest tests/probes"]),
+    # Restore points by VMware's simulator of a vCenter; the slow ones by a real libvirt.
+    Suite(
+        "snapshots",
+        90,
+        ["pytest tests/snapshots -m 'not slow'"],
+        full_commands=["pytest tests/snapshots --durations=15"],
+    ),
     Suite("molecule", 300, ["tools/molecule.sh"], needs_lab=True),
     *(
         Suite(

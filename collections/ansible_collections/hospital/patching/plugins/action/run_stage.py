@@ -23,6 +23,7 @@ KEPT = (
     "not_preserved",
     "space",
     "change_bytes",
+    "dmi_uuid",
     "cves",
     "download_bytes",
     "nothing_to_do",

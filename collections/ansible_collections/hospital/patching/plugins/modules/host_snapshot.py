@@ -9,7 +9,8 @@ version_added: 0.1.0
 description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
   - Runs where the provider is. Delegate it to the machine with the container engine for V(container), to one with
-    boto3 and a login at AWS for V(aws_ebs); run it on the host itself for V(btrfs) and V(preserved).
+    boto3 and a login at AWS for V(aws_ebs), to one whose virsh reaches the hypervisor for V(libvirt), to one with
+    pyVmomi and a login at vCenter for V(vsphere); run it on the host itself for V(btrfs) and V(preserved).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -41,12 +42,17 @@ options:
         own chain there (environment, profile, instance role).
       - V(btrfs) makes read-only snapshots of the host's own subvolumes. Subvolumes within them are not part of it.
       - V(container) commits a podman or docker container to an image. Volumes are not part of it.
+      - V(libvirt) makes a snapshot of the host's domain within its qcow2 images, by virsh. Of a domain that runs it
+        holds the memory as well, for which C(memory) has to be true; it is never resumed from there.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
+      - V(vsphere) has vCenter make a snapshot of the host's virtual machine, without its memory, quiesced where the
+        guest can be. Needs the Python library pyVmomi where it runs; the password comes from a file or the environment
+        there.
       - V(hook) has a site's own commands do it, which print JSON; see C(docs/snapshots.md).
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, none, preserved]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere]
     required: true
   options:
     description:
@@ -67,8 +73,30 @@ options:
       - "V(hook): C(create), C(info), C(delete) and C(revert), each a command as a list of words; C(timeout_s) (default
         600) and, of C(info), C(info_timeout_s) (default 60); C(min_free_bytes) (default 0), which must be free in
         every room that C(info) tells of."
+      - "V(libvirt): C(uri) (default C(qemu:///system)), as virsh takes it, C(qemu+ssh://HYPERVISOR/system) for one;
+        C(virsh), the command line's first words (default C([virsh])). C(dmi_uuid), the UUID in the host's own
+        firmware, by which its domain is found, and C(name), which that domain must have. C(memory) (default false).
+        C(quiesce): whether the guest agent freezes the file systems meanwhile, C(preferred) (default), C(required) or
+        C(none), within C(quiesce_timeout_s) (default 60). C(change_bytes) and C(min_free_bytes) (default 2 GiB each)
+        must be free, and the memory's size; C(max_depth) (default 3) of snapshots. For a revert C(keep_replaced)
+        (default true), whether what it replaces is kept, and C(wait_for_agent) (default true), where it answered
+        before. C(timeout_s) (default 60) of one command; C(create_timeout_s), C(remove_timeout_s) and
+        C(revert_timeout_s) (default 1800), C(stop_timeout_s) (default 300), C(start_timeout_s) (default 900),
+        C(poll_s) (default 2)."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
+      - "V(vsphere): C(server), C(port) (default 443) and C(user) of vCenter, C(password_file), a file that only its
+        owner may read; without them C(VMWARE_HOST), C(VMWARE_USER) and C(VMWARE_PASSWORD) of the environment;
+        C(ca_file) and C(validate_certs) (default true). C(dmi_uuid), the UUID in the host's own firmware, by which its
+        machine is found, and C(name) or C(moid), which that machine must have. C(quiesce): C(preferred) (default, else
+        as after a power failure), C(required) or C(none), within C(quiesce_timeout_s) (default 180); C(memory)
+        (default false); C(without_disks), labels of disks that no snapshot holds. C(change_bytes), or
+        C(change_percent) (default 10) of the disks' size, and C(min_free_bytes) (default 10 GiB) must be free;
+        C(max_depth) (default 3) of snapshots; C(heed_backups) (default true), and C(backup_names), names of their
+        snapshots. For a revert C(keep_replaced) (default true), whether what it replaces is kept, and
+        C(wait_for_tools) (default true). C(timeout_s) (default 60) and C(attempts) (default 3) of one call;
+        C(create_timeout_s) and C(revert_timeout_s) (default 1800), C(remove_timeout_s) (default 7200),
+        C(stop_timeout_s) (default 300), C(start_timeout_s) (default 900), C(poll_s) (default 3)."
     type: dict
     default: {}
   host:
@@ -115,6 +143,31 @@ EXAMPLES = r"""
     reason: before the monthly update
   delegate_to: localhost
 
+- name: Make a restore point of a domain of libvirt, and let it stand still while its memory is written
+  hospital.patching.host_snapshot:
+    provider: libvirt
+    options:
+      uri: qemu+ssh://patching@hypervisor1.hospital.example/system
+      dmi_uuid: "{{ ansible_facts['product_uuid'] }}"
+      memory: true
+    run_id: 20261122T010000Z-ab12cd34
+    host: "{{ inventory_hostname }}"
+    reason: before the monthly update
+  delegate_to: localhost
+
+- name: Make a restore point of a virtual machine of vSphere
+  hospital.patching.host_snapshot:
+    provider: vsphere
+    options:
+      server: vcenter.hospital.example
+      user: patching@vsphere.local
+      password_file: /etc/hospital-patching/vcenter-password
+      dmi_uuid: "{{ ansible_facts['product_uuid'] }}"
+    run_id: 20261122T010000Z-ab12cd34
+    host: "{{ inventory_hostname }}"
+    reason: before the monthly update
+  delegate_to: localhost
+
 - name: Delete it
   hospital.patching.host_snapshot:
     state: absent
@@ -132,7 +185,8 @@ snapshot:
   returned: always
   contains:
     id:
-      description: The provider's own id; of V(btrfs) the UUIDs of the snapshots, separated by commas.
+      description: The provider's own id; of V(btrfs) the UUIDs of the snapshots, separated by commas; of V(libvirt)
+        the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
       type: str
     provider:
       description: Name of the provider.

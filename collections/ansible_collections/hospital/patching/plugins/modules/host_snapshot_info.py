@@ -10,6 +10,9 @@ description:
   - Lists snapshots that carry this collection's labels, tags or records; foreign ones are never listed.
   - With V(btrfs) it also lists what a revert has set aside (C(detail.kind) is C(set_aside)), and says in
     C(detail.missing) what was removed behind a run's back.
+  - With V(vsphere) and V(libvirt) all machines that the login may see are looked through; what a revert has set aside
+    is listed as well (C(detail.kind)). C(detail.consistency) is C(quiesced), C(crash), C(off) or C(memory), and
+    C(detail.note) says why it is not what was preferred.
   - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -19,7 +22,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, none, preserved]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).

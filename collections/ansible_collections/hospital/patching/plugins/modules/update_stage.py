@@ -137,6 +137,11 @@ change_bytes:
   type: int
   returned: when something is to be installed
   sample: 178257920
+dmi_uuid:
+  description: The UUID in the host's firmware, by which a hypervisor knows its machine; null without one.
+  type: str
+  returned: success
+  sample: 564d5c1b-9a2e-7d0c-55f3-0a1b2c3d4e5f
 cves:
   description: By package name, the CVEs that its changelog names between from and to; a package whose changelog was
     not found is not in it.
@@ -177,6 +182,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments, manifest_group, retention
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.firmware import dmi_uuid
 from ansible_collections.hospital.patching.plugins.module_utils.host import this_host
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import StageRequest
 from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import select
@@ -221,7 +227,8 @@ def main():
         result = select(given["manager"], host, logins=given["software_logins"]).stage(request)
     except PatchingError as error:
         module.fail_json(msg=str(error), retention=removed, **error.parts())
-    module.exit_json(**dict(result, changed=result["changed"] or bool(removed["removed"]), retention=removed))
+    changed = result["changed"] or bool(removed["removed"])
+    module.exit_json(**dict(result, changed=changed, retention=removed, dmi_uuid=dmi_uuid(host.root)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.firmware import same_uuid
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 
 #: Keys of ``patching_snapshot`` that are not options of the provider.
@@ -22,13 +23,18 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
     disk holds the journal too, so that has to say so first (``pending``).
 
     Raises:
-        PatchingError: preserved packages are the way back, and not all could be preserved.
+        PatchingError: preserved packages are the way back, and not all could be preserved; or the machine that the
+            site names is not the host.
     """
     wanted = dict(entry["snapshot"])
     asked = place(host, wanted)
     if asked["provider"] == "preserved":
         _require_all(host, stage)
         asked["options"].update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
+    _require_same_machine(host, asked["options"], stage)
+    for key in PROVIDERS[asked["provider"]].FROM_STAGE:
+        if asked["options"].get(key) is None and stage.get(key) is not None:
+            asked["options"][key] = stage[key]
     return {
         **asked,
         "reason": wanted.get("reason") or f"before run {run_id}",
@@ -44,6 +50,21 @@ def place(host: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
         "options": {key: value for key, value in wanted.items() if key not in OWN_KEYS},
         "on": wanted.get("on") or ("localhost" if PROVIDERS[provider].FROM_OUTSIDE else host),
     }
+
+
+def _require_same_machine(host: str, options: Mapping[str, Any], stage: Mapping[str, Any]) -> None:
+    told, seen = options.get("dmi_uuid"), stage.get("dmi_uuid")
+    try:
+        if not told or not seen or same_uuid(str(told), str(seen)):
+            return
+    except ValueError:
+        pass  # no UUID at all: of another machine in any case
+    raise PatchingError(
+        f"host {host}",
+        f"its firmware says UUID {seen}",
+        f"{told}, as its patching_snapshot says (dmi_uuid)",
+        "correct it there, so that no other machine is put back in this host's place, and plan again",
+    )
 
 
 def _require_all(host: str, stage: Mapping[str, Any]) -> None:

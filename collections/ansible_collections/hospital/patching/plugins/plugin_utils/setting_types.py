@@ -342,6 +342,13 @@ def _require_hook_commands(found: Mapping[str, Any]) -> None:
             raise ValueError(f"{expected}, and words in {key}")
 
 
+#: How providers that ask a hypervisor are written; none of them takes a password, because settings get into the plan.
+HYPERVISORS = {
+    "libvirt": "{provider: libvirt, uri: qemu+ssh://HYPERVISOR/system, memory: true}",
+    "vsphere": "{provider: vsphere, server: NAME, user: NAME, password_file: PATH}",
+}
+
+
 def snapshot(value: object) -> dict[str, Any]:
     """Read ``preserved`` or ``{provider: NAME, ...}``; no way back needs a reason."""
     if value == "preserved":
@@ -357,6 +364,9 @@ def snapshot(value: object) -> dict[str, Any]:
         _require_aws_options(found)
     if found["provider"] == "hook":
         _require_hook_commands(found)
+    if found["provider"] in HYPERVISORS:
+        options = snapshots.PROVIDERS[found["provider"]].OPTIONS
+        _require_keys(found, {"provider"}, {"reason", "on", *options}, HYPERVISORS[found["provider"]])
     if found["provider"] == "none" and not str(found.get("reason") or "").strip():
         raise ValueError("a reason beside provider none: nothing is installed without a way back, unless one says why")
     return found

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every provider of restore points can do. A snapshot is known by its provider's id, never by its name alone."""
 
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -38,6 +38,8 @@ class SnapshotProvider:
     MAKES = False
     #: Whether it reaches a host from outside: it runs on the controller or where it is told to, not on the host.
     FROM_OUTSIDE = False
+    #: Options that stage finds out of the host, where patching_snapshot does not say them.
+    FROM_STAGE: Tuple[str, ...] = ()
 
     def __init__(self, options: Dict[str, Any], runner: Runner, clock: Clock) -> None:
         self.options = read_options("snapshot provider {}".format(self.NAME), self.OPTIONS, options)

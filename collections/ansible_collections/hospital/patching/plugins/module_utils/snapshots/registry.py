@@ -11,12 +11,23 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base i
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hook import HookProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt import LibvirtProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
 
 PROVIDERS = {
     provider.NAME: provider
-    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, HookProvider, NoneProvider, PreservedProvider)
+    for provider in (
+        AwsEbsProvider,
+        BtrfsProvider,
+        ContainerProvider,
+        HookProvider,
+        LibvirtProvider,
+        NoneProvider,
+        PreservedProvider,
+        VsphereProvider,
+    )
 }
 
 

@@ -224,8 +224,10 @@ def way_back(host: Mapping[str, Any]) -> str:
     name = {
         "aws_ebs": "EBS snapshots",
         "container": "container snapshot",
+        "libvirt": "libvirt snapshot",
         "none": "none",
         "preserved": "preserved packages",
+        "vsphere": "vSphere snapshot",
     }
     parts = [name.get(snapshot["provider"], snapshot["provider"]), snapshot["id"], snapshot["reason"]]
     return " · ".join(part for part in parts if part)

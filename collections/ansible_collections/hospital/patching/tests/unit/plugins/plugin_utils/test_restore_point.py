@@ -9,6 +9,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
 
 STAGE = {"preserved_dir": "/kept", "transaction": {"digest": "sha256:1"}, "not_preserved": []}
+#: Of one machine, as vCenter and as Linux may write it.
+UUID, TURNED = "564d5c1b-9a2e-7d0c-55f3-0a1b2c3d4e5f", "1b5c4d56-2e9a-0c7d-55f3-0a1b2c3d4e5f"
 LOST = {"name": "viewer", "version": "1.0", "reason": "/usr/bin/viewer is missing"}
 
 
@@ -36,9 +38,35 @@ def test_a_cloud_is_asked_from_the_controller():
     assert restore_point("ws1", "run", {"snapshot": wanted | {"on": "jump1"}}, STAGE)["on"] == "jump1"
 
 
+def test_a_hypervisor_is_told_what_stage_learned_of_its_machine():
+    wanted = {"provider": "vsphere", "server": "vc1"}
+    stage = {**STAGE, "dmi_uuid": UUID, "change_bytes": 4096}
+    asked = restore_point("ws1", "run", {"snapshot": wanted}, stage)
+    assert (asked["on"], asked["options"]) == (
+        "localhost",
+        {"server": "vc1", "dmi_uuid": UUID, "change_bytes": 4096},
+    )
+    own = restore_point("ws1", "run", {"snapshot": {**wanted, "dmi_uuid": TURNED, "change_bytes": 1}}, stage)
+    assert own["options"] == {"server": "vc1", "dmi_uuid": TURNED, "change_bytes": 1}
+    # What others do not ask for they do not get.
+    assert restore_point("ws1", "run", {"snapshot": {"provider": "container"}}, stage)["options"] == {}
+
+
+@pytest.mark.parametrize("told", ["11111111-2222-3333-4444-555555555555", "ws1"])
+def test_a_machine_that_is_not_the_host_is_refused_before_it_is_touched(told):
+    wanted = {"provider": "vsphere", "dmi_uuid": told}
+    with pytest.raises(PatchingError, match=rf"host ws1: its firmware says UUID {UUID}; expected {told}"):
+        restore_point("ws1", "run", {"snapshot": wanted}, {**STAGE, "dmi_uuid": UUID})
+    assert restore_point("ws1", "run", {"snapshot": wanted}, STAGE)["options"]["dmi_uuid"] == told
+
+
 @pytest.mark.parametrize(
     ("provider", "pending"),
-    [("aws_ebs", True), ("btrfs", True), ("container", True), ("hook", True), ("preserved", False), ("none", False)],
+    [
+        *(("aws_ebs", True), ("btrfs", True), ("container", True)),
+        *(("hook", True), ("libvirt", True), ("vsphere", True)),
+        *(("preserved", False), ("none", False)),
+    ],
 )
 def test_what_is_made_of_a_disk_is_journalled_first(provider, pending):
     assert restore_point("ws1", "run", {"snapshot": {"provider": provider}}, STAGE)["pending"] is pending
