@@ -9,7 +9,7 @@ version_added: 0.1.0
 description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
   - Runs where the provider is. Delegate it to the machine with the container engine for V(container), to one with
-    boto3 and a login at AWS for V(aws_ebs); run it on the host itself for V(btrfs) and V(preserved).
+    boto3 and a login at AWS for V(aws_ebs); run it on the host itself for V(btrfs), V(lvm) and V(preserved).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -41,11 +41,13 @@ options:
         own chain there (environment, profile, instance role).
       - V(btrfs) makes read-only snapshots of the host's own subvolumes. Subvolumes within them are not part of it.
       - V(container) commits a podman or docker container to an image. Volumes are not part of it.
+      - V(lvm) makes snapshots of the host's own logical volumes, thick or thin. C(/boot) is kept as an archive where it
+        is a file system of its own.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, none, preserved]
+    choices: [aws_ebs, btrfs, container, lvm, none, preserved]
     required: true
   options:
     description:
@@ -63,6 +65,14 @@ options:
       - "V(container): C(engine), the command line's first words (default C([podman])); C(container) (default O(host));
         C(pause) (default true), whether processes stop while the commit is made; C(min_free_bytes) (default 1 GiB),
         which must be free beside the container's own changes."
+      - "V(lvm): C(volumes), by mount point (default C([/])); C(at_reboot), those that are in use, so that their revert
+        waits for a reboot, as that of C(/) always does; C(change_bytes) (default 2 GiB), what is expected to change on
+        each volume, which is the size of a thick snapshot and what a thin pool must have left; C(change_bytes_of),
+        other sizes by mount point; C(min_free_bytes) (default 0) that stay free in the volume group;
+        C(max_pool_percent) (default 90) and C(max_metadata_percent) (default 80) of a thin pool; C(max_snapshots)
+        (default 8) of a volume, and how deep it may be a snapshot of snapshots; C(boot), C(archive) (the default) or
+        C(leave); C(boot_folder), where the archive is kept (default C(/var/lib/hospital-patching/boot)); for a revert
+        C(merge_timeout_s) (default 3600) and C(poll_s) (default 2)."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
     type: dict
@@ -128,7 +138,7 @@ snapshot:
   returned: always
   contains:
     id:
-      description: The provider's own id; of V(btrfs) the UUIDs of the snapshots, separated by commas.
+      description: The provider's own id; of V(btrfs) and V(lvm) the UUIDs of the snapshots, separated by commas.
       type: str
     provider:
       description: Name of the provider.

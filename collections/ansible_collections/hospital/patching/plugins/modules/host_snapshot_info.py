@@ -10,6 +10,7 @@ description:
   - Lists snapshots that carry this collection's labels, tags or records; foreign ones are never listed.
   - With V(btrfs) it also lists what a revert has set aside (C(detail.kind) is C(set_aside)), and says in
     C(detail.missing) what was removed behind a run's back.
+  - With V(lvm) it also lists what is being put back (C(detail.kind) is C(reverting)).
   - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -19,7 +20,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, none, preserved]
+    choices: [aws_ebs, btrfs, container, lvm, none, preserved]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -46,6 +47,8 @@ snapshots:
   description:
     - The snapshots, the oldest first, each with C(id), C(provider), C(run_id), C(host), C(reason), C(created),
       C(expires) and C(detail).
+    - With V(lvm) C(detail.lacks) says why nothing can be put back to it, such as a thick snapshot that filled up, or is
+      null.
     - With V(aws_ebs) one set of snapshots is one entry; C(detail.lacks) says why nothing can be put back to it, or is
       null. The volumes that a revert replaced are deleted with their set, which stays listed as long as they do.
   type: list

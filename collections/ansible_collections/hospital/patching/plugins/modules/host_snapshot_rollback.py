@@ -13,11 +13,16 @@ description:
   - With V(btrfs), unmounts the subvolumes, puts writable copies of their snapshots in their places and mounts them
     again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which is left
     to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
+  - With V(lvm), unmounts the volumes, merges their snapshots into them and mounts them again; C(/) and what is named in
+    C(at_reboot) are merged when the host is rebooted, which is left to the caller and said by C(reboot) in
+    RV(reverted). Call it once more after the reboot; it waits for the merges and ends the revert. An archived C(/boot)
+    goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is used up.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
-  - What was replaced is kept, and returned. The container is stopped and kept under another name; volumes until the
-    snapshot is deleted; subvolumes for as long as the snapshot was to be. If the reverted container or instance does
-    not start, what was replaced is put back, and the message says what runs.
+  - What was replaced is kept, and returned; not by V(lvm), whose merge overwrites it. The container is stopped and kept
+    under another name; volumes of V(aws_ebs) until the snapshot is deleted; subvolumes for as long as the snapshot was
+    to be. If the reverted container or instance does not start, what was replaced is put back, and the message says
+    what runs.
   - Of containers podman's only; docker does not tell by which command a container was created.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -40,7 +45,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container]
+    choices: [aws_ebs, btrfs, container, lvm]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -77,6 +82,9 @@ reverted:
       of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within that went along
       or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an earlier call had been
       cut off and was only ended."
+    - "Of V(lvm): C(snapshot), its id; C(volumes), each with C(mount), C(volume), C(uuid) and C(at_reboot); C(boot),
+      what of C(/boot) was C(restored) and C(removed), or null; C(reboot), whether one is needed; C(resumed), whether an
+      earlier call had begun."
   type: dict
   returned: always
   sample:
@@ -99,7 +107,7 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             arguments.RUN,
-            provider=dict(type="str", choices=["aws_ebs", "btrfs", "container"], default="container"),
+            provider=dict(type="str", choices=["aws_ebs", "btrfs", "container", "lvm"], default="container"),
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),
             host=dict(type="str", required=True),

@@ -10,12 +10,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_eb
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm import LvmProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
 
 PROVIDERS = {
     provider.NAME: provider
-    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, NoneProvider, PreservedProvider)
+    for provider in (AwsEbsProvider, BtrfsProvider, ContainerProvider, LvmProvider, NoneProvider, PreservedProvider)
 }
 
 

@@ -119,7 +119,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("snapshot", "none", "reason"),
         ("snapshot", {"provider": "none"}, "without a way back"),
         ("snapshot", {"provider": "none", "reason": " "}, "without a way back"),
-        ("snapshot", {"provider": "tape"}, "as provider one of aws_ebs, btrfs, container, none, preserved"),
+        ("snapshot", {"provider": "tape"}, "as provider one of aws_ebs, btrfs, container, lvm, none, preserved"),
         ("snapshot", {"provider": "aws_ebs"}, "instance_id or instance_tags"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "instance_tags": {"Name": "db1"}}, "not both"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "aws_secret_access_key": "x"}, "and no aws_secret"),

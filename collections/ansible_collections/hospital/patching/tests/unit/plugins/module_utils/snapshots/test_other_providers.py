@@ -92,5 +92,5 @@ def test_nothing_is_kept_by_those_that_make_nothing():
 
 
 def test_an_unknown_provider_is_refused():
-    with pytest.raises(PatchingError, match="aws_ebs, btrfs, container, none, preserved"):
+    with pytest.raises(PatchingError, match="aws_ebs, btrfs, container, lvm, none, preserved"):
         make("tape")
