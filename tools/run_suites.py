@@ -110,6 +110,8 @@ SUITES = (
             ("killed", 480, 4200),
         )
     ),
+    # A virtual machine with a kernel, a boot loader and LVM of its own; emulated, so that each start takes minutes.
+    Suite("vm", 1800, ["pytest tests/vm --durations=15"], named_only=True),
     # The lab grows by further hosts for it (docs/continuity.md says what of it has been seen).
     Suite("continuity", 1800, ["pytest tests/system/continuity --durations=15"], needs_lab=True, named_only=True),
 )
