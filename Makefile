@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PLAYBOOK := ansible-playbook -i inventories/lab/hosts.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help env system browser servers lab lab-down demo test test-full lint types unit report probes snapshots vcenter hypervisor unit36 sanity docs molecule system-tests continuity bench explore lock clean
+.PHONY: help env system browser servers lab lab-down demo test test-full lint types unit report probes snapshots vcenter hypervisor unit36 sanity docs molecule system-tests continuity vm bench explore lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
@@ -80,6 +80,10 @@ system-tests: lab ## The whole system, driven through ansible-runner
 
 continuity: lab ## The lab grown into a small hospital: redundant services patched under clinical load
 	@.venv/bin/python tools/run_suites.py --full continuity
+
+vm: env ## A virtual machine with a root on LVM: restore points, a real kernel update, reboots
+	@tools/system_packages.sh mmdebstrap qemu-system-x86
+	@.venv/bin/python tools/run_suites.py vm
 
 bench: export PYTHONPATH := $(CURDIR)/collections
 bench: env ## Benchmarks; with the lab up, the window as well

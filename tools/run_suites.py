@@ -119,6 +119,8 @@ SUITES = (
             ("continuity", 480, 1800),
         )
     ),
+    # A virtual machine with a kernel, a boot loader and LVM of its own; emulated, so that each start takes minutes.
+    Suite("vm", 1800, ["pytest tests/vm --durations=15"], named_only=True),
 )
 
 

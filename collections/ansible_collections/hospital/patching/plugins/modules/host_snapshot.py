@@ -10,7 +10,7 @@ description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
   - Runs where the provider is. Delegate it to the machine with the container engine for V(container), to one with
     boto3 and a login at AWS for V(aws_ebs), to one whose virsh reaches the hypervisor for V(libvirt), to one with
-    pyVmomi and a login at vCenter for V(vsphere); run it on the host itself for V(btrfs) and V(preserved).
+    pyVmomi and a login at vCenter for V(vsphere); run it on the host itself for V(btrfs), V(lvm) and V(preserved).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -44,6 +44,8 @@ options:
       - V(container) commits a podman or docker container to an image. Volumes are not part of it.
       - V(libvirt) makes a snapshot of the host's domain within its qcow2 images, by virsh. Of a domain that runs it
         holds the memory as well, for which C(memory) has to be true; it is never resumed from there.
+      - V(lvm) makes snapshots of the host's own logical volumes, thick or thin. C(/boot) is kept as an archive where it
+        is a file system of its own.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
       - V(vsphere) has vCenter make a snapshot of the host's virtual machine, without its memory, quiesced where the
@@ -52,7 +54,7 @@ options:
       - V(hook) has a site's own commands do it, which print JSON; see C(docs/snapshots.md).
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, vsphere]
     required: true
   options:
     description:
@@ -83,6 +85,14 @@ options:
         before. C(timeout_s) (default 60) of one command; C(create_timeout_s), C(remove_timeout_s) and
         C(revert_timeout_s) (default 1800), C(stop_timeout_s) (default 300), C(start_timeout_s) (default 900),
         C(poll_s) (default 2)."
+      - "V(lvm): C(volumes), by mount point (default C([/])); C(at_reboot), those that are in use, so that their revert
+        waits for a reboot, as that of C(/) always does; C(change_bytes) (default 2 GiB), what is expected to change on
+        each volume, which is the size of a thick snapshot and what a thin pool must have left; C(change_bytes_of),
+        other sizes by mount point; C(min_free_bytes) (default 0) that stay free in the volume group;
+        C(max_pool_percent) (default 90) and C(max_metadata_percent) (default 80) of a thin pool; C(max_snapshots)
+        (default 8) of a volume, and how deep it may be a snapshot of snapshots; C(boot), C(archive) (the default) or
+        C(leave); C(boot_folder), where the archive is kept (default C(/var/lib/hospital-patching/boot)); for a revert
+        C(merge_timeout_s) (default 3600) and C(poll_s) (default 2)."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
       - "V(vsphere): C(server), C(port) (default 443) and C(user) of vCenter, C(password_file), a file that only its
@@ -185,7 +195,7 @@ snapshot:
   returned: always
   contains:
     id:
-      description: The provider's own id; of V(btrfs) the UUIDs of the snapshots, separated by commas; of V(libvirt)
+      description: The provider's own id; of V(btrfs) and V(lvm) the UUIDs of the snapshots, separated by commas; of V(libvirt)
         the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
       type: str
     provider:

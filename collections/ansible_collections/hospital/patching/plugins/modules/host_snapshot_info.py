@@ -13,6 +13,7 @@ description:
   - With V(vsphere) and V(libvirt) all machines that the login may see are looked through; what a revert has set aside
     is listed as well (C(detail.kind)). C(detail.consistency) is C(quiesced), C(crash), C(off) or C(memory), and
     C(detail.note) says why it is not what was preferred.
+  - With V(lvm) it also lists what is being put back (C(detail.kind) is C(reverting)).
   - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -22,7 +23,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, none, preserved, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, vsphere]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -49,6 +50,8 @@ snapshots:
   description:
     - The snapshots, the oldest first, each with C(id), C(provider), C(run_id), C(host), C(reason), C(created),
       C(expires) and C(detail).
+    - With V(lvm) C(detail.lacks) says why nothing can be put back to it, such as a thick snapshot that filled up, or is
+      null.
     - With V(aws_ebs) one set of snapshots is one entry; C(detail.lacks) says why nothing can be put back to it, or is
       null. The volumes that a revert replaced are deleted with their set, which stays listed as long as they do.
   type: list

@@ -23,6 +23,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_
     Set,
     Sets,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted import mounted_at, read_text
 
 #: Above this number btrfs's own tools, balance and deletion grow slow (btrfs-subvolume(8), "Subvolume and snapshot").
 MANY_SNAPSHOTS = 100
@@ -220,10 +221,10 @@ class BtrfsProvider(SnapshotProvider):
 
     def _source(self) -> str:
         """Return the device of the file system; of a revert that was killed while all is unmounted, what it noted."""
-        noted = volume.read_text(self._note())
+        noted = read_text(self._note())
         known = json.loads(noted) if noted else {}
         for mount in self.options["subvolumes"]:
-            seen = volume.mounted_at(mount, volume.mounts(self.places))
+            seen = mounted_at(mount, volume.mounts(self.places))
             if seen is not None:
                 return _btrfs(seen).source
             if known.get("mounts") == self.options["subvolumes"]:
@@ -256,7 +257,7 @@ class BtrfsProvider(SnapshotProvider):
         return held, self._room(top, held)
 
     def _held(self, top: volume.TopLevel, mount: str) -> Held:
-        seen = volume.mounted_at(mount, volume.mounts(self.places))
+        seen = mounted_at(mount, volume.mounts(self.places))
         if seen is None:
             raise _nothing_mounted(mount)
         if _btrfs(seen).device != top.device:
@@ -277,9 +278,7 @@ class BtrfsProvider(SnapshotProvider):
                 "a mounted subvolume: nothing else can change places with its snapshot",
                 "move the data to a subvolume, or choose another snapshot provider",
             )
-        number = btrfs_text.boots_by_id(
-            mount, volume.read_text(self.places.fstab), volume.read_text(self.places.cmdline)
-        )
+        number = btrfs_text.boots_by_id(mount, read_text(self.places.fstab), read_text(self.places.cmdline))
         if number:
             raise by_id(mount, number)
         return Held(mount, path, shown)

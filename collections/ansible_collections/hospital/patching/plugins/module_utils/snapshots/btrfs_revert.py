@@ -25,10 +25,9 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_volume import (
     TopLevel,
     is_subvolume,
-    mounted_at,
     mounts,
-    read_text,
 )
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted import mounted_at, read_text
 
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
 

@@ -3,7 +3,6 @@
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import platform
 from typing import Dict, Iterator, List, NamedTuple, Optional
@@ -14,11 +13,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.mount_table impo
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_text
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_text import Listed, Shown, Usage
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted import (
+    holders,
+    locked,
+    mounted_at,
+    read_text,
+)
 
 #: Number of the top level's own subvolume, and of the inode that every subvolume begins with.
 TOP_ID, SUBVOLUME_INODE = 5, 256
-#: For how long another call on this host is waited for, and a mount that something looks into for a moment.
-LOCK_WAIT_S, UNMOUNT_TRIES = 30, 5
+#: Something may look into a mount for a moment.
+UNMOUNT_TRIES = 5
 #: Deleting and snapshots wait for a commit, which a busy disk holds up.
 CHANGE_LIMIT_S = 600
 
@@ -29,23 +34,9 @@ PLACES = Places("/run/hospital-patching-btrfs", "/proc/self/mountinfo", "/etc/fs
 _RENAMEAT2 = {"x86_64": 316, "aarch64": 276, "ppc64le": 357, "s390x": 347}
 
 
-def read_text(path: str) -> str:
-    """Return a file's text, empty where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as handle:
-            return handle.read()
-    except FileNotFoundError:
-        return ""
-
-
 def mounts(places: Places) -> List[Mount]:
     """Return what is mounted now, in mount order."""
     return parse_mountinfo(read_text(places.mountinfo))
-
-
-def mounted_at(path: str, found: List[Mount]) -> Optional[Mount]:
-    """Return the uppermost mount at ``path``."""
-    return next((mount for mount in reversed(found) if mount.path == path), None)
 
 
 class TopLevel:
@@ -196,7 +187,7 @@ def opened(runner: Runner, clock: Clock, source: str, places: Places) -> Iterato
         PatchingError: another call does not end, or it cannot be mounted.
     """
     point = os.path.join(places.work, "top")
-    with _locked(clock, places):
+    with locked(clock, places.work, "btrfs"):
         while mounted_at(point, mounts(places)) is not None:
             _close(runner, clock, point)
         os.makedirs(point, mode=0o700, exist_ok=True)
@@ -223,29 +214,6 @@ def _close(runner: Runner, clock: Clock, point: str) -> None:
     runner.run(["umount", point])
 
 
-@contextlib.contextmanager
-def _locked(clock: Clock, places: Places) -> Iterator[None]:
-    os.makedirs(places.work, mode=0o700, exist_ok=True)
-    handle = os.open(os.path.join(places.work, "lock"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        for attempt in range(LOCK_WAIT_S + 1):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if attempt == LOCK_WAIT_S:
-                    raise PatchingError(
-                        "btrfs snapshots of this host",
-                        "another call works on them for more than {} s".format(LOCK_WAIT_S),
-                        "one at a time",
-                        "let it end, then run again",
-                    )
-                clock.sleep(1)
-        yield
-    finally:
-        os.close(handle)
-
-
 def is_subvolume(full: str) -> bool:
     """Return whether a subvolume begins at that path."""
     try:
@@ -253,26 +221,6 @@ def is_subvolume(full: str) -> bool:
     except OSError:
         return False
     return found.st_ino == SUBVOLUME_INODE and os.path.isdir(full) and not os.path.islink(full)
-
-
-def holders(path: str) -> List[str]:
-    """Return the programs that have a file or folder of the mount at ``path`` open, as ``NAME (PID)``."""
-    device, found = os.stat(path).st_dev, []
-    for pid in sorted((name for name in os.listdir("/proc") if name.isdigit()), key=int):
-        base = os.path.join("/proc", pid)
-        with contextlib.suppress(OSError):
-            links = [os.path.join(base, "cwd"), os.path.join(base, "root")]
-            links += [os.path.join(base, "fd", number) for number in os.listdir(os.path.join(base, "fd"))]
-            if any(_device(link) == device for link in links):
-                found.append("{} ({})".format(read_text(os.path.join(base, "comm")).strip(), pid))
-    return found[:10]
-
-
-def _device(path: str) -> Optional[int]:
-    try:
-        return os.stat(path).st_dev
-    except OSError:
-        return None
 
 
 def _exchange(first: str, second: str) -> int:

@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs 
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import ContainerProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hook import HookProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt import LibvirtProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm import LvmProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
@@ -24,6 +25,7 @@ PROVIDERS = {
         ContainerProvider,
         HookProvider,
         LibvirtProvider,
+        LvmProvider,
         NoneProvider,
         PreservedProvider,
         VsphereProvider,

@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs 
 RUN, OTHER = "20261122T034500Z-ab12cd34", "20261123T034500Z-ffffffff"
 EXPIRES = "2030-11-25T00:00:00Z"
 MIB = 1024 * 1024
+LOCK_WAIT = "ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted.LOCK_WAIT_S"
 
 
 def sh(*words):
@@ -637,6 +638,6 @@ def test_a_record_that_is_damaged_is_said_and_not_passed_over(disk):
 
 def test_two_calls_at_once_wait_for_each_other(disk, monkeypatch):
     provider = disk.provider()
-    monkeypatch.setattr(btrfs_volume, "LOCK_WAIT_S", 0)
+    monkeypatch.setattr(LOCK_WAIT, 0)
     with provider._opened(), pytest.raises(PatchingError, match="another call works"):
         disk.provider().list()
