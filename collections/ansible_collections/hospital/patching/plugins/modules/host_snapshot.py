@@ -195,8 +195,8 @@ snapshot:
   returned: always
   contains:
     id:
-      description: The provider's own id; of V(btrfs) and V(lvm) the UUIDs of the snapshots, separated by commas; of V(libvirt)
-        the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
+      description: The provider's own id; of V(btrfs) and V(lvm) the UUIDs of the snapshots, separated by commas; of
+        V(libvirt) the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
       type: str
     provider:
       description: Name of the provider.

@@ -13,28 +13,19 @@ description:
   - With V(btrfs), unmounts the subvolumes, puts writable copies of their snapshots in their places and mounts them
     again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which is left
     to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
-<<<<<<< HEAD
+  - With V(lvm), unmounts the volumes, merges their snapshots into them and mounts them again; C(/) and what is named in
+    C(at_reboot) are merged when the host is rebooted, which is left to the caller and said by C(reboot) in
+    RV(reverted). Call it once more after the reboot; it waits for the merges and ends the revert. An archived C(/boot)
+    goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is used up.
   - With V(vsphere) and V(libvirt), shuts the machine down, sets its present state aside in a snapshot, goes back to the
     other one, and starts it. After an interruption the same call goes on.
   - With V(hook), has the site's own command do it.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
-  - What was replaced is kept, and returned. The container is stopped and kept under another name; volumes until the
+  - What was replaced is kept, and returned; not by V(lvm), whose merge overwrites it. The container is stopped and kept under another name; volumes until the
     snapshot is deleted; subvolumes, and a virtual machine's snapshot, for as long as the snapshot was to be. If the
     reverted container, instance or machine does not start, what was replaced is put back, and the message says what
     runs.
-=======
-  - With V(lvm), unmounts the volumes, merges their snapshots into them and mounts them again; C(/) and what is named in
-    C(at_reboot) are merged when the host is rebooted, which is left to the caller and said by C(reboot) in
-    RV(reverted). Call it once more after the reboot; it waits for the merges and ends the revert. An archived C(/boot)
-    goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is used up.
-  - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
-    database, a directory or other data that has moved on; roll packages back there.
-  - What was replaced is kept, and returned; not by V(lvm), whose merge overwrites it. The container is stopped and kept
-    under another name; volumes of V(aws_ebs) until the snapshot is deleted; subvolumes for as long as the snapshot was
-    to be. If the reverted container or instance does not start, what was replaced is put back, and the message says
-    what runs.
->>>>>>> w-lvm
   - Of containers podman's only; docker does not tell by which command a container was created.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -57,11 +48,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-<<<<<<< HEAD
-    choices: [aws_ebs, btrfs, container, hook, libvirt, vsphere]
-=======
-    choices: [aws_ebs, btrfs, container, lvm]
->>>>>>> w-lvm
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, vsphere]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -98,15 +85,12 @@ reverted:
       of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within that went along
       or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an earlier call had been
       cut off and was only ended."
-<<<<<<< HEAD
     - "Of V(vsphere) and V(libvirt): C(machine), C(machine_name) and C(snapshot); C(kept), the id of what was set
       aside, and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state) and
       C(resumed); of V(vsphere) also C(tools)."
-=======
     - "Of V(lvm): C(snapshot), its id; C(volumes), each with C(mount), C(volume), C(uuid) and C(at_reboot); C(boot),
       what of C(/boot) was C(restored) and C(removed), or null; C(reboot), whether one is needed; C(resumed), whether an
       earlier call had begun."
->>>>>>> w-lvm
   type: dict
   returned: always
   sample:
@@ -129,13 +113,11 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             arguments.RUN,
-<<<<<<< HEAD
             provider=dict(
-                type="str", choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "vsphere"], default="container"
+                type="str",
+                choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "lvm", "vsphere"],
+                default="container",
             ),
-=======
-            provider=dict(type="str", choices=["aws_ebs", "btrfs", "container", "lvm"], default="container"),
->>>>>>> w-lvm
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),
             host=dict(type="str", required=True),
