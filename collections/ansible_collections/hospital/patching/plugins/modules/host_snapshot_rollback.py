@@ -15,17 +15,17 @@ description:
     to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
   - With V(lvm), unmounts the volumes, merges their snapshots into them and mounts them again; C(/) and what is named in
     C(at_reboot) are merged when the host is rebooted, which is left to the caller and said by C(reboot) in
-    RV(reverted). Call it once more after the reboot; it waits for the merges and ends the revert. An archived C(/boot)
-    goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is used up.
+    RV(reverted). Call it once more after the reboot, as C(again) says; it waits for the merges and ends the revert. An
+    archived C(/boot) goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is used up.
   - With V(vsphere) and V(libvirt), shuts the machine down, sets its present state aside in a snapshot, goes back to the
     other one, and starts it. After an interruption the same call goes on.
   - With V(hook), has the site's own command do it.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
-  - What was replaced is kept, and returned; not by V(lvm), whose merge overwrites it. The container is stopped and kept under another name; volumes until the
-    snapshot is deleted; subvolumes, and a virtual machine's snapshot, for as long as the snapshot was to be. If the
-    reverted container, instance or machine does not start, what was replaced is put back, and the message says what
-    runs.
+  - What was replaced is kept, and returned; not by V(lvm), whose merge overwrites it. The container is stopped and kept
+    under another name; volumes of V(aws_ebs) until the snapshot is deleted; subvolumes, and a virtual machine's
+    snapshot, for as long as the snapshot was to be. If the reverted container, instance or machine does not start, what
+    was replaced is put back, and the message says what runs.
   - Of containers podman's only; docker does not tell by which command a container was created.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -89,8 +89,8 @@ reverted:
       aside, and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state) and
       C(resumed); of V(vsphere) also C(tools)."
     - "Of V(lvm): C(snapshot), its id; C(volumes), each with C(mount), C(volume), C(uuid) and C(at_reboot); C(boot),
-      what of C(/boot) was C(restored) and C(removed), or null; C(reboot), whether one is needed; C(resumed), whether an
-      earlier call had begun."
+      what of C(/boot) was C(restored) and C(removed), or null; C(reboot), whether one is needed, and C(again), whether
+      this has to be called once more after it; C(resumed), whether an earlier call had begun."
   type: dict
   returned: always
   sample:

@@ -430,6 +430,7 @@ class Reverts:
             ],
             "boot": boot,
             "reboot": reboot,
+            "again": reboot,
             "resumed": False,
         }
 
