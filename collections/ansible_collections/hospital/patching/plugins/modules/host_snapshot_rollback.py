@@ -16,7 +16,8 @@ description:
   - With V(lvm), unmounts the volumes, merges their snapshots into them and mounts them again; C(/) and what is named in
     C(at_reboot) are merged when the host is rebooted, which is left to the caller and said by C(reboot) in
     RV(reverted). Call it once more after the reboot, as C(again) says; it waits for the merges and ends the revert. An
-    archived C(/boot) goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is used up.
+    archived C(/boot) goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is
+    used up.
   - With V(vsphere) and V(libvirt), shuts the machine down, sets its present state aside in a snapshot, goes back to the
     other one, and starts it. After an interruption the same call goes on.
   - With V(hook), has the site's own command do it.
