@@ -51,7 +51,8 @@ DISK_BYTES = 8 * 1024 * MIB
 ROOT_BYTES = 2304 * MIB
 #: Modules of GRUB in front of the first partition; all others are read from /boot.
 GRUB_CORE = ("biosdisk", "part_msdos", "ext2", "normal", "linux", "configfile", "search", "search_fs_uuid", "echo")
-COMMAND_LINE = "console=ttyS0 net.ifnames=0"
+#: Emulated on a busy machine, LVM may take minutes to activate the root.
+COMMAND_LINE = "console=ttyS0 net.ifnames=0 rootdelay=900 udev.event_timeout=900"
 
 
 class Image(NamedTuple):
