@@ -18,6 +18,7 @@ from typing import Any
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
@@ -70,7 +71,9 @@ class Modalities(Traffic):
         entity.dimse_timeout = entity.network_timeout = ANSWER_S
         entity.add_requested_context(VERIFICATION)
         entity.add_requested_context(SecondaryCaptureImageStorage, ExplicitVRLittleEndian)
-        association = entity.associate(self.address, self.port, ae_title=TITLE)
+        # The library waits for ever for the rest of a message, where an address has moved in the middle of it.
+        limit = (evt.EVT_CONN_OPEN, lambda event: event.assoc.dul.socket.socket.settimeout(ANSWER_S))
+        association = entity.associate(self.address, self.port, ae_title=TITLE, evt_handlers=[limit])
         if not association.is_established:
             raise NotAnsweredError("association rejected" if association.is_rejected else "no association")
         try:

@@ -16,7 +16,7 @@ HOST = "vm1"
 RUN = "20261124T034500Z-ab12cd34"
 MIB = 1024 * 1024
 VOLUMES = ["/", "/srv/data"]
-LVM = {"provider": "lvm", "options": {"volumes": VOLUMES, "change_bytes": 1024 * MIB}}
+LVM = {"provider": "lvm", "options": {"volumes": VOLUMES, "root_tried": True, "change_bytes": 1024 * MIB}}
 DATA = {"provider": "lvm", "options": {"volumes": ["/srv/data"], "change_bytes": 64 * MIB}}
 #: What a kernel update changes: modules, /boot, the package database; and what else has to be as it was.
 #: LVM keeps backups of its metadata in /etc/lvm, and these go on.

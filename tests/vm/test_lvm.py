@@ -38,7 +38,7 @@ sync
 
 
 def provider(volumes: list[str], **options: Any) -> dict[str, Any]:
-    return {"provider": "lvm", "options": {"volumes": volumes, "change_bytes": 64 * MIB, **options}}
+    return {"provider": "lvm", "options": {"volumes": volumes, "root_tried": True, "change_bytes": 64 * MIB, **options}}
 
 
 def make(vm, volumes, run_id=RUN, **options) -> dict[str, Any]:

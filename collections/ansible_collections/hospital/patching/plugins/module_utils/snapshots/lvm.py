@@ -41,6 +41,7 @@ class LvmProvider(SnapshotProvider):
     OPTIONS = {
         "volumes": {"type": "list", "elements": "path", "default": ["/"]},
         "at_reboot": {"type": "list", "elements": "path", "default": []},
+        "root_tried": {"type": "bool", "default": False},
         "change_bytes": {"type": "int", "default": 2 * GIB},
         "change_bytes_of": {"type": "dict", "default": {}},
         "min_free_bytes": {"type": "int", "default": 0},
@@ -60,6 +61,14 @@ class LvmProvider(SnapshotProvider):
             self.options[key] = [_absolute(key, path) for path in self.options[key]]
         if not self.options["volumes"] or len(set(self.options["volumes"])) < len(self.options["volumes"]):
             raise _bad_option("volumes", self.options["volumes"], "mount points, each once")
+        if "/" in self.options["volumes"] and not self.options["root_tried"]:
+            raise PatchingError(
+                "snapshot provider lvm",
+                "/ is among volumes",
+                "data volumes: a host whose root is merged while it starts was not seen to start yet",
+                "name data volumes, and leave the root's way back to packages; where you have seen a host like this one"
+                " start so, add root_tried: true",
+            )
         if not set(self.options["at_reboot"]) <= set(self.options["volumes"]):
             raise _bad_option("at_reboot", self.options["at_reboot"], "some of volumes")
         sizes = self.options["change_bytes_of"]

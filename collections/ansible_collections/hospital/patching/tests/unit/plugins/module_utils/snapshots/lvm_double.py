@@ -117,7 +117,7 @@ class Host:
         self._write_mounts()
 
     def provider(self, **options):
-        given = {"volumes": ["/", "/srv/data", "/srv/thin"], "change_bytes": 256 * MIB}
+        given = {"volumes": ["/", "/srv/data", "/srv/thin"], "change_bytes": 256 * MIB, "root_tried": True}
         given["boot_folder"] = str(self.folder / "archives")
         given.update(options)
         return LvmProvider(given, self, self.clock, self.places)

@@ -43,9 +43,16 @@ def refusal(host, **options):
     return str(error.value)
 
 
+@pytest.mark.parametrize("options", [{}, {"volumes": ["/srv/data", "/"]}])
+def test_a_root_is_held_only_where_somebody_has_seen_it_come_back(host, options):
+    with pytest.raises(PatchingError, match="/ is among volumes") as caught:
+        registry.create_provider("lvm", options, host, host.clock)
+    assert "root_tried: true" in caught.value.next_step
+
+
 def test_a_restore_point_is_a_snapshot_of_each_volume_known_by_uuid(host):
     one = made(host)
-    assert registry.create_provider("lvm", {}, host, host.clock).NAME == "lvm"
+    assert registry.create_provider("lvm", {"volumes": ["/srv/data"]}, host, host.clock).NAME == "lvm"
     assert (one.id, one.run_id, one.host, one.expires) == ("SNAP1,SNAP2,SNAP3", RUN, "portal1", EXPIRES)
     assert one.reason == "before the update, 1 of 2 (#7)"
     assert [(v["mount"], v["thin"], v["full"]) for v in one.detail["volumes"]] == [
