@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import singletons
+from tests.support import singletons, told
 from tests.support.singletons import Watch, bare_restart_s
 
 
@@ -88,13 +88,14 @@ def test_a_report_that_tells_less_than_was_measured_does_not_agree():
 
 
 @pytest.mark.parametrize(("bare_s", "late"), [(0.5, True), (1.5, False)])
-def test_a_night_may_take_a_service_away_for_two_seconds_longer_than_a_restart(bare_s, late, monkeypatch, capsys):
+def test_a_night_may_take_a_service_away_for_two_seconds_longer_than_a_restart(bare_s, late, monkeypatch):
+    monkeypatch.setattr(told, "LINES", [])
     monkeypatch.setattr(singletons, "bare_restart_s", lambda _ask, _restart: bare_s)
     monkeypatch.setattr(singletons.lab, "address", lambda host: host)
     watches = {one.host: watch_of(True, False, False, False, True) for one in singletons.SINGLETONS}
     with pytest.raises(AssertionError, match="away for longer than a bare restart") if late else nullcontext():
         singletons.see_that_downtime_was_a_restart(watches)
-    assert f"away 3.0 s in all, 1 times, by 5 questions; {bare_s} s in a bare restart" in capsys.readouterr().out
+    assert f"away 3.0 s in all, 1 times, by 5 questions; {bare_s} s in a bare restart" in told.LINES[0]
 
 
 class Greeting(socketserver.StreamRequestHandler):
