@@ -271,7 +271,7 @@ class Vsphere:
                 busy=True,
             )
         except Exception as error:  # pyVim raises plain Exception where the server describes no API
-            if type(error) is not Exception:
+            if error.__class__ is not Exception:
                 raise
             raise ApiError(
                 self.server,

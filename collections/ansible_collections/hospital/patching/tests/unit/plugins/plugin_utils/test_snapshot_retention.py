@@ -38,8 +38,8 @@ FREE = Standing()
 WANTED = Wanted(NOW)
 
 
-def judge(point=POINT, owner=CLOSED, standing=FREE, wanted=WANTED):
-    return retention.judge("h1", "container", point, owner, standing, wanted)
+def judge(point=None, owner=CLOSED, standing=FREE, wanted=WANTED):
+    return retention.judge("h1", "container", point or POINT, owner, standing, wanted)
 
 
 def test_what_expired_goes_to_the_second_and_not_before():
