@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every provider of restore points can do. A snapshot is known by its provider's id, never by its name alone."""
 
+import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
@@ -45,6 +46,26 @@ class SnapshotProvider:
         self.options = read_options("snapshot provider {}".format(self.NAME), self.OPTIONS, options)
         self.runner = runner
         self.clock = clock
+
+    def bad_option(self, key: str, expected: str, seen: Any = None) -> PatchingError:
+        """Return the refusal of an option's value, or of the part ``seen`` of it."""
+        return PatchingError(
+            "snapshot provider {}".format(self.NAME),
+            "{} is {!r}".format(key, self.options[key] if seen is None else seen),
+            expected,
+            "correct patching_snapshot",
+        )
+
+    def require_absolute(self, *keys: str) -> None:
+        """Refuse options that list anything else than absolute paths, as the table of mounts has them.
+
+        Raises:
+            PatchingError: naming the first other one.
+        """
+        for key in keys:
+            for path in self.options[key]:
+                if not path.startswith("/") or path != os.path.normpath(path):
+                    raise self.bad_option(key, "absolute paths, as mounted", path)
 
     def available(self, host: str) -> Optional[str]:
         """Return why no restore point of ``host`` can be made here and now, or None when one can."""

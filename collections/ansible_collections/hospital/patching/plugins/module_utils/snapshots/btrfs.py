@@ -52,12 +52,11 @@ class BtrfsProvider(SnapshotProvider):
     ) -> None:
         super().__init__(options, runner, clock)
         self.places = places
-        for key in ("subvolumes", "at_reboot"):
-            self.options[key] = [_absolute(key, path) for path in self.options[key]]
+        self.require_absolute("subvolumes", "at_reboot")
         if not self.options["subvolumes"] or len(set(self.options["subvolumes"])) < len(self.options["subvolumes"]):
-            raise _bad_option("subvolumes", self.options["subvolumes"], "mount points, each once")
+            raise self.bad_option("subvolumes", "mount points, each once")
         if not re.match(r"^[A-Za-z0-9@_][A-Za-z0-9@._-]*\Z", self.options["folder"]):
-            raise _bad_option("folder", self.options["folder"], "the name of a folder on the top level")
+            raise self.bad_option("folder", "the name of a folder on the top level")
 
     def available(self, host: str) -> Optional[str]:
         try:
@@ -251,9 +250,9 @@ class BtrfsProvider(SnapshotProvider):
         """
         held = [self._held(top, mount) for mount in self.options["subvolumes"]]
         if len({one.path for one in held}) < len(held):
-            raise _bad_option("subvolumes", self.options["subvolumes"], "each subvolume once")
+            raise self.bad_option("subvolumes", "each subvolume once")
         if self.options["folder"] in [one.path for one in held]:
-            raise _bad_option("folder", self.options["folder"], "a folder outside of the subvolumes that are held")
+            raise self.bad_option("folder", "a folder outside of the subvolumes that are held")
         return held, self._room(top, held)
 
     def _held(self, top: volume.TopLevel, mount: str) -> Held:
@@ -450,16 +449,4 @@ def _half_done(one: Set) -> PatchingError:
         "the revert to {} of run {} was cut off".format(identity, one.record["run_id"]),
         "a revert that is done",
         "call host_snapshot_rollback with that id and run again, which ends it",
-    )
-
-
-def _absolute(key: str, path: str) -> str:
-    if not path.startswith("/") or path != os.path.normpath(path):
-        raise _bad_option(key, path, "absolute paths, as mounted")
-    return path
-
-
-def _bad_option(key: str, seen: Any, expected: str) -> PatchingError:
-    return PatchingError(
-        "snapshot provider btrfs", "{} is {!r}".format(key, seen), expected, "correct patching_snapshot"
     )

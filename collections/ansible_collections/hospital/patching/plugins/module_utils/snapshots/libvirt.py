@@ -76,12 +76,7 @@ class LibvirtProvider(SnapshotProvider):
         super().__init__(options, runner, clock)
         for key in ("timeout_s", "poll_s", "max_depth", "quiesce_timeout_s"):
             if self.options[key] < 1:
-                raise PatchingError(
-                    "snapshot provider libvirt",
-                    "{} is {}".format(key, self.options[key]),
-                    "1 or more",
-                    "correct patching_snapshot",
-                )
+                raise self.bad_option(key, "1 or more")
         self.virsh = Virsh(runner, clock, self.options)
         self.free = free
         self.size = size

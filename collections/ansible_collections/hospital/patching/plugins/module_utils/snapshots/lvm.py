@@ -6,7 +6,6 @@ kept as an archive, where it is a file system that is not held.
 """
 
 import contextlib
-import os
 import re
 import uuid
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -57,10 +56,9 @@ class LvmProvider(SnapshotProvider):
     def __init__(self, options: Dict[str, Any], runner: Runner, clock: Clock, places: Places = PLACES) -> None:
         super().__init__(options, runner, clock)
         self.places = places
-        for key in ("volumes", "at_reboot"):
-            self.options[key] = [_absolute(key, path) for path in self.options[key]]
+        self.require_absolute("volumes", "at_reboot")
         if not self.options["volumes"] or len(set(self.options["volumes"])) < len(self.options["volumes"]):
-            raise _bad_option("volumes", self.options["volumes"], "mount points, each once")
+            raise self.bad_option("volumes", "mount points, each once")
         if "/" in self.options["volumes"] and not self.options["root_tried"]:
             raise PatchingError(
                 "snapshot provider lvm",
@@ -70,13 +68,13 @@ class LvmProvider(SnapshotProvider):
                 " start so, add root_tried: true",
             )
         if not set(self.options["at_reboot"]) <= set(self.options["volumes"]):
-            raise _bad_option("at_reboot", self.options["at_reboot"], "some of volumes")
+            raise self.bad_option("at_reboot", "some of volumes")
         sizes = self.options["change_bytes_of"]
         good = all(str(size).isdigit() and int(size) for size in sizes.values())
         if not good or not set(sizes) <= set(self.options["volumes"]):
-            raise _bad_option("change_bytes_of", sizes, "bytes by mount points of volumes")
+            raise self.bad_option("change_bytes_of", "bytes by mount points of volumes")
         if self.options["change_bytes"] < 1:
-            raise _bad_option("change_bytes", self.options["change_bytes"], "bytes, more than 0")
+            raise self.bad_option("change_bytes", "bytes, more than 0")
 
     def available(self, host: str) -> Optional[str]:
         try:
@@ -309,17 +307,15 @@ class LvmProvider(SnapshotProvider):
             )
         return True
 
+    def _snapshot(self, identity: str, labels: Dict[str, str], detail: Dict[str, Any]) -> Snapshot:
+        facts = {key: labels[key] for key in ("run_id", "host", "reason", "created", "expires")}
+        return Snapshot(id=identity, provider=self.NAME, detail=detail, **facts)
+
     def _told(self, one: Set) -> Snapshot:
-        labels = one.labels
-        return Snapshot(
-            id=lvm_sets.identity(one),
-            provider=self.NAME,
-            run_id=labels["run_id"],
-            host=labels["host"],
-            reason=labels["reason"],
-            created=labels["created"],
-            expires=labels["expires"],
-            detail={
+        return self._snapshot(
+            lvm_sets.identity(one),
+            one.labels,
+            {
                 "kind": RESTORE_POINT,
                 "complete": one.whole,
                 "missing": lvm_sets.missing(one),
@@ -337,14 +333,13 @@ class LvmProvider(SnapshotProvider):
                     }
                     for member in one.members
                 ],
-                "boot": labels.get("boot") or None,
+                "boot": one.labels.get("boot") or None,
                 "outside": lvm_sets.told(one, "outside"),
                 "risks": lvm_sets.told(one, "risks"),
             },
         )
 
     def _told_reverting(self, revert: Revert, reverts: Reverts) -> Snapshot:
-        labels = revert.labels
         detail = {
             "kind": REVERTING,
             "complete": False,
@@ -352,16 +347,7 @@ class LvmProvider(SnapshotProvider):
             "lacks": "it is being put back",
             "pending": reverts.pending(revert),
         }  # type: Dict[str, Any]
-        return Snapshot(
-            id=reverts.identity(revert),
-            provider=self.NAME,
-            run_id=labels["run_id"],
-            host=labels["host"],
-            reason=labels["reason"],
-            created=labels["created"],
-            expires=labels["expires"],
-            detail=detail,
-        )
+        return self._snapshot(reverts.identity(revert), revert.labels, detail)
 
 
 def _undo(lvm: Lvm, boot: BootArchive, name: str) -> None:
@@ -386,13 +372,3 @@ def _half_done(revert: Revert) -> PatchingError:
         "reboot the host if it was to be rebooted, and call host_snapshot_rollback with that id and run again, which "
         "ends it",
     )
-
-
-def _absolute(key: str, path: str) -> str:
-    if not path.startswith("/") or path != os.path.normpath(path):
-        raise _bad_option(key, path, "absolute paths, as mounted")
-    return path
-
-
-def _bad_option(key: str, seen: Any, expected: str) -> PatchingError:
-    return PatchingError("snapshot provider lvm", "{} is {!r}".format(key, seen), expected, "correct patching_snapshot")

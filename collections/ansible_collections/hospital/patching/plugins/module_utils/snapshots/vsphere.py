@@ -81,12 +81,7 @@ class VsphereProvider(SnapshotProvider):
         super().__init__(options, runner, clock)
         for key in ("timeout_s", "attempts", "poll_s", "max_depth", "quiesce_timeout_s"):
             if self.options[key] < 1:
-                raise PatchingError(
-                    "snapshot provider vsphere",
-                    "{} is {}".format(key, self.options[key]),
-                    "1 or more",
-                    "correct patching_snapshot",
-                )
+                raise self.bad_option(key, "1 or more")
         self._connected = connected
 
     @contextlib.contextmanager
