@@ -88,7 +88,7 @@ def first_of(exposed: Collection[str], slots: Mapping[str, Slot], now: datetime)
     """
     opens = {host: max(now, slot.occurrence.start) if slot.occurrence else now for host, slot in slots.items()}
     begins = min(opens.values(), default=now)
-    return {host for host in exposed if opens[host] == begins}
+    return {host for host in exposed if opens.get(host) == begins}
 
 
 def told(plan: Mapping[str, Any]) -> list[str]:

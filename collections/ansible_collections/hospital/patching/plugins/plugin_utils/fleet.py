@@ -46,8 +46,6 @@ class Candidate:
     is_young: bool = False
     #: Why it owed a reboot when it was assessed: a reboot of the night may not be the patch's doing alone.
     reboot_owed: tuple[str, ...] = ()
-    #: That an emergency begins with it.
-    goes_first: bool = False
 
 
 def declared_segments(candidates: Mapping[str, Candidate]) -> list[str] | None:

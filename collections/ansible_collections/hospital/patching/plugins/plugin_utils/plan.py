@@ -9,7 +9,7 @@ the night; the run is held against it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -97,10 +97,9 @@ def build_plan(
     exposed = {host for host in slots if urgent is not None and candidates[host].settings.exposed}
     _leave_out(slots, other_nights(slots, now, exposed), not_planned)
     _leave_out(slots, _contradicting(work, slots), not_planned)
-    first = first_of(exposed & set(slots), slots, now)
-    candidates = {**candidates, **{host: replace(candidates[host], goes_first=True) for host in first}}
-    waves, manifests = _waves(candidates, work, services, slots, now, limits, not_planned)
-    rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests))}
+    waves, manifests = _waves(candidates, work, services, slots, now, limits, not_planned, exposed)
+    first = first_of(exposed, slots, now)
+    rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests, first))}
     plan: dict[str, Any] = {
         "schema": SCHEMA,
         "plan_id": plan_id,
@@ -125,7 +124,7 @@ def build_plan(
         },
     }
     if urgent is not None:
-        plan["emergency"] = urgent.as_dict(exposed & set(slots), first & set(slots))
+        plan["emergency"] = urgent.as_dict(exposed & set(slots), first)
     if given:
         plan["given"] = sorted(given)
     if left_out:
@@ -171,13 +170,14 @@ def _waves(
     now: datetime,
     limits: Limits,
     left_out: dict[str, Exclusion],
+    exposed: Collection[str],
 ) -> tuple[list[Wave], Manifests]:
     """Cut waves, leave out the hosts that come too late, and cut again until all fit."""
     names = {host: work[host].group for host in slots}
     while True:
         _leave_out_circles(candidates, services, slots, left_out)
         manifests = build_manifests(names, {host: work[host].updates for host in slots}, now)
-        members = _members(candidates, slots, manifests)
+        members = _members(candidates, slots, manifests, first_of(exposed, slots, now))
         cut = cut_waves(members, services, now, limits)
         if not cut.late:
             return cut.waves, manifests
@@ -209,7 +209,10 @@ def _leave_out_circles(
 
 
 def _members(
-    candidates: Mapping[str, Candidate], slots: Mapping[str, Slot], manifests: Manifests | None = None
+    candidates: Mapping[str, Candidate],
+    slots: Mapping[str, Slot],
+    manifests: Manifests | None = None,
+    first: Collection[str] = (),
 ) -> list[Member]:
     members = []
     for host in slots:
@@ -229,7 +232,7 @@ def _members(
                 latest=slot.latest,
                 after=tuple(name for name in settings.after if name != host),
                 role=settings.role,
-                exposed=candidates[host].goes_first,
+                exposed=host in first,
             )
         )
     return members

@@ -219,13 +219,14 @@ def test_a_soak_time_is_never_made_longer(tmp_path):
     assert made["hosts"]["web2"]["soak_s"] == 10
 
 
-def exposed_fleet():
+def exposed_fleet(**servers):
+    mail = {"tier": 2, "downtime_s": 600, "exposed": True, "allowed_signers": "approvers"}
     return {
-        "files1": server("files1", "files", tier=4, downtime_s=600),
-        "portal1": server("portal1", "portal"),
-        "portal2": server("portal2", "portal", exposed=True),
+        "files1": server("files1", "files", tier=4, downtime_s=600, **servers),
+        "portal1": server("portal1", "portal", **servers),
+        "portal2": server("portal2", "portal", exposed=True, **servers),
         "laptop1": endpoint("laptop1", exposed=True),
-        "mail1": server("mail1", "mail", tier=2, downtime_s=600, exposed=True, allowed_signers="approvers"),
+        "mail1": server("mail1", "mail", **mail, **servers),
     }
 
 
@@ -234,6 +235,18 @@ def test_exposed_hosts_go_first_in_an_emergency_and_only_there(tmp_path):
     assert hosts_of(made) == [["portal2"], ["mail1"], ["files1"], ["portal1"], ["laptop1"]]
     assert made["emergency"]["exposed"] == ["laptop1", "mail1", "portal2"]
     assert hosts_of(planned(exposed_fleet()).plan) == [["files1"], ["portal1"], ["portal2"], ["mail1"], ["laptop1"]]
+
+
+def test_exposed_hosts_go_first_although_a_host_of_an_earlier_window_was_left_out_as_late(tmp_path):
+    """Found among 2,000 random fleets: it was not planned, and yet they had lost their place to it."""
+    window = "Sun 08:00, 90 min, UTC"
+    early = server("early1", "early", tier=2, downtime_s=600, allowed_signers="approvers", window=window)
+    fleet = exposed_fleet(window="Sun 09:00, 8 h, UTC") | {"early1": early}
+    del fleet["laptop1"]
+    made = plan_of(fleet, tmp_path).plan
+    assert made["not_planned"]["early1"]["reason"].startswith("its turn would come at 2026-11-22T")
+    assert made["emergency"]["first"] == ["mail1", "portal2"]
+    assert hosts_of(made) == [["portal2"], ["mail1"], ["files1"], ["portal1"]]
 
 
 def test_whom_an_exposed_host_waits_for_goes_first_with_it(tmp_path):
@@ -341,7 +354,7 @@ def test_the_digest_binds_the_break_glass_and_another_needs_a_new_approval(tmp_p
     assert plan_drops.difference(loaded(made), loaded(same)) == ""
     other = plan_of(web(), tmp_path, break_glass=["soak", "rings"])
     assert plan_drops.difference(loaded(made), loaded(other)).startswith("it is for another emergency")
-    ordinary = planned({name: replace(one, goes_first=False) for name, one in web(soak_s=60).items()})
+    ordinary = planned(web(soak_s=60))
     assert plan_drops.difference(loaded(ordinary), loaded(made)).startswith("it is for another emergency")
 
 

@@ -36,6 +36,9 @@ from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleet
     update,
 )
 
+#: A whole fleet is a long text; without this, its length is told instead of what it broke.
+pytestmark = pytest.mark.filterwarnings("ignore:.*overly large repr:hypothesis.errors.HypothesisWarning")
+
 RINGS = ("canary", "early", "broad")
 SERVICES = ("ehr", "viewer", "pacs", "portal")
 ANY = (*SERVICES, *(f"{service}{number}" for service in SERVICES for number in (1, 2, 3)), "ws1", "nobody")
