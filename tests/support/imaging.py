@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any
 
@@ -21,6 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
 
 from tests.support.clinical import ATTEMPT_S, NotAnsweredError, Traffic
 
@@ -33,6 +35,17 @@ ANSWER_S = 30.0
 SUCCESS = 0x0000
 #: So many instances are asked for at a time.
 PAGE = 500
+
+
+def _shutdown_socket(self: AssociationSocket) -> None:
+    if self.socket is not None:
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+# The library leaves a socket open whose other end has gone: it is shut down first, which fails then.
+AssociationSocket._shutdown_socket = _shutdown_socket  # type: ignore[method-assign]
 
 
 class Modalities(Traffic):

@@ -64,10 +64,15 @@ def readers(pair) -> Readers:
 
 
 @pytest.fixture
-def modalities(pair) -> Modalities:
-    """Return devices that store images through the front door, while they are entered."""
+def nodes(pair) -> None:
+    """Have both nodes of the archive serve, whatever became of their index while only the databases were looked at."""
     if not archive.in_place():
         archive.as_built()
+
+
+@pytest.fixture
+def modalities(nodes) -> Modalities:
+    """Return devices that store images through the front door, while they are entered."""
     return Modalities(FRONT_DOOR)
 
 

@@ -28,7 +28,7 @@ PROBES = [
 
 
 @pytest.mark.slow
-def test_no_healthy_host_is_called_failed_in_twenty_runs(pair: None) -> None:
+def test_no_healthy_host_is_called_failed_in_twenty_runs(nodes: None) -> None:
     extra = {"health_runs": RUNS, "health_probes": PROBES, "health_segments": []}
     played = play("tests/system/continuity/healthy.yml", inventory=HOSPITAL_INVENTORY, extra=extra)
     assert played.rc == 0, played.stdout
