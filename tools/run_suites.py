@@ -90,10 +90,10 @@ SUITES = (
     Suite("report", 60, ["pytest tests/report"]),
     # Against the real servers of tools/server_packages.sh; those that are absent are skipped by name.
     Suite("probes", 120, ["pytest tests/probes"]),
-    # Restore points by VMware's simulator of a vCenter; the slow ones by a real libvirt.
+    # Restore points by VMware's simulator of a vCenter, moto and podman; the slow ones by a real libvirt.
     Suite(
         "snapshots",
-        90,
+        150,
         ["pytest tests/snapshots -m 'not slow'"],
         full_commands=["pytest tests/snapshots --durations=15"],
     ),
@@ -113,7 +113,7 @@ SUITES = (
             ("plan", 360, 0),
             ("health", 240, 0),
             ("exact", 480, 1200),
-            ("way_back", 480, 1200),
+            ("way_back", 480, 2400),
             ("killed", 480, 4200),
         )
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 from tests.support import lab
 from tests.support.night import Night
 from tests.support.playbook import LAB_INVENTORY, ROOT
+from tests.support.processes import kill_tree
 
 POLL_S = 0.02
 #: Prints something while the portal's package is being configured; not the shell that asks.
@@ -82,7 +82,7 @@ class Controller:
     def kill(self) -> None:
         """End the controller and all of its processes as a power failure would."""
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            kill_tree(self.process.pid)
             self.process.wait()
 
     def wait(self, limit_s: float = 300) -> int:
