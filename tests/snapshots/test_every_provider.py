@@ -49,13 +49,14 @@ def table() -> Iterator[Table]:
 def bed(request: pytest.FixtureRequest, table: Table, tmp_path: Path) -> Iterator[Bed]:
     """A started test bed, or a skip and cells that say what this machine lacks."""
     one: Bed = request.param(tmp_path)
-    lacking = one.lacks()
-    if lacking:
-        table.cannot(one.NAME, lacking)
-        pytest.skip(lacking)
-    table.cannot(one.NAME, "its test bed did not start")
     try:
+        lacking = one.lacks()
+        if lacking:
+            table.cannot(one.NAME, lacking)
+            pytest.skip(lacking)
+        table.cannot(one.NAME, "its test bed did not start")
         one.start()
+        table.cannot(one.NAME, "its host was not well before anything was done")
         yield one
     finally:
         one.stop()

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.snapshots.beds.base import FilesBed, Point
@@ -38,7 +39,9 @@ class ContainerBed(FilesBed):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.engine = Engine(Places(folder / "engine"))
+        # Podman takes no path of more than fifty characters for what it keeps while it runs.
+        self.store = Path(tempfile.mkdtemp(prefix="hps-"))
+        self.engine = Engine(Places(self.store))
         self.container = PREFIX + self.HOST
 
     def lacks(self) -> str | None:
@@ -68,6 +71,7 @@ class ContainerBed(FilesBed):
         if self.engine.places.engine.exists():
             self.engine.podman("rm", "--all", "--force", "--time", "0", check=False)
             subprocess.run(["umount", str(self.engine.places.storage / "overlay")], check=False, capture_output=True)
+        shutil.rmtree(self.store)
 
     def words(self, script: str) -> list[str]:
         return [str(self.engine.places.engine), "exec", self.container, "/bin/sh", "-c", script]
