@@ -60,7 +60,8 @@ report: browser env ## The report's page in headless Chromium, with screenshots
 probes: servers env ## Health probes against real servers on loopback
 	@.venv/bin/python tools/run_suites.py probes
 
-snapshots: vcenter hypervisor env ## Restore points against VMware's vCenter simulator and a real libvirt
+snapshots: vcenter hypervisor env ## Restore points of every provider, with a table of seconds
+	@tools/system_packages.sh btrfs-progs mmdebstrap podman qemu-system-x86 runc
 	@.venv/bin/python tools/run_suites.py --full snapshots
 
 unit36: env ## What travels to hosts, under Python 3.6

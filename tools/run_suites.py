@@ -90,7 +90,8 @@ SUITES = (
     Suite("report", 60, ["pytest tests/report"]),
     # Against the real servers of tools/server_packages.sh; those that are absent are skipped by name.
     Suite("probes", 120, ["pytest tests/probes"]),
-    # Restore points by VMware's simulator of a vCenter, moto and podman; the slow ones by a real libvirt.
+    # Restore points of every provider, each on a bed of its own; the slow ones by a real libvirt and, for lvm, in a
+    # virtual machine, which takes most of it.
     Suite(
         "snapshots",
         150,

@@ -7,10 +7,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from tests.support.told import print_told
 
 RUN, OTHER = "20261122T034500Z-ab12cd34", "20261122T034500Z-ffffffff"
 EXPIRES = "2026-11-25T03:45:00Z"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of all providers, where it was measured."""
+    print_told(terminalreporter)
 
 
 class Killed(BaseException):

@@ -6,10 +6,6 @@ The simulator has no disks: a machine's annotation stands for what is on them.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,9 +21,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots import
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import create_provider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import Vsphere, connect
 from tests.snapshots.conftest import EXPIRES, OTHER, RUN, Killed, QuickClock
-from tests.support.playbook import ROOT
+from tests.support.modules import call_here
 from tests.support.vcenter.front import PASSWORD, SIMULATOR, USER, Front, vcenter
 
 if not SIMULATOR.exists():
@@ -37,15 +32,9 @@ pytest.importorskip("pyVmomi", reason="pyVmomi is not here (pip install pyvmomi)
 
 from pyVmomi import vim
 
+from tests.snapshots.vcenter_site import Site
+
 HOST = "db1"
-QUICK = {
-    "timeout_s": 60,
-    "attempts": 2,
-    "min_free_bytes": 1,
-    "start_timeout_s": 30,
-    "stop_timeout_s": 30,
-    "quiesce_timeout_s": 30,
-}
 #: What a revert changes, one call a word; each one is a point to be interrupted at.
 CHANGES = ["ShutdownGuest", "CreateSnapshot", "RevertToSnapshot", "PowerOnVM", "RenameSnapshot"]
 
@@ -74,102 +63,6 @@ def login(front: Front, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def clock() -> QuickClock:
     return QuickClock()
-
-
-class Watched(Vsphere):
-    """Counts what changes something; call number ``at`` of it is the last before or after a kill, or fails."""
-
-    def __init__(self, inner: Vsphere) -> None:
-        self.__dict__.update(inner.__dict__)
-        self.changes: list[str] = []
-        self.at: int | None = None
-        self.how = ""
-
-    def change(self, what: str, work: Callable[[], Any]) -> Any:
-        self.changes.append(what)
-        struck = len(self.changes) - 1 == self.at
-        if struck and self.how == "killed before":
-            raise Killed
-        answer = super().change(what, work)
-        if struck:
-            raise Killed
-        return answer
-
-
-class Site:
-    """One vCenter with a machine that is the host db1, seen as its owner sees it."""
-
-    def __init__(self, front: Front, certificates: Path, clock: Clock) -> None:
-        self.front = front
-        self.clock = clock
-        self.common = {"port": front.port, "ca_file": str(certificates / "ca.pem"), **QUICK}
-        self.watched: Watched | None = None
-        self.owner = connect(VsphereProvider(self.common, Runner(), clock).options, clock)
-        self.owner.open()
-        found = self.owner.read_all(vim.VirtualMachine, ["name", "config.uuid"])
-        self.machines = {facts["name"]: (moid, facts["config.uuid"]) for moid, facts in found.items()}
-
-    def provider(self, machine: str = "DC0_H0_VM0", **options: Any) -> VsphereProvider:
-        given = {**self.common, "dmi_uuid": self.machines[machine][1], **options}
-        return VsphereProvider(given, Runner(), self.clock)
-
-    def struck(self, at: int | None = None, how: str = "", **options: Any) -> VsphereProvider:
-        """Return a provider whose API is watched, and ends the process at a change."""
-
-        def connected(given: dict[str, Any], clock: Clock) -> Vsphere:
-            self.watched = Watched(connect(given, clock))
-            self.watched.at, self.watched.how = at, how
-            return self.watched
-
-        given = {**self.common, "dmi_uuid": self.machines["DC0_H0_VM0"][1], **options}
-        return VsphereProvider(given, Runner(), self.clock, connected)
-
-    def machine(self, name: str = "DC0_H0_VM0") -> Any:
-        return self.owner.machine(self.machines[name][0])
-
-    def task(self, task: Any) -> Any:
-        return self.owner.wait_task("the test", "a task", task, 60)
-
-    def write(self, text: str, name: str = "DC0_H0_VM0") -> None:
-        """Change what stands for the machine's disks."""
-        self.task(self.machine(name).ReconfigVM_Task(vim.vm.ConfigSpec(annotation=text)))
-
-    def behave(self, **keys: str) -> None:
-        """Say what goes wrong with the machine."""
-        values = [vim.option.OptionValue(key=f"double.{key}", value=value) for key, value in keys.items()]
-        self.task(self.machine().ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=values)))
-
-    def disks(self, name: str = "DC0_H0_VM0") -> str:
-        return str(self.facts("config.annotation", name) or "")
-
-    def power(self) -> str:
-        return str(self.facts("runtime.powerState"))
-
-    def facts(self, path: str, name: str = "DC0_H0_VM0") -> Any:
-        moid = self.machines[name][0]
-        return self.owner.read(vim.VirtualMachine, [self.owner.machine(moid)], [path])[moid][path]
-
-    def snapshots(self, name: str = "DC0_H0_VM0") -> list[str]:
-        return [one.id for one in vsphere_machine.read_tree(self.facts("snapshot", name)).snapshots]
-
-    def foreign(self, name: str, description: str = "", machine: str = "DC0_H0_VM0") -> str:
-        """Make a snapshot as somebody else would, and return its id."""
-        made = self.machine(machine).CreateSnapshot_Task(
-            name=name, description=description, memory=False, quiesce=False
-        )
-        return str(self.task(made)._moId)
-
-    def clear(self) -> None:
-        self.owner.service._stub.DropConnections()  # which have been idle while a module ran
-        for name in self.machines:
-            if self.snapshots(name):
-                self.task(self.machine(name).RemoveAllSnapshots_Task())
-        keys = ("quiesce", "revert", "power_on", "shutdown", "tools")
-        self.behave(**dict.fromkeys(keys, ""))
-        self.write("")
-        if self.power() == "poweredOn":  # tools as they are by now
-            self.task(self.machine().PowerOffVM_Task())
-        self.task(self.machine().PowerOnVM_Task())
 
 
 @pytest.fixture
@@ -691,17 +584,10 @@ def test_two_calls_at_once_do_not_disturb_others(site):
 
 def module(name: str, site: Site, **options: Any) -> dict[str, Any]:
     """Call a module of the collection on this machine, as a playbook would."""
-    command = [str(Path(sys.executable).with_name("ansible")), "-i", "localhost,", "-c", "local", "localhost"]
-    command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", f"hospital.patching.{name}"]
     given = {**site.common, "dmi_uuid": site.machines["DC0_H0_VM0"][1]}
-    command += ["-a", json.dumps({"provider": "vsphere", "options": given, **options})]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment["ANSIBLE_CALLBACK_RESULT_FORMAT"] = "json"
-    printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    start = printed.stdout.find("=> {")
-    assert start >= 0, printed.stdout + printed.stderr
-    assert PASSWORD not in printed.stdout + printed.stderr
-    return dict(json.loads(printed.stdout[start + 3 :]))
+    answer = call_here(name, {}, provider="vsphere", options=given, **options)
+    assert PASSWORD not in str(answer)
+    return answer
 
 
 def test_the_modules_do_it_from_a_playbook(site):

@@ -14,7 +14,7 @@ from tests.support.imaging import Modalities
 from tests.support.night import PORTALS, Night
 from tests.support.playbook import HOSPITAL_INVENTORY
 from tests.support.singletons import SINGLETONS
-from tests.support.told import LINES
+from tests.support.told import print_told
 
 FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1", "pacs1", "pacs2")
 #: The address that one of the two load balancers has.
@@ -23,8 +23,7 @@ FRONT_DOOR = "10.77.10.9"
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was measured: longest waits, and downtimes beside those of a bare restart."""
-    for line in LINES:
-        terminalreporter.write_line(line)
+    print_told(terminalreporter)
 
 
 @pytest.fixture(scope="session")
