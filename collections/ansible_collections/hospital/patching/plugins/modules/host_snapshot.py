@@ -10,7 +10,8 @@ description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
   - Runs where the provider is. Delegate it to the machine with the container engine for V(container), to one with
     boto3 and a login at AWS for V(aws_ebs), to one whose virsh reaches the hypervisor for V(libvirt), to one with
-    pyVmomi and a login at vCenter for V(vsphere); run it on the host itself for V(btrfs), V(lvm) and V(preserved).
+    pyVmomi and a login at vCenter for V(vsphere); run it on the host itself for V(btrfs), V(lvm), V(preserved)
+    and V(snapper).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -48,13 +49,14 @@ options:
         is a file system of its own.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
+      - V(snapper) holds the host's own subvolumes as V(btrfs) does, in snapshots that snapper makes and lists.
       - V(vsphere) has vCenter make a snapshot of the host's virtual machine, without its memory, quiesced where the
         guest can be. Needs the Python library pyVmomi where it runs; the password comes from a file or the environment
         there.
       - V(hook) has a site's own commands do it, which print JSON; see C(docs/snapshots.md).
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, snapper, vsphere]
     required: true
   options:
     description:
@@ -96,6 +98,9 @@ options:
         C(poll_s) (default 2)."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
+      - "V(snapper): C(configs) of snapper (default C([root])), each of one subvolume; C(snapper), the command line's
+        first words (default C([snapper, --no-dbus])); C(at_reboot), C(min_free_bytes) and C(min_metadata_bytes) as for
+        V(btrfs); C(folder) (default C(hospital-patching-snapper)), which keeps the records and what a revert replaces."
       - "V(vsphere): C(server), C(port) (default 443) and C(user) of vCenter, C(password_file), a file that only its
         owner may read; without them C(VMWARE_HOST), C(VMWARE_USER) and C(VMWARE_PASSWORD) of the environment;
         C(ca_file) and C(validate_certs) (default true). C(dmi_uuid), the UUID in the host's own firmware, by which its
@@ -196,8 +201,8 @@ snapshot:
   returned: always
   contains:
     id:
-      description: The provider's own id; of V(btrfs) and V(lvm) the UUIDs of the snapshots, separated by commas; of
-        V(libvirt) the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
+      description: The provider's own id; of V(btrfs), V(lvm) and V(snapper) the UUIDs of the snapshots, separated by
+        commas; of V(libvirt) the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
       type: str
     provider:
       description: Name of the provider.

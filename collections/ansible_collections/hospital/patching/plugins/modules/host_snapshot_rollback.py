@@ -10,9 +10,10 @@ description:
   - With V(container), recreates the host's container from the snapshot's image, by the command that created it.
   - With V(aws_ebs), makes volumes from the snapshots, stops the instance, puts them in the place of the old ones and
     starts it. After an interruption the same call goes on.
-  - With V(btrfs), unmounts the subvolumes, puts writable copies of their snapshots in their places and mounts them
-    again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which is left
-    to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next one.
+  - With V(btrfs) and V(snapper), unmounts the subvolumes, puts writable copies of their snapshots in their places and
+    mounts them again; of C(/) and of what is named in C(at_reboot) the host has the copies after its next reboot, which
+    is left to the caller and said by C(reboot) in RV(reverted). A call that was cut off is ended or undone by the next
+    one.
   - With V(lvm), unmounts the volumes, merges their snapshots into them and mounts them again; C(/) and what is named in
     C(at_reboot) are merged when the host is rebooted, which is left to the caller and said by C(reboot) in
     RV(reverted). Call it once more after the reboot, as C(again) says; it waits for the merges and ends the revert. An
@@ -49,7 +50,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, snapper, vsphere]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -82,10 +83,10 @@ snapshot:
 reverted:
   description:
     - What was done; null in check mode.
-    - "Of V(btrfs): C(snapshot), its id; C(subvolumes), each with C(mount), C(path) and its new C(uuid); C(kept), the id
-      of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within that went along
-      or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an earlier call had been
-      cut off and was only ended."
+    - "Of V(btrfs) and V(snapper): C(snapshot), its id; C(subvolumes), each with C(mount), C(path) and its new C(uuid);
+      C(kept), the id of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within
+      that went along or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an
+      earlier call had been cut off and was only ended."
     - "Of V(vsphere) and V(libvirt): C(machine), C(machine_name) and C(snapshot); C(kept), the id of what was set
       aside, and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state) and
       C(resumed); of V(vsphere) also C(tools)."
@@ -116,7 +117,7 @@ def main():
             arguments.RUN,
             provider=dict(
                 type="str",
-                choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "lvm", "vsphere"],
+                choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "lvm", "snapper", "vsphere"],
                 default="container",
             ),
             options=dict(type="dict", default={}),

@@ -39,6 +39,10 @@ class BtrfsProvider(SnapshotProvider):
 
     NAME = "btrfs"
     MAKES = True
+    #: Option that says what is held.
+    NAMED_BY = "subvolumes"
+    #: Options that list mount points.
+    MOUNT_OPTIONS: Tuple[str, ...] = ("subvolumes", "at_reboot")
     OPTIONS = {
         "subvolumes": {"type": "list", "elements": "path", "default": ["/"]},
         "at_reboot": {"type": "list", "elements": "path", "default": []},
@@ -52,11 +56,20 @@ class BtrfsProvider(SnapshotProvider):
     ) -> None:
         super().__init__(options, runner, clock)
         self.places = places
-        self.require_absolute("subvolumes", "at_reboot")
-        if not self.options["subvolumes"] or len(set(self.options["subvolumes"])) < len(self.options["subvolumes"]):
-            raise self.bad_option("subvolumes", "mount points, each once")
+        self.require_absolute(*self.MOUNT_OPTIONS)
+        named = self.options[self.NAMED_BY]
+        if not named or len(set(named)) < len(named):
+            raise self.bad_option(self.NAMED_BY, "at least one, and each once")
         if not re.match(r"^[A-Za-z0-9@_][A-Za-z0-9@._-]*\Z", self.options["folder"]):
             raise self.bad_option("folder", "the name of a folder on the top level")
+
+    def held_mounts(self) -> List[str]:
+        """Return what is held, by where it is mounted."""
+        return list(self.options["subvolumes"])
+
+    def sets(self, top: volume.TopLevel) -> Sets:
+        """Return the sets of a file system."""
+        return Sets(top, self.options["folder"])
 
     def available(self, host: str) -> Optional[str]:
         try:
@@ -97,17 +110,19 @@ class BtrfsProvider(SnapshotProvider):
                 "expires": expires,
                 "outside": sorted("/" + inner for one in held for inner in top.nested(one.path)),
                 "risks": risks,
-                "subvolumes": [
-                    {"mount": one.mount, "path": one.path, "uuid": None, "source_uuid": one.shown.uuid} for one in held
-                ],
+                "subvolumes": [dict(self.entry(one), uuid=None) for one in held],
             }
             return self._snapshot(top, self._make(top, sets, record), sets)
+
+    def entry(self, one: Held) -> Dict[str, Any]:
+        """Return what a restore point's record says of a subvolume before its snapshot is made."""
+        return {"mount": one.mount, "path": one.path, "source_uuid": one.shown.uuid}
 
     def _make(self, top: volume.TopLevel, sets: Sets, record: Dict[str, Any]) -> Set:
         one = sets.begin(record)
         try:
             for number, entry in enumerate(record["subvolumes"]):
-                top.snapshot(entry["path"], sets.path(one.name, number), read_only=True)
+                sets.make(one, number)
                 entry["uuid"] = _made(sets, one, number)
             top.sync()
             return sets.finish(one, record)
@@ -166,11 +181,13 @@ class BtrfsProvider(SnapshotProvider):
             self._settled(reverts)
             for one in sets.all():
                 if _told(one) and _identity_now(one, sets) == snapshot_id:
-                    places = [place for place in _places(top, one, sets) if place is not None]
-                    for place in places:
+                    found = enumerate(_places(top, one, sets))
+                    places = [(number, place) for number, place in found if place is not None]
+                    for number, place in places:
                         _require_unused(top, place)
-                    for place in places:
-                        top.delete(place)
+                        sets.require_removable(one, number, place)
+                    for number, place in places:
+                        sets.remove(one, number, place)
                     sets.forget(one)
                     return True
         return False
@@ -215,20 +232,20 @@ class BtrfsProvider(SnapshotProvider):
     @contextlib.contextmanager
     def _opened(self) -> Iterator[_Open]:
         with volume.opened(self.runner, self.clock, self._source(), self.places) as top:
-            sets = Sets(top, self.options["folder"])
+            sets = self.sets(top)
             yield _Open(top, sets, Reverts(top, sets, self.clock))
 
     def _source(self) -> str:
         """Return the device of the file system; of a revert that was killed while all is unmounted, what it noted."""
         noted = read_text(self._note())
         known = json.loads(noted) if noted else {}
-        for mount in self.options["subvolumes"]:
+        for mount in self.held_mounts():
             seen = mounted_at(mount, volume.mounts(self.places))
             if seen is not None:
                 return _btrfs(seen).source
-            if known.get("mounts") == self.options["subvolumes"]:
+            if known.get("mounts") == self.held_mounts():
                 return str(known["source"])
-        raise _nothing_mounted(self.options["subvolumes"][0])
+        raise nothing_mounted(self.held_mounts()[0])
 
     def _note(self) -> str:
         return os.path.join(self.places.work, "reverting.json")
@@ -239,7 +256,7 @@ class BtrfsProvider(SnapshotProvider):
                 os.unlink(self._note())
             return
         with open(self._note() + ".new", "w", encoding="utf-8") as handle:
-            json.dump({"mounts": self.options["subvolumes"], "source": source}, handle)
+            json.dump({"mounts": self.held_mounts(), "source": source}, handle)
         os.rename(self._note() + ".new", self._note())
 
     def _checked(self, top: volume.TopLevel) -> Tuple[List[Held], List[str]]:
@@ -248,21 +265,26 @@ class BtrfsProvider(SnapshotProvider):
         Raises:
             PatchingError: one cannot, or there is no room.
         """
-        held = [self._held(top, mount) for mount in self.options["subvolumes"]]
+        held = [self.held(top, mount) for mount in self.held_mounts()]
         if len({one.path for one in held}) < len(held):
-            raise self.bad_option("subvolumes", "each subvolume once")
+            raise self.bad_option(self.NAMED_BY, "each subvolume once")
         if self.options["folder"] in [one.path for one in held]:
             raise self.bad_option("folder", "a folder outside of the subvolumes that are held")
         return held, self._room(top, held)
 
-    def _held(self, top: volume.TopLevel, mount: str) -> Held:
+    def held(self, top: volume.TopLevel, mount: str) -> Held:
+        """Return the subvolume that is mounted there.
+
+        Raises:
+            PatchingError: it cannot be held, or not be put back.
+        """
         seen = mounted_at(mount, volume.mounts(self.places))
         if seen is None:
-            raise _nothing_mounted(mount)
+            raise nothing_mounted(mount)
         if _btrfs(seen).device != top.device:
             raise PatchingError(
                 "mount {}".format(mount),
-                "it is of another file system than {}".format(self.options["subvolumes"][0]),
+                "it is of another file system than {}".format(self.held_mounts()[0]),
                 "subvolumes of one file system",
                 "hold those of one, in patching_snapshot",
             )
@@ -276,6 +298,13 @@ class BtrfsProvider(SnapshotProvider):
                 "it is the file system's top level" if not path else "{} of it is no subvolume".format(seen.root),
                 "a mounted subvolume: nothing else can change places with its snapshot",
                 "move the data to a subvolume, or choose another snapshot provider",
+            )
+        if shown.read_only:
+            raise PatchingError(
+                "mount {}".format(mount),
+                "subvolume {} is read-only, as a transactional system's is".format(seen.root),
+                "a subvolume that updates are written to",
+                "choose another snapshot provider, such as preserved",
             )
         number = btrfs_text.boots_by_id(mount, read_text(self.places.fstab), read_text(self.places.cmdline))
         if number:
@@ -326,6 +355,10 @@ class BtrfsProvider(SnapshotProvider):
             risks.append("block groups of several profiles: a conversion was not ended")
         return risks
 
+    def told(self, entry: Dict[str, Any], place: Optional[str]) -> Dict[str, Any]:
+        """Return what is said of a subvolume of a set, whose snapshot is at ``place``."""
+        return {"mount": entry["mount"], "path": entry["path"], "uuid": entry["uuid"], "kept_at": place}
+
     def _snapshot(self, top: volume.TopLevel, one: Set, sets: Sets) -> Snapshot:
         record, places = one.record, _places(top, one, sets)
         entries = record["subvolumes"]
@@ -341,10 +374,7 @@ class BtrfsProvider(SnapshotProvider):
                 "kind": record["kind"],
                 "complete": one.state == "whole",
                 "missing": _missing(one, places),
-                "subvolumes": [
-                    {"mount": entry["mount"], "path": entry["path"], "uuid": entry["uuid"], "kept_at": place}
-                    for entry, place in zip(entries, places)
-                ],
+                "subvolumes": [self.told(entry, place) for entry, place in zip(entries, places)],
                 "outside": record.get("outside") or [],
                 "risks": record.get("risks") or [],
             },
@@ -387,7 +417,7 @@ def _places(top: volume.TopLevel, one: Set, sets: Sets) -> List[Optional[str]]:
     for number, entry in enumerate(one.record["subvolumes"]):
         hint = sets.path(one.name, number)
         if one.state == "making":
-            places.append(hint if sets.subvolume(one, number) else None)
+            places.append(sets.place(one, number) if sets.subvolume(one, number) else None)
         else:
             places.append(top.locate(entry["uuid"], hint))
     return places
@@ -429,12 +459,13 @@ def _btrfs(seen: Mount) -> Mount:
     return seen
 
 
-def _nothing_mounted(mount: str) -> PatchingError:
+def nothing_mounted(mount: str) -> PatchingError:
+    """Return why what is not mounted cannot be held."""
     return PatchingError(
         "mount {}".format(mount),
         "nothing is mounted there",
         "the mount point of a btrfs subvolume",
-        "correct subvolumes",
+        "mount it, or correct patching_snapshot",
     )
 
 

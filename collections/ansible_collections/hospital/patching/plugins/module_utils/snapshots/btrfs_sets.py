@@ -112,10 +112,29 @@ class Sets:
                 if self._read(name) is None:
                     self._forget(name)
 
+    def place(self, one: Set, number: int) -> Optional[str]:
+        """Return where subvolume ``number`` of a set was made, or None where it was not."""
+        return self.path(one.name, number)
+
+    def make(self, one: Set, number: int) -> None:
+        """Make the read-only snapshot ``number`` of a restore point."""
+        self.top.snapshot(one.record["subvolumes"][number]["path"], self.path(one.name, number), read_only=True)
+
+    def require_removable(self, one: Set, number: int, place: str) -> None:
+        """Refuse to delete what others have a say in; of what lies in our own folder nobody has.
+
+        Raises:
+            PatchingError: it is not shown to be ours alone.
+        """
+
+    def remove(self, one: Set, number: int, place: str) -> None:
+        """Delete subvolume ``number`` of a set, which is at ``place``."""
+        self.top.delete(place)
+
     def subvolume(self, one: Set, number: int) -> Optional[Shown]:
         """Return the subvolume of a set that was being made, if it is the one that was meant."""
-        entry = one.record["subvolumes"][number]
-        shown = self.top.at(self.path(one.name, number))
+        entry, place = one.record["subvolumes"][number], self.place(one, number)
+        shown = self.top.at(place) if place else None
         restore = one.record["kind"] == RESTORE_POINT
         parent = entry["source_uuid"] if restore else entry["snapshot"]
         if shown is None or shown.parent_uuid != parent or shown.read_only != restore:
@@ -125,8 +144,9 @@ class Sets:
     def undo(self, one: Set) -> None:
         """Remove what a call that failed or was killed has made of a set."""
         for number in range(len(one.record["subvolumes"])):
-            if self.subvolume(one, number) is not None:
-                self.top.delete(self.path(one.name, number))
+            place = self.place(one, number)
+            if place is not None and self.subvolume(one, number) is not None:
+                self.remove(one, number, place)
         self.forget(one)
         if one.record["kind"] == SET_ASIDE:
             # Its record lay in the restore point's reserve, which the next try may need as well.

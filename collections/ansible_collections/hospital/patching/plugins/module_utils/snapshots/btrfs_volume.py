@@ -127,6 +127,18 @@ class TopLevel:
                 "revert by hand from {}, as docs/snapshots_btrfs.md says".format(second),
             )
 
+    def inside(self, place: str) -> Optional[str]:
+        """Return where a path of the host lies in this file system, or None where it lies in another."""
+        seen = None
+        for mount in mounts(self.places):
+            if (place + "/").startswith(mount.path.rstrip("/") + "/") and (
+                seen is None or len(mount.path) >= len(seen.path)
+            ):
+                seen = mount
+        if seen is None or seen.device != self.device:
+            return None
+        return os.path.normpath(seen.root + "/" + place[len(seen.path.rstrip("/")) :]).lstrip("/")
+
     def mounts_of(self, path: str) -> List[Mount]:
         """Return where exactly that subvolume is mounted, besides the private place."""
         return [mount for mount in self._own_mounts() if mount.root == "/" + path]

@@ -29,6 +29,8 @@ def test_another_provider_runs_where_it_is_told_to():
     assert restore_point("ws1", "run", {"snapshot": {"provider": "container"}}, STAGE)["on"] == "localhost"
     own = restore_point("ws1", "run", {"snapshot": {"provider": "btrfs", "subvolumes": ["/", "/srv"]}}, STAGE)
     assert (own["on"], own["options"]) == ("ws1", {"subvolumes": ["/", "/srv"]})
+    own = restore_point("ws1", "run", {"snapshot": {"provider": "snapper", "configs": ["root", "srv"]}}, STAGE)
+    assert (own["on"], own["options"]) == ("ws1", {"configs": ["root", "srv"]})
 
 
 def test_a_cloud_is_asked_from_the_controller():

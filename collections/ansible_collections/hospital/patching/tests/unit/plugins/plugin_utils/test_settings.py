@@ -125,7 +125,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         (
             "snapshot",
             {"provider": "tape"},
-            "as provider one of aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, vsphere",
+            "as provider one of aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, snapper, vsphere",
         ),
         ("snapshot", {"provider": "aws_ebs"}, "instance_id or instance_tags"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "instance_tags": {"Name": "db1"}}, "not both"),

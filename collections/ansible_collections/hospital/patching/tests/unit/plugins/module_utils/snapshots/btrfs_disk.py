@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real btrfs file system for tests: an image in a folder of theirs on a loop device, mounted there alone."""
+"""A real btrfs for tests: an image in the test's folder on a loop device, mounted there alone."""
 
 import contextlib
 import hashlib
@@ -7,12 +7,16 @@ import os
 import shutil
 import subprocess
 
+import pytest
+
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.mount_table import parse_mountinfo
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_volume
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_volume, keeping
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs import BtrfsProvider
 
+RUN, OTHER = "20261122T034500Z-ab12cd34", "20261123T034500Z-ffffffff"
+EXPIRES = "2030-11-25T00:00:00Z"
 MIB = 1024 * 1024
 
 
@@ -86,7 +90,7 @@ class Disk:
     def digest(self, name):
         found = hashlib.sha256()
         for folder, folders, files in os.walk(self.path(name)):
-            folders.sort()
+            folders[:] = sorted(name for name in folders if name != ".snapshots")  # snapper's
             for one in sorted(files) + folders:
                 path = os.path.join(folder, one)
                 found.update("{} {:o}".format(os.path.relpath(path, self.folder), os.lstat(path).st_mode).encode())
@@ -128,13 +132,18 @@ class Disk:
         subprocess.call(["losetup", "--detach", self.device])
 
 
-def lacking(folder):
-    """Return why there can be no such file system here, or None; it is tried in an empty ``folder``."""
+def lacking(folder, *others):
+    """Return why there can be no such file system here, or a command of ``others`` is missing; None where all is well.
+
+    It is tried in an empty ``folder``.
+    """
     if os.geteuid() != 0:
         return "only root mounts a btrfs file system"
-    absent = [name for name in ("mkfs.btrfs", "btrfs", "losetup") if not shutil.which(name)]
+    packages = {"mkfs.btrfs": "btrfs-progs", "btrfs": "btrfs-progs", "losetup": "mount", **{one: one for one in others}}
+    absent = [name for name in packages if not shutil.which(name)]
     if absent:
-        return "{} is missing: Debian's packages btrfs-progs and mount".format(", ".join(absent))
+        names = ", ".join(sorted({packages[name] for name in absent}))
+        return "{} is missing: Debian's packages {}".format(", ".join(absent), names)
     image, there = os.path.join(str(folder), "image"), os.path.join(str(folder), "there")
     with open(image, "wb") as handle:
         handle.truncate(128 * MIB)
@@ -146,3 +155,52 @@ def lacking(folder):
         return "this machine mounts no btrfs on a loop device: " + said
     sh("umount", there)
     return None
+
+
+def require_btrfs(folder, *others):
+    """Skip where there can be no such file system, or a command of ``others`` is missing, with the reason."""
+    reason = lacking(folder, *others)
+    if reason:
+        pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def closing(found):
+    """Give a disk; a mount that is left behind fails the test, and is unmounted."""
+    try:
+        before = found.mounts()
+        yield found
+        assert [mount for mount in found.mounts() if mount not in before] == [], "a mount was left behind"
+    finally:
+        found.close()
+
+
+def make(provider, run_id=RUN, host="db1"):
+    return keeping.present(provider, run_id, host, "before the night", EXPIRES).snapshot
+
+
+def killed(act):
+    """Run ``act`` in a process of its own that ends in the midst of it, without any cleaning up."""
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] >> 8 == 9, "it was not killed where it should have been"
+
+
+def kill_at(monkeypatch, owner, name, nth, after=False):
+    """Have the ``nth`` call of a method end the process, before or after it has done its work."""
+    real, calls = getattr(owner, name), []
+
+    def ending(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == nth and not after:
+            os._exit(9)
+        result = real(*args, **kwargs)
+        if len(calls) == nth:
+            os._exit(9)
+        return result
+
+    monkeypatch.setattr(owner, name, ending)

@@ -272,6 +272,7 @@ def test_what_is_refused(host, options, seen):
             PatchingError("btrfs", "No such file", "a command", "install it"),
             "btrfs: No such file",
         ),
+        (("subvolume", "show"), SHOW.replace("Flags: \t\t\t-", "Flags: \t\t\treadonly"), "/@ is read-only, as a"),
         ("quotas", QUOTAS, "quota of / leaves 104841216 bytes"),
     ],
 )

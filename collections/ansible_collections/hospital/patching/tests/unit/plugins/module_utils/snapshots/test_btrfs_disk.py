@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""btrfs snapshots on a real file system: an image in the test's folder on a loop device, mounted there alone."""
+"""btrfs snapshots on a real file system."""
 
 import os
 import shutil
@@ -10,68 +10,32 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_sets, btrfs_volume, keeping
 from ansible_collections.hospital.patching.tests.unit.plugins.module_utils.snapshots.btrfs_disk import (
+    EXPIRES,
     MIB,
+    OTHER,
+    RUN,
     Disk,
-    lacking,
+    closing,
+    kill_at,
+    killed,
+    make,
     mounted,
+    require_btrfs,
     sh,
 )
 
-RUN, OTHER = "20261122T034500Z-ab12cd34", "20261123T034500Z-ffffffff"
-EXPIRES = "2030-11-25T00:00:00Z"
 LOCK_WAIT = "ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted.LOCK_WAIT_S"
 
 
 @pytest.fixture(scope="session")
 def able(tmp_path_factory):
-    """Skip where there can be no such file system, with the reason."""
-    reason = lacking(tmp_path_factory.mktemp("able"))
-    if reason:
-        pytest.skip(reason)
+    require_btrfs(tmp_path_factory.mktemp("able"))
 
 
 @pytest.fixture
 def disk(tmp_path, able):
-    found = None
-    try:
-        found = Disk(tmp_path)
-        before = found.mounts()
+    with closing(Disk(tmp_path)) as found:
         yield found
-        assert [mount for mount in found.mounts() if mount not in before] == [], "a mount was left behind"
-    finally:
-        if found:
-            found.close()
-
-
-def make(provider, run_id=RUN, host="db1"):
-    return keeping.present(provider, run_id, host, "before the night", EXPIRES).snapshot
-
-
-def killed(act):
-    """Run ``act`` in a process of its own that ends in the midst of it, without any cleaning up."""
-    child = os.fork()
-    if child == 0:
-        try:
-            act()
-        finally:
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] >> 8 == 9, "it was not killed where it should have been"
-
-
-def kill_at(monkeypatch, owner, name, nth, after=False):
-    """Have the ``nth`` call of a method end the process, before or after it has done its work."""
-    real, calls = getattr(owner, name), []
-
-    def ending(*args, **kwargs):
-        calls.append(name)
-        if len(calls) == nth and not after:
-            os._exit(9)
-        result = real(*args, **kwargs)
-        if len(calls) == nth:
-            os._exit(9)
-        return result
-
-    monkeypatch.setattr(owner, name, ending)
 
 
 def test_create_break_revert_and_retention(disk):
