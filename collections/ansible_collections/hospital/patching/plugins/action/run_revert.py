@@ -19,20 +19,26 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import write_json
+from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 
 
 class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
-    """``opened`` holds the request against the run; ``kept`` writes down what the disk's journal is about to lose."""
+    """``located`` says where to ask what a revert loses, ``opened`` holds the request against the run.
+
+    ``kept`` writes down what the disk's journal is about to lose.
+    """
 
     ARGUMENTS = {
         **RUN_ARGUMENTS,
-        "state": {"type": "str", "required": True, "choices": ["opened", "kept"]},
+        "state": {"type": "str", "required": True, "choices": ["located", "opened", "kept"]},
         "host": {"type": "str", "required": True},
         "snapshot": {"type": "str", "required": True},
         "reason": {"type": "str", "default": ""},
         "loses_data": {"type": "str", "default": ""},
         "journal": {"type": "list", "elements": "dict"},
+        "told": {"type": "dict", "default": {}},
     }
     clock = Clock()
 
@@ -48,7 +54,11 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 "one host by name, the id of its restore point, and why",
                 "give -e revert_host=HOST -e revert_snapshot=ID -e \"revert_reason='…'\"",
             )
-        run.host(host)
+        entry = run.host(host)
+        if arguments["state"] == "located":
+            closed_run.require(run, task_vars, self.clock, {host})
+            disk_revert.choose(run.ledger.read(), run.run_id, host, arguments["snapshot"])
+            return {"changed": False, "place": restore_point(host, run.run_id, entry, run.stage(host))}
         if self._task.check_mode:
             return self._open(run, arguments, task_vars)
         with controllers.opening(run):
@@ -59,7 +69,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         closed_run.require(run, task_vars, self.clock, {host})
         point = disk_revert.choose(run.ledger.read(), run.run_id, host, arguments["snapshot"])
         _require_newest(run, host)
-        lost = disk_revert.loss(point, self.clock.now())
+        lost = disk_revert.loss_text(disk_revert.loss(point, self.clock.now(), plain(arguments["told"])))
         why = stateful.why(run.evidence, host, task_vars["hostvars"].get(host) or {})
         disk_revert.require_accepted(host, why, lost, arguments["loses_data"])
         approved = run.plan()
@@ -84,12 +94,15 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
 
     def _keep(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
         host, snapshot = arguments["host"], arguments["snapshot"]
-        tail = disk_revert.tail(arguments["journal"], run.ledger.read(), host, snapshot)
+        records = run.ledger.read()
+        tail = disk_revert.tail(arguments["journal"], records, host, snapshot)
         if not self._task.check_mode:
             path = run.evidence.tail_path(run.run_id, host, tail.digest)
             if not path.exists():
                 write_json(path, {"host": host, "snapshot": snapshot, "source": tail.source, "records": tail.records})
-            intent = {"snapshot": snapshot, "tail_digest": tail.digest, "source": tail.source}
+            intent: dict[str, Any] = {"snapshot": snapshot, "tail_digest": tail.digest, "source": tail.source}
+            for point in [one for one in disk_revert.points(records, host) if one["id"] == snapshot][-1:]:
+                intent["loss"] = disk_revert.loss(point, self.clock.now(), plain(arguments["told"]))
             run.record(host, "snapshot", "note", **{disk_revert.INTENT: intent})
         return {"changed": False, "tail_digest": tail.digest, "source": tail.source}
 

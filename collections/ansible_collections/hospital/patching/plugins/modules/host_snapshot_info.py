@@ -35,6 +35,9 @@ options:
   host:
     description: Only snapshots of this host.
     type: str
+  loss_of:
+    description: Id of a snapshot of O(host), of which RV(loss) tells what a revert to it would lose.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -69,6 +72,16 @@ rooms_problem:
   description: Why RV(rooms) could not be read; null when they were.
   type: str
   returned: always
+loss:
+  description:
+    - What putting O(host) back to the snapshot O(loss_of) would lose; null where that was not asked.
+    - C(size_bytes) is what was written since, as far as the provider knows it, or null; C(unknown) is what of it is not
+      known and why, or null.
+    - V(lvm) counts what thick snapshots have kept, and knows nothing of thin ones; V(btrfs) what was written to files
+      and is still there; V(vsphere) the delta disks; V(container) by how much the container's own layer has grown;
+      V(hook) tells C(changed_bytes) of the site's command. V(libvirt) and V(aws_ebs) cannot know it.
+  type: dict
+  returned: always
 time:
   description: The time of the machine that was asked, in UTC.
   type: str
@@ -80,6 +93,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Loss
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS, create_provider
 
 
@@ -90,7 +104,9 @@ def main():
             options=dict(type="dict", default={}),
             run_id=dict(type="str"),
             host=dict(type="str"),
+            loss_of=dict(type="str"),
         ),
+        required_by={"loss_of": ["host"]},
         supports_check_mode=True,
     )
     clock, problem = Clock(), None
@@ -103,11 +119,18 @@ def main():
         rooms = provider.rooms()
     except (PatchingError, OSError) as error:
         rooms, problem = [], str(error)
+    wanted, loss = module.params["loss_of"], None
+    if wanted:
+        try:
+            loss = provider.loss(wanted, module.params["host"])
+        except (PatchingError, OSError) as error:
+            loss = Loss(None, str(error))
     module.exit_json(
         changed=False,
         snapshots=[dict(snapshot._asdict()) for snapshot in found],
         rooms=[dict(room._asdict()) for room in rooms],
         rooms_problem=problem,
+        loss=dict(loss._asdict()) if loss else None,
         time=clock.stamp(),
     )
 

@@ -7,6 +7,7 @@ module: run_revert
 short_description: Open the revert of one host's disk, and keep what it will erase
 version_added: 0.1.0
 description:
+  - V(located) refuses a restore point that the run did not make of the host, and says where its provider is asked.
   - V(opened) refuses a restore point that the run did not make of the host, a host that a newer run has changed,
     C(--limit), a request without a reason, and a run that another controller drives or that was killed. It says what
     is lost, records who asked for what, and sets the fact C(patching_run).
@@ -24,7 +25,7 @@ options:
     description: Which part of the revert it is.
     type: str
     required: true
-    choices: [opened, kept]
+    choices: [located, opened, kept]
   host:
     description: Inventory name of the host.
     type: str
@@ -45,6 +46,12 @@ options:
     description: With O(state=kept), all records of the host's journal; without it, the host did not answer.
     type: list
     elements: dict
+  told:
+    description:
+      - What M(hospital.patching.host_snapshot_info) has answered with its option C(loss_of), or why it could not.
+      - With O(state=opened) it is told, with O(state=kept) it is recorded, and in the report.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -62,6 +69,10 @@ text:
   description: What is put back to what, and what that loses.
   type: str
   returned: when O(state=opened)
+place:
+  description: Where to ask what a revert loses, with C(provider), its C(options), and C(on), the machine.
+  type: dict
+  returned: when O(state=located)
 tail_digest:
   description: Digest of what the revert erases, for the first record of the reverted journal.
   type: str

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STAGE_STEP, lost_tail, tail_digest
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
+from ansible_collections.hospital.patching.plugins.plugin_utils import sizes
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 Records = Sequence[Mapping[str, Any]]
@@ -91,10 +92,41 @@ def require_accepted(host: str, why: str, lost: str, accepted: str) -> None:
         )
 
 
-def loss(point: Mapping[str, Any], now: datetime) -> str:
-    """Return what putting the disk back loses, as far as the controller knows."""
-    minutes = max(0, int((now - read_stamp(point["created"])).total_seconds()) // 60)
-    return f"whatever it has written in the {minutes} minutes since {point['created']} is lost"
+def loss(point: Mapping[str, Any], now: datetime, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what putting the disk back loses: ``since``, the ``seconds`` since then, ``size_bytes``, ``unknown``.
+
+    Args:
+        told: what ``host_snapshot_info`` has answered with ``loss_of``, also where it failed.
+    """
+    seconds = max(0, int((now - read_stamp(point["created"])).total_seconds()))
+    answer = told.get("loss")
+    if not isinstance(answer, Mapping):
+        why = " ".join(str(told.get("msg") or "").split()) or "its provider has not said"
+        answer = {"size_bytes": None, "unknown": why}
+    size_bytes, unknown = answer.get("size_bytes"), answer.get("unknown")
+    return {"since": point["created"], "seconds": seconds, "size_bytes": size_bytes, "unknown": unknown}
+
+
+def loss_text(lost: Mapping[str, Any]) -> str:
+    """Return it as a sentence: in minutes, and in bytes as far as they are known."""
+    text = f"whatever it has written in the {lost['seconds'] // 60} minutes since {lost['since']} is lost"
+    if lost["size_bytes"] is None:
+        return f"{text}; how many bytes that is, is not known: {lost['unknown']}"
+    size = sizes.in_words(lost["size_bytes"])
+    return f"{text}: at least {size}; {lost['unknown']}" if lost["unknown"] else f"{text}: about {size}"
+
+
+def reverts(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the last disk revert of each host that had one: ``snapshot``, whether it is ``done``, and its ``loss``."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        host, detail = str(record.get("host")), record.get("detail") or {}
+        intent = detail.get(INTENT)
+        if record["event"] == "note" and intent:
+            found[host] = {"snapshot": intent["snapshot"], "done": False, "loss": intent.get("loss")}
+        elif host in found and (detail.get("record") or {}).get("event") == "reverted":
+            found[host]["done"] = True
+    return found
 
 
 @dataclass(frozen=True)

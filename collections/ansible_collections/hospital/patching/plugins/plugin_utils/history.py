@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import hooks
+from ansible_collections.hospital.patching.plugins.plugin_utils import disk_revert, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.step_times import AHEAD, STEPS, step_seconds
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
@@ -24,57 +25,82 @@ OWN, ALIKE = 3, 5
 #: What is added to the longest time that was seen: in percent, and never less than this for a whole journey.
 MARGIN_PERCENT, LEAST_S = 50, 300
 
+#: The ways back, by what is put back. A run takes the disk only after the packages, and its time has both.
+BY_PACKAGES, BY_DISK = "way_back", "disk_back"
+
 Times = dict[str, list[int]]
 
 
 @dataclass(frozen=True)
 class History:
-    """Seconds by host, oldest first: of work that ended well, of ways back, and of each step."""
+    """Seconds by host, oldest first: of work that ended well, of ways back by packages and by disk, of each step."""
 
     forward: Times = field(default_factory=dict)
     way_back: Times = field(default_factory=dict)
+    disk_back: Times = field(default_factory=dict)
     steps: dict[str, Times] = field(default_factory=dict)
 
     def learn(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Take the times from one run's records.
 
         Whatever a run that was started again had begun before teaches nothing:
-        in between nobody worked.
+        in between nobody worked. A disk revert that a person asked for has no
+        failure before it; it counts from where its intent was written down.
         """
         for host, took in step_seconds(records).items():
             for step, seconds in took.items():
                 self.steps.setdefault(step, {}).setdefault(host, []).append(seconds)
         begun: dict[str, datetime] = {}
         failed: dict[str, datetime] = {}
+        reverted: dict[str, datetime] = {}
+        asked = False
         for record in records:
             host, step, event = record["host"], record["step"], record["event"]
             time, detail = read_stamp(record["time"]), record["detail"]
             if host is None:
                 if (step, event) == ("gate", "begin"):
-                    begun, failed = {}, {}
+                    begun, failed, reverted = {}, {}, {}
+                    asked = bool(detail.get("rollback"))
             elif (step, event) == ("gate", "done") and detail.get("before") == "host":
                 begun[host] = time
                 failed.pop(host, None)
+                reverted.pop(host, None)
             elif event == "failed":
                 failed.setdefault(host, time)
+            elif event == "note" and detail.get(disk_revert.INTENT):
+                reverted.setdefault(host, time)
+                if asked:  # that a host did not answer beforehand is no way back yet
+                    failed.pop(host, None)
             elif event == "outcome":
-                self._ended(host, detail.get("outcome"), time, begun.pop(host, None), failed.pop(host, None))
+                journey = _Journey(begun.pop(host, None), failed.pop(host, None), reverted.pop(host, None))
+                self._ended(host, detail.get("outcome"), time, journey)
 
-    def _ended(
-        self, host: str, outcome: object, time: datetime, begun: datetime | None, failed: datetime | None
-    ) -> None:
-        if outcome == "patched" and begun is not None and failed is None:
-            self.forward.setdefault(host, []).append(int((time - begun).total_seconds()))
-        elif outcome == "rolled_back" and begun is not None and failed is not None:
-            self.way_back.setdefault(host, []).append(int((time - failed).total_seconds()))
+    def _ended(self, host: str, outcome: object, time: datetime, journey: _Journey) -> None:
+        back = journey.failed or journey.reverted
+        if journey.begun is None:
+            return
+        if outcome == "patched" and back is None:
+            self.forward.setdefault(host, []).append(int((time - journey.begun).total_seconds()))
+        elif outcome == "rolled_back" and back is not None:
+            known = self.way_back if journey.reverted is None else self.disk_back
+            known.setdefault(host, []).append(int((time - back).total_seconds()))
+
+
+@dataclass(frozen=True)
+class _Journey:
+    """When a host was begun, when its patch failed, and when the intent to put its disk back was written down."""
+
+    begun: datetime | None
+    failed: datetime | None
+    reverted: datetime | None
 
 
 @dataclass(frozen=True)
 class _Alike:
-    """The longest times of hosts alike, by what was measured, and the longest of all their ways back."""
+    """The longest times of hosts alike, by what was measured, and the longest of all their ways back of each kind."""
 
     longest: Mapping[str, int]
-    way_back: int
+    ways_back: Mapping[str, int]
 
 
 def with_estimates(candidates: Mapping[str, Candidate], history: History) -> dict[str, Candidate]:
@@ -99,20 +125,26 @@ def _alike(history: History, hosts: Sequence[str]) -> _Alike:
         times = [seconds for host in hosts for seconds in known.get(host, [])[-TIMES:]]
         if len(times) >= ALIKE:
             longest[name] = max(times)
-    return _Alike(longest, max((max(history.way_back.get(host, [0])) for host in hosts), default=0))
+    backs = {BY_PACKAGES: history.way_back, BY_DISK: history.disk_back}
+    slowest = {name: max((max(known.get(host, [0])) for host in hosts), default=0) for name, known in backs.items()}
+    return _Alike(longest, slowest)
 
 
 def _measured(history: History) -> dict[str, Times]:
-    return {"forward": history.forward, "way_back": history.way_back, **history.steps}
+    backs = {BY_PACKAGES: history.way_back, BY_DISK: history.disk_back}
+    return {"forward": history.forward, **backs, **history.steps}
 
 
 def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike) -> Candidate:
     settings = candidate.settings
     longest = _longest(host, history, alike)
     forward, by = _estimate(longest.get("forward"), settings.estimate_s)
-    way_back, back_by = _estimate(longest.get("way_back"), settings.way_back_s)
+    backs = _ways_back(settings)
+    # Of two ways back the longer one counts; one that nobody has seen yet takes what is configured.
+    learned = [_estimate(longest.get(name), settings.way_back_s) for name in backs]
+    way_back, back_by = max(learned, key=lambda one: one[0])
     # Ways back are rare: one that took longer, of whichever host like it, counts from the first time on.
-    slowest = _whole_minutes(_with_margin(alike.way_back))
+    slowest = _whole_minutes(_with_margin(max(alike.ways_back[name] for name in backs)))
     if slowest > way_back:
         way_back, back_by = slowest, "alike"
     # A step may well take less than a minute.
@@ -135,6 +167,16 @@ def _estimated(host: str, candidate: Candidate, history: History, alike: _Alike)
         estimated_by={"forward": by, "way_back": back_by},
         estimated_steps_s=steps,
     )
+
+
+def _ways_back(settings: Settings) -> tuple[str, ...]:
+    """Return what a failed patch of a host may need: its packages put back, and its disk where policy allows that.
+
+    Whether its data moves on is judged when it fails, by what is installed then; until then it may need the time.
+    """
+    entry = {"snapshot": settings.snapshot, "disk_revert": settings.disk_revert}
+    allowed = disk_revert.allowed(entry, "patching_stateful says so" if settings.stateful else "")["allowed"]
+    return (BY_PACKAGES, BY_DISK) if allowed else (BY_PACKAGES,)
 
 
 def _longest(host: str, history: History, alike: _Alike) -> dict[str, tuple[int, str]]:

@@ -16,7 +16,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_ap
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_instance import NotSecurable, Secured
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_revert import Revert
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_sets import PREFIX, SnapshotSet
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Snapshot,
+    SnapshotProvider,
+)
 
 
 class AwsEbsProvider(SnapshotProvider):
@@ -171,6 +176,12 @@ class AwsEbsProvider(SnapshotProvider):
         """Only a set that is whole and completed is a restore point; create() takes up the others."""
         whole = [one for one in self.list(run_id, host) if one.detail["lacks"] is None]
         return whole[-1] if whole else None
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """EBS compares two snapshots, never a snapshot with a volume (ListChangedBlocks of its direct API)."""
+        if self._set(snapshot_id) is None:
+            return NO_SUCH
+        return Loss(None, "EBS tells what differs between two snapshots, not what a volume has changed since one")
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete the set with the volumes that a revert to it took out or made in vain; all of it or nothing."""

@@ -26,6 +26,13 @@ Snapshot = NamedTuple(
 #: A datastore, pool or file system that restore points fill; ``kind`` is such a word, ``name`` tells it from others.
 Room = NamedTuple("Room", [("kind", str), ("name", str), ("size_bytes", int), ("free_bytes", int)])
 
+#: What putting a host back loses. ``size_bytes`` is what was written since, as far as it is known, else None;
+#: ``unknown`` is what of it is not known, and why, or None.
+Loss = NamedTuple("Loss", [("size_bytes", Optional[int]), ("unknown", Optional[str])])
+
+#: What every provider says of a restore point that it does not have.
+NO_SUCH = Loss(None, "there is no such restore point")
+
 
 class SnapshotProvider:
     """One way to make a restore point. A subclass states NAME and OPTIONS and implements the rest.
@@ -90,6 +97,14 @@ class SnapshotProvider:
             PatchingError: it cannot be told.
         """
         return []
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """Return how much of ``host`` a revert to the snapshot loses, as far as that can be told without reading disks.
+
+        Raises:
+            PatchingError: it cannot be asked.
+        """
+        return Loss(None, "provider {} puts no disk back".format(self.NAME))
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete the snapshot and return whether it existed."""

@@ -16,7 +16,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.mount_table impo
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_text
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_volume as volume
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Room,
+    Snapshot,
+    SnapshotProvider,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_revert import Reverts, by_id
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_sets import (
     RESTORE_POINT,
@@ -174,6 +180,22 @@ class BtrfsProvider(SnapshotProvider):
         with self._opened() as (top, _sets, _reverts):
             state = os.statvfs(top.point)
             return [Room("file system", top.source, state.f_blocks * state.f_frsize, top.usage().free)]
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """Return the length of what was written to files since, and is still there, by the trees' generations."""
+        with self._opened() as (top, sets, _reverts):
+            one = next((one for one in sets.all() if _told(one) and _identity_now(one, sets) == snapshot_id), None)
+            if one is None:
+                return NO_SUCH
+            if one.state != "whole" or one.record["kind"] != RESTORE_POINT:
+                return Loss(None, "it was set aside by a revert, or is not complete")
+            written = 0
+            for entry, place in zip(one.record["subvolumes"], _places(top, one, sets)):
+                if place is None or top.at(entry["path"]) is None:
+                    return Loss(None, "{} or its snapshot is gone".format(entry["mount"]))
+                # A snapshot is made as its generation ends: what it does not have begins with the next.
+                written += top.written_since(entry["path"], top.generation(place) + 1)
+            return Loss(written, None)
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete it, unless one of its subvolumes is in use; then nothing of it is deleted."""

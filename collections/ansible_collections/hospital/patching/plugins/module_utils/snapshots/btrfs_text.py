@@ -17,6 +17,7 @@ Usage = NamedTuple(
 _LISTED = re.compile(r"ID (\d+) gen \d+ top level \d+ parent_uuid (\S+)\s+uuid (\S+)\s+path (.+)")
 _OVERALL = r"^\s+{}:\s+(\d+)"
 _GROUP = re.compile(r"^([A-Za-z+]+),[A-Za-z0-9]+: Size:(\d+), Used:(\d+)", re.MULTILINE)
+_NEW = re.compile(r"^inode \d+ file offset \d+ len (\d+) disk start \d+ offset \d+ gen \d+ flags ", re.MULTILINE)
 _LIMIT = re.compile(r"^(\d+/\d+)\s+(\d+)\s+(\d+)\s+(none|\d+)\s+(none|\d+)", re.MULTILINE)
 
 
@@ -44,6 +45,22 @@ def parse_show(text: str) -> Optional[Shown]:
     if len(values) != len(fields) or not values[0].isdigit():
         return None
     return Shown(int(values[0]), values[1], "" if values[2] == "-" else values[2], "readonly" in values[3].split(","))
+
+
+def parse_generation(text: str) -> Optional[int]:
+    """Return the generation that ``btrfs subvolume show`` tells, or None."""
+    match = re.search(r"^\tGeneration:[ \t]*(\d+)$", text, re.MULTILINE)
+    return int(match.group(1)) if match else None
+
+
+def parse_find_new(text: str) -> Optional[int]:
+    """Return the bytes of all extents of ``btrfs subvolume find-new``, or None where it has no end.
+
+    A name with a line break may forge an extent: this is a number for people.
+    """
+    if not re.search(r"^transid marker was \d+$", text, re.MULTILINE):
+        return None
+    return sum(int(length) for length in _NEW.findall(text))
 
 
 def parse_usage(text: str) -> Optional[Usage]:

@@ -26,6 +26,8 @@ TOP_ID, SUBVOLUME_INODE = 5, 256
 UNMOUNT_TRIES = 5
 #: Deleting and snapshots wait for a commit, which a busy disk holds up.
 CHANGE_LIMIT_S = 600
+#: What was written since is counted within so long, or is not known.
+FIND_LIMIT_S = 60
 
 #: Where the host is read; tests have their own.
 Places = NamedTuple("Places", [("work", str), ("mountinfo", str), ("fstab", str), ("cmdline", str)])
@@ -79,6 +81,21 @@ class TopLevel:
         for inner in sorted(listed.path for listed in self.listing() if listed.path.startswith(path + "/")):
             if not any(inner.startswith(outer + "/") for outer in found):
                 found.append(inner)
+        return found
+
+    def generation(self, path: str) -> int:
+        """Return the generation in which the subvolume at ``path`` was changed last."""
+        found = btrfs_text.parse_generation(self._btrfs(["subvolume", "show", self.full(path)]))
+        if found is None:
+            raise self._unknown("subvolume show")
+        return found
+
+    def written_since(self, path: str, generation: int) -> int:
+        """Return the bytes of files of a subvolume that were written in ``generation`` or later."""
+        words = ["subvolume", "find-new", self.full(path), str(generation)]
+        found = btrfs_text.parse_find_new(self._btrfs(words, FIND_LIMIT_S))
+        if found is None:
+            raise self._unknown("subvolume find-new")
         return found
 
     def snapshot(self, source: str, target: str, read_only: bool) -> None:

@@ -14,7 +14,13 @@ from urllib.parse import quote, unquote
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Room,
+    Snapshot,
+    SnapshotProvider,
+)
 
 LABEL = "hospital.patching."
 #: Committing copies the container's writable layer; nothing else in here takes minutes.
@@ -116,6 +122,19 @@ class ContainerProvider(SnapshotProvider):
     def rooms(self) -> List[Room]:
         store = self._store()
         return [Room("file system", store, self.size(store), self.free(store))]
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """Return by how much the container's writable layer has grown since it was committed."""
+        image = next((one for one in self._labelled_images() if _plain(one["Id"]) == snapshot_id), None)
+        shown = self._inspect(self.options["container"] or host)
+        if image is None:
+            return NO_SUCH
+        if shown is None or not shown.get("Image") or shown.get("SizeRw") is None:
+            return Loss(None, "the engine does not tell how large the container's own layer is")
+        base = json.loads(self._engine(["image", "inspect", shown["Image"]]))[0]
+        # What the container had written by then is what its image has more than the one it was created from.
+        grown = int(shown["SizeRw"]) - (int(image.get("Size") or 0) - int(base.get("Size") or 0))
+        return Loss(max(grown, 0), "files that were overwritten count only by what they have grown")
 
     def _labelled_images(self) -> List[Dict[str, Any]]:
         for pause in LISTING_PAUSES_S:

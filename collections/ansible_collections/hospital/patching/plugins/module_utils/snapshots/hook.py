@@ -15,7 +15,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.canonical import
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Room,
+    Snapshot,
+    SnapshotProvider,
+)
 
 #: Before each name stands PATCHING_SNAPSHOT_. ACTION, HOST always; RUN_ID, REASON, CREATED, EXPIRES to create;
 #: ID to revert and delete.
@@ -142,6 +148,15 @@ class HookProvider(SnapshotProvider):
 
     def rooms(self) -> List[Room]:
         return self._rooms(self._info(""))
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """What the site's system tells as ``changed_bytes`` of the restore point, where it does."""
+        found = [one for one in self.list(None, host) if one.id == snapshot_id]
+        if not found:
+            return NO_SUCH
+        if found[0].detail.get("changed_bytes") is None:
+            return Loss(None, "the command info tells no changed_bytes of it")
+        return Loss(self._size("info", found[0].detail, "changed_bytes"), None)
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete it, and prove that it is gone."""

@@ -15,7 +15,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import libvirt_domain as domains
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Room,
+    Snapshot,
+    SnapshotProvider,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import free_bytes, size_bytes
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_domain import Machine, NotSecurable
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_virsh import (
@@ -242,6 +248,13 @@ class LibvirtProvider(SnapshotProvider):
                 "call host_snapshot_rollback with that id again, which ends it, then look at the host",
             )
         return self._latest(machine, run_id, host)
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """A snapshot has no overlay of its own: it shares its clusters with the image, and neither counts them."""
+        machine = domains.find(self.virsh, self.options, host)
+        if snapshot_id not in [one.id for one in domains.ours(machine)]:
+            return NO_SUCH
+        return Loss(None, "the snapshot lies within the qcow2 images, which do not tell what was written since")
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete the snapshot; those that were made of the domain after it stay."""

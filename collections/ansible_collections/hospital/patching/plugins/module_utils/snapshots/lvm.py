@@ -15,7 +15,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import lvm_sets
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Snapshot,
+    SnapshotProvider,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.boot_archive import BootArchive
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_commands import PLACES, Lvm, Places
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_revert import Limits, Reverts
@@ -179,6 +184,26 @@ class LvmProvider(SnapshotProvider):
             if one.detail["kind"] == RESTORE_POINT and one.detail["lacks"] is None
         ]
         return good[-1] if good else None
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """Return what thick snapshots have kept of what was overwritten, in whole chunks with their tables.
+
+        Of a thin one LVM tells how much it holds, and not how much of that differs from its origin.
+        """
+        with self._opened() as (lvm, _boot, _reverts):
+            sets = [one for one in lvm_sets.sets_of(lvm.volumes()) if lvm_sets.identity(one) == snapshot_id]
+        if not sets:
+            return NO_SUCH
+        why = lvm_sets.lacks(sets[0])
+        if why:
+            return Loss(None, why)
+        thick = [one.volume for one in sets[0].members if not is_thin(one.volume)]
+        thin = [one.labels["mount"] for one in sets[0].members if is_thin(one.volume)]
+        kept = [int(one.size_bytes * one.data_percent / 100) for one in thick if one.data_percent is not None]
+        if len(kept) < len(thick):
+            return Loss(None, "LVM does not tell how full the snapshots are")
+        unknown = "LVM does not tell what thin volumes have changed: {}".format(", ".join(thin)) if thin else None
+        return Loss(sum(kept) if thick else None, unknown)
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete it, unless one of its snapshots is in use; then nothing of it is deleted."""

@@ -15,7 +15,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.firmware import 
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import vsphere_machine as machines
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
+    NO_SUCH,
+    Loss,
+    Room,
+    Snapshot,
+    SnapshotProvider,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import (
     LOGIN_FAULTS,
@@ -318,6 +324,19 @@ class VsphereProvider(SnapshotProvider):
                     "call host_snapshot_rollback with that id again, which ends it, then look at the host",
                 )
             return self._latest(machine, run_id, host)
+
+    def loss(self, snapshot_id: str, host: str) -> Loss:
+        """Return the size of the delta disks that the machine has written since, as vCenter knows it."""
+        with self._session() as api:
+            machine = machines.find(api, self.options, host)
+            if snapshot_id not in [one.id for one in self._ours(machine)]:
+                return NO_SUCH
+            target = api.machine(machine.moid)
+            with contextlib.suppress(ApiError):  # then the sizes are as old as vCenter's last look
+                api.change("RefreshStorageInfo", target.RefreshStorageInfo)
+            layout = api.read(api.vim.VirtualMachine, [target], ["layoutEx"])[machine.moid]["layoutEx"]
+        grown = machines.grown_since(layout, snapshot_id)
+        return Loss(grown, None if grown is not None else "vCenter names no delta disks with their sizes")
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete the snapshot and merge its disks; those that were made of the machine after it stay."""

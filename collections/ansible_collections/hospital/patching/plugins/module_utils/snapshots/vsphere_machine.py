@@ -2,7 +2,7 @@
 """The virtual machine that is a host: found, proven to be it, and judged by whether a snapshot can be a way back."""
 
 import fnmatch
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
@@ -240,6 +240,23 @@ def _require_shallow(machine: Machine, options: Dict[str, Any]) -> None:
             ),
             "delete those that nobody needs, or consolidate the disks; max_depth in patching_snapshot is the limit",
         )
+
+
+def grown_since(layout: Any, snapshot_id: str) -> Optional[int]:
+    """Return the bytes of the disks' files that the machine writes to and the snapshot did not have.
+
+    ``layout`` is the machine's ``layoutEx``. None where vCenter names none, as some storage keeps no such files.
+    """
+    held = next((one for one in getattr(layout, "snapshot", None) or [] if one.key._moId == snapshot_id), None)
+    if held is None or not _files(held.disk):
+        return None
+    sizes = {one.key: int(one.size) for one in layout.file or []}
+    since = _files(layout.disk) - _files(held.disk)
+    return sum(sizes[key] for key in since) if since and since <= set(sizes) else None
+
+
+def _files(chains: Any) -> Set[int]:
+    return {key for disk in chains or [] for link in disk.chain or [] for key in link.fileKey or []}
 
 
 def disks(machine: Machine) -> List[Any]:

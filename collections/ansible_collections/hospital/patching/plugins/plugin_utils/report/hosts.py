@@ -24,11 +24,13 @@ def planned_host(
     reason: str,
     ended: datetime | None,
     asked: Document | None = None,
+    reverted: Document | None = None,
 ) -> Document:
     """Return the section of a host that the plan names; what was not measured is null.
 
     Args:
         asked: who asked for its rollback, and why; None unless a person did.
+        reverted: what is known of its disk revert; None where there was none.
     """
     entry = plan["hosts"][name]
     steps = {step: _details(parts, step) for step in timeline.NIGHT}
@@ -61,6 +63,7 @@ def planned_host(
         "unavailable": _unavailable(entry, parts, ended),
         "returned": _returned(parts),
         "snapshot": _snapshot(entry, steps["snapshot"]),
+        **({"disk_revert": reverted} if reverted else {}),
         "steps": timeline.seconds_by_step(parts),
     }
 

@@ -43,6 +43,7 @@ def _facts(host: Mapping[str, Any]) -> Markup:
             ("Service", words.drained(host)),
             ("Probes not ok", absence_words.unavailable(host)),
             ("Way back", words.way_back(host)),
+            ("Disk put back", words.put_back(host) or None),
         ]
     if host["not_preserved"]:
         kept = "; ".join(

@@ -9,7 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hospital.patching.plugins.plugin_utils import answers, break_glass, outcomes, schedule
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    answers,
+    break_glass,
+    disk_revert,
+    outcomes,
+    schedule,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline, works
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.hosts import other_host, planned_host
@@ -62,6 +68,7 @@ def build_report(
     asked = works.asked_for(pieces)
     found = outcomes.by_host(plan, ledger_records)
     reasons = outcomes.reasons(plan, ledger_records)
+    reverts = disk_revert.reverts(ledger_records)
     hosts = [
         planned_host(
             name,
@@ -72,6 +79,7 @@ def build_report(
             reasons.get(name, ""),
             last,
             asked.get(name),
+            reverts.get(name),
         )
         for name in _in_plan_order(plan)
     ]

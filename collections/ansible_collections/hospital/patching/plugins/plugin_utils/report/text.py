@@ -124,6 +124,8 @@ def _host(page: _Page, host: Mapping[str, Any]) -> None:
     page.row("service", words.drained(host))
     page.row("not ok for", absence_words.unavailable(host))
     page.row("way back", words.way_back(host))
+    if words.put_back(host):
+        page.row("disk back", words.put_back(host))
     page.row("steps", ", ".join(_step(step) for step in host["steps"]))
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import disk_revert
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
 UNMEASURED = "not measured"
@@ -231,6 +232,15 @@ def way_back(host: Mapping[str, Any]) -> str:
     }
     parts = [name.get(snapshot["provider"], snapshot["provider"]), snapshot["id"], snapshot["reason"]]
     return " · ".join(part for part in parts if part)
+
+
+def put_back(host: Mapping[str, Any]) -> str:
+    """Return what the host's disk was put back to, and what that has lost; nothing where it was not."""
+    revert = host.get("disk_revert")
+    if revert is None:
+        return ""
+    text = f"to {revert['snapshot']}" if revert["done"] else f"begun to {revert['snapshot']}, and not ended"
+    return f"{text}; {disk_revert.loss_text(revert['loss'])}" if revert["loss"] else text
 
 
 def drained(host: Mapping[str, Any]) -> str:

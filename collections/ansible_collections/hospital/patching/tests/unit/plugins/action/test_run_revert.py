@@ -135,3 +135,27 @@ def test_what_the_journal_is_about_to_lose_is_kept_before_and_once(run):
     again = act(run, **where, journal=journal[:1])
     assert again["tail_digest"] == kept["tail_digest"]
     assert json.loads(path.read_text())["records"] == journal[1:]
+
+
+def test_where_the_loss_is_asked_comes_from_the_approved_plan(run):
+    before = run.ledger.read()
+    found = act(run, **{**ASKED, "state": "located"})["place"]
+    assert (found["provider"], found["on"]) == ("preserved", "portal1")
+    assert "made no restore point" in act(run, **{**ASKED, "state": "located", "snapshot": "sha256:beef"})["msg"]
+    assert run.ledger.read() == before
+
+
+def test_how_many_bytes_are_lost_is_said_to_whoever_asks_and_whoever_has_to_accept_it(run):
+    told = {"loss": {"size_bytes": 3 * 1024**3, "unknown": None}}
+    refused = ask(run, told=told, hostvars={"patching_stateful": True})
+    assert "about 3.0 GiB" in refused["msg"]
+    failed = ask(run, check=True, told={"failed": False, "msg": "no virsh there"})
+    assert "is not known: no virsh there" in failed["text"]
+    assert "30 minutes since 2026-11-22T07:30:00Z is lost: about 3.0 GiB" in ask(run, told=told)["text"]
+
+
+def test_what_is_lost_is_kept_with_the_intent(run):
+    told = {"loss": {"size_bytes": 5, "unknown": "thin volumes"}}
+    act(run, state="kept", host="portal1", snapshot=POINT["id"], journal=[], told=told)
+    kept = run.ledger.read()[-1]["detail"]["revert"]["loss"]
+    assert kept == {"since": POINT["created"], "seconds": 1800, "size_bytes": 5, "unknown": "thin volumes"}

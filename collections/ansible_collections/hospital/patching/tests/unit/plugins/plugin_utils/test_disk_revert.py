@@ -104,8 +104,8 @@ def test_a_run_puts_a_disk_back_by_itself_only_where_policy_allows_it_and_no_dat
 
 
 def test_what_is_lost_is_told_and_has_to_be_accepted_by_name():
-    lost = disk_revert.loss(POINT, NOW)
-    assert lost == "whatever it has written in the 42 minutes since 2026-11-22T07:18:00Z is lost"
+    lost = disk_revert.loss_text(disk_revert.loss(POINT, NOW, {"loss": {"size_bytes": 517, "unknown": None}}))
+    assert lost == "whatever it has written in the 42 minutes since 2026-11-22T07:18:00Z is lost: about 517 bytes"
     disk_revert.require_accepted("db1", "it has slapd", lost, "db1")
     disk_revert.require_accepted("web1", "", lost, "")
     for typed in ("", "yes", "db2"):
@@ -142,3 +142,34 @@ def test_an_attempt_that_was_cut_off_before_the_revert_is_told_by_the_journal():
 def test_an_attempt_that_was_ended_or_meant_another_is_no_attempt(records):
     tail = disk_revert.tail([PENDING], [*LEDGER, *records], "web1", POINT["id"])
     assert (tail.records, tail.digest) == ([], tail_digest([]))
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"loss": {"size_bytes": 1_288_490_189, "unknown": None}}, " is lost: about 1.2 GiB"),
+        ({"loss": {"size_bytes": 2**20, "unknown": "thin volumes"}}, " is lost: at least 1.0 MiB; thin volumes"),
+        ({"loss": {"size_bytes": None, "unknown": "qcow2"}}, "; how many bytes that is, is not known: qcow2"),
+        ({"msg": "the connection\n was lost"}, "; how many bytes that is, is not known: the connection was lost"),
+        ({}, "; how many bytes that is, is not known: its provider has not said"),
+    ],
+)
+def test_bytes_are_told_as_far_as_they_are_known(told, said):
+    assert disk_revert.loss_text(disk_revert.loss(POINT, NOW, told)).endswith(said)
+
+
+def test_a_revert_is_done_when_the_journal_says_so():
+    lost = {"since": POINT["created"], "seconds": 60, "size_bytes": 1, "unknown": None}
+    begun = intent("sha256:1")
+    begun["detail"]["revert"]["loss"] = lost
+    assert disk_revert.reverts(LEDGER) == {}
+    assert disk_revert.reverts([*LEDGER, begun]) == {
+        "web1": {"snapshot": POINT["id"], "done": False, "loss": lost},
+    }
+    assert disk_revert.reverts([begun, REVERTED])["web1"]["done"] is True
+    # One by an older version, which recorded no loss; and one that was begun once more.
+    assert disk_revert.reverts([intent("sha256:1"), REVERTED, intent("sha256:1")])["web1"] == {
+        "snapshot": POINT["id"],
+        "done": False,
+        "loss": None,
+    }

@@ -54,6 +54,30 @@ def rolled_back(host, start, fails_after, back):
     ]
 
 
+def disk_reverted(host, start, fails_after, back):
+    """Return a night whose packages could not be put back either, and the disk was."""
+    failed = start + fails_after
+    return [
+        at(start, host, "gate", "done", before="host"),
+        at(failed, host, "verify", "failed"),
+        at(failed + 20, host, "rollback", "failed"),
+        at(failed + 21, host, "snapshot", "note", revert={"snapshot": "snap-1"}),
+        at(failed + back - 5, host, "snapshot", "done", module="hospital.patching.host_snapshot_rollback"),
+        at(failed + back, host, "record", "outcome", outcome="rolled_back"),
+    ]
+
+
+def asked_for(host, start, back):
+    """Return what a person's revert of a host that does not answer records, after the run that had patched it."""
+    return [
+        at(start, None, "gate", "begin", rollback={"hosts": [host], "snapshot": "snap-1"}),
+        at(start + 5, host, "gate", "done", before="host"),
+        at(start + 6, host, "lock", "failed"),
+        at(start + 10, host, "snapshot", "note", revert={"snapshot": "snap-1"}),
+        at(start + 10 + back, host, "record", "outcome", outcome="rolled_back"),
+    ]
+
+
 def learned(*nights):
     history = History()
     for night in nights:
@@ -76,6 +100,9 @@ def estimates(fleet, history):
 
 PAIR = {"a1": server("a1", "a"), "a2": server("a2", "a"), "b1": server("b1", "b", downtime_s=60), "w": endpoint("w")}
 CONFIGURED = (1800, 1800, "setting", "setting")
+#: The policy with which a disk revert is a way back.
+DISK = {"disk_revert": True, "snapshot": {"provider": "lvm"}}
+BY_DISK = {"d1": server("d1", "d", **DISK), "d2": server("d2", "d", **DISK), "p": server("p", "d")}
 
 
 def test_the_time_from_the_gate_to_the_outcome_is_learned():
@@ -136,6 +163,66 @@ def test_a_way_back_that_took_longer_than_configured_counts_from_the_first_time(
     quick = [rolled_back("a1", 0, 100, 20)] * 3
     assert estimates(PAIR, learned(*quick, rolled_back("a2", 0, 100, 3600)))["a1"][1::2] == (5400, "alike")
     assert estimates(PAIR, learned(rolled_back("a1", 0, 100, 60)))["a1"] == CONFIGURED
+
+
+def test_a_disk_revert_is_learned_apart_from_where_the_patch_failed():
+    history = learned(disk_reverted("d1", 10, 300, 120))
+    assert (history.forward, history.way_back, history.disk_back) == ({}, {}, {"d1": [120]})
+
+
+def test_a_disk_revert_that_a_person_asked_for_is_learned_from_its_intent():
+    history = learned([*patched("d1", 0, 400), *asked_for("d1", 5000, 700)])
+    assert (history.forward, history.way_back, history.disk_back) == ({"d1": [400]}, {}, {"d1": [700]})
+
+
+def test_a_disk_revert_that_was_cut_off_teaches_nothing():
+    begun = disk_reverted("d1", 10, 300, 120)
+    assert learned([*begun[:-2], opened(9000), *begun[-2:]]) == History()
+    stuck = at(500, "d1", "record", "outcome", outcome="stuck")
+    assert learned([*begun[:-2], stuck]) == History()
+    # A later journey of the host does not inherit it.
+    assert learned([*begun[:-2], stuck, *rolled_back("d1", 900, 10, 60)]).disk_back == {}
+
+
+def test_a_disk_revert_counts_only_where_policy_says_that_it_is_the_way_back():
+    found = estimates(BY_DISK, learned(*[disk_reverted("d1", 0, 100, 2500)] * 3))
+    assert found["d1"] == (1800, 3780, "setting", "host")  # 2500 s and half of it, in whole minutes
+    assert found["d2"] == (1800, 3780, "setting", "alike"), "from the first time on, as ways back are rare"
+    assert found["p"] == CONFIGURED, "its packages are its way back"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{"disk_revert": False}, {"snapshot": {"provider": "preserved"}}, {"stateful": True}],
+)
+def test_what_is_never_put_back_by_disk_needs_no_time_for_it(policy):
+    fleet = {"d1": server("d1", "d", **{**DISK, **policy})}
+    assert estimates(fleet, learned(*[disk_reverted("d1", 0, 100, 2500)] * 3))["d1"] == CONFIGURED
+
+
+def test_a_way_back_by_disk_that_nobody_has_seen_takes_what_is_configured():
+    quick = [rolled_back("d1", 0, 100, 20)] * 3
+    assert estimates({"d1": server("d1", "d")}, learned(*quick))["d1"][1::2] == (300, "host")
+    assert estimates(BY_DISK, learned(*quick))["d1"][1::2] == (1800, "setting")
+    # Both are known then, and the longer one counts.
+    both = learned(*quick, *[disk_reverted("d1", 0, 100, 600)] * 3)
+    assert estimates(BY_DISK, both)["d1"][1::2] == (900, "host")
+    assert estimates(BY_DISK, learned(*[disk_reverted("d1", 0, 100, 20)] * 3))["d1"][1::2] == (1800, "setting")
+
+
+def test_five_disk_reverts_of_hosts_alike_count_for_those_without():
+    both = [disk_reverted("d1", 0, 100, 600 + n) for n in range(5)] + [rolled_back("d1", 0, 100, 20)] * 5
+    assert estimates(BY_DISK, learned(*both))["d2"][1::2] == (960, "alike")
+
+
+def test_the_plan_says_by_what_the_way_back_was_estimated():
+    found = with_estimates(BY_DISK, learned(*[disk_reverted("d1", 0, 100, 2500)] * 3))
+    hosts = planned(found).plan["hosts"]
+    assert {host: hosts[host]["estimated_by"]["way_back"] for host in BY_DISK} == {
+        "d1": "host",
+        "d2": "alike",
+        "p": "setting",
+    }
 
 
 def test_the_plan_goes_by_it_says_so_and_keeps_its_digest_where_the_waves_are_the_same():

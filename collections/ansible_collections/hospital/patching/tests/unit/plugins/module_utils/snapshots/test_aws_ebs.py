@@ -735,3 +735,11 @@ class TestRevert:
         client.attach_volume(VolumeId=third, InstanceId=machine, Device=FILES)
         with pytest.raises(PatchingError, match="nobody else at work"):
             provider.revert(mine.id, "db1")
+
+
+def test_ebs_does_not_tell_what_a_revert_loses(provider):
+    made = secure(provider).snapshot
+    size, why = provider.loss(made.id, "db1")
+    assert size is None
+    assert "two snapshots" in why
+    assert provider.loss("snapset-0", "db1") == (None, "there is no such restore point")

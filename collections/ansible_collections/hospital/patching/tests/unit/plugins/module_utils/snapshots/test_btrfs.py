@@ -318,3 +318,24 @@ def test_a_host_without_any_mount_table_is_refused(host):
 def test_options_that_are_refused(options, seen):
     with pytest.raises(PatchingError, match=seen):
         registry.create_provider("btrfs", options, None, Clock())
+
+
+NEW = """\
+inode 257 file offset 0 len 1048576 disk start 13631488 offset 0 gen 9 flags NONE large
+inode 258 file offset 0 len 12 disk start 0 offset 0 gen 9 flags INLINE etc/conf len 99
+inode 258 file offset 4096 len 4096 disk start 0 offset 0 gen 9 flags PREALLOC ../a b
+transid marker was 10
+"""
+
+
+def test_what_was_written_since_a_generation_is_counted():
+    assert btrfs_text.parse_find_new(NEW) == 1048576 + 12 + 4096
+    assert btrfs_text.parse_find_new("transid marker was 10\n") == 0
+    # Cut off, or an error.
+    assert btrfs_text.parse_find_new(NEW.replace("transid marker", "transid")) is None
+    assert btrfs_text.parse_find_new("") is None
+
+
+def test_a_generation_is_read():
+    assert btrfs_text.parse_generation(SHOW.replace("Gen at creation: \t7", "Gen at creation: \t3")) == 7
+    assert btrfs_text.parse_generation("ERROR: not a subvolume\n") is None

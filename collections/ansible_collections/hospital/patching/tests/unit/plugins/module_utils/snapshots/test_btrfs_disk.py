@@ -476,3 +476,19 @@ def test_two_calls_at_once_wait_for_each_other(disk, monkeypatch):
     monkeypatch.setattr(LOCK_WAIT, 0)
     with provider._opened(), pytest.raises(PatchingError, match="another call works"):
         disk.provider().list()
+
+
+def test_what_a_revert_loses_is_what_was_written_since(disk):
+    provider = disk.provider()
+    with open(disk.path("data", "in the same generation"), "wb") as handle:
+        handle.write(os.urandom(MIB))
+    one = make(provider)
+    assert provider.loss(one.id, "db1") == (0, None), "what the snapshot holds is not lost"
+    with open(disk.path("data", "new"), "wb") as handle:
+        handle.write(os.urandom(3 * MIB))
+    with open(disk.path("app", "large"), "r+b") as handle:
+        handle.write(os.urandom(MIB // 2))
+    assert provider.loss(one.id, "db1") == (3 * MIB + MIB // 2, None)
+    assert provider.loss("another", "db1") == (None, "there is no such restore point")
+    done = provider.revert(one.id, "db1")
+    assert provider.loss(done["kept"], "db1").size_bytes is None, "what was set aside is no restore point"

@@ -249,3 +249,25 @@ def test_only_the_snapshot_of_this_host_and_run_is_reverted_to(provider):
 def test_an_unknown_option_is_refused(podman):
     with pytest.raises(PatchingError, match="unknown option"):
         ContainerProvider({"contaner": "x"}, podman, Clock())
+
+
+def test_what_a_revert_loses_is_what_the_containers_layer_has_grown(provider, podman):
+    made_of = {"Id": "ba5e", "RepoTags": [], "Size": 388908670 - 4096, "Labels": {}}
+    podman.images["ba5e"] = made_of
+    podman.containers["lab-portal1"]["Image"] = "ba5e"
+    mine = make(provider).snapshot
+    grown = "files that were overwritten count only by what they have grown"
+    assert provider.loss(mine.id, "portal1") == (0, grown)
+    podman.containers["lab-portal1"]["SizeRw"] = 4096 + 7_000_000
+    assert provider.loss(mine.id, "portal1") == (7_000_000, grown)
+    podman.containers["lab-portal1"]["SizeRw"] = 0
+    assert provider.loss(mine.id, "portal1") == (0, grown)
+    # A container that was put back before runs from the restore point itself.
+    podman.containers["lab-portal1"].update(Image=mine.id, SizeRw=500)
+    assert provider.loss(mine.id, "portal1") == (500, grown)
+
+
+def test_an_engine_that_tells_no_size_tells_no_loss(provider, podman):
+    mine = make(provider).snapshot
+    assert provider.loss(mine.id, "portal1").size_bytes is None
+    assert provider.loss("sha256:beef", "portal1") == (None, "there is no such restore point")

@@ -319,3 +319,15 @@ def test_every_name_that_is_documented_is_given(san):
         "PATCHING_SNAPSHOT_REASON=",
         "PATCHING_SNAPSHOT_RUN_ID=",
     ]
+
+
+def test_what_a_revert_loses_is_what_the_sites_system_tells(san):
+    provider = san.provider()
+    make(provider)
+    assert provider.loss("snap-0", "db1") == (None, "the command info tells no changed_bytes of it")
+    assert provider.loss("snap-9", "db1") == (None, "there is no such restore point")
+    san.fault("info", "echo '{}'".format(listing(changed_bytes=12345)))
+    assert provider.loss("a", "db1") == (12345, None)
+    san.fault("info", "echo '{}'".format(listing(changed_bytes="much")))
+    with pytest.raises(PatchingError, match="changed_bytes is 'much'; expected whole bytes, from 0"):
+        provider.loss("a", "db1")

@@ -225,3 +225,16 @@ def test_a_login_in_the_address_is_not_shown():
 def test_a_limit_that_would_never_end_or_never_begin_is_refused(key):
     with pytest.raises(PatchingError, match="{} is 0; expected 1 or more".format(key)):
         LibvirtProvider({key: 0}, Double(), Clock())
+
+
+def test_an_image_does_not_tell_what_a_revert_loses():
+    facts = dict.fromkeys(machine_records.REQUIRED, "x")
+    facts.update(kind=machine_records.RESTORE_POINT, machine=UUID)
+    bare = "<domainsnapshot><name>mine</name><state>shutoff</state></domainsnapshot>"
+    shown = libvirt_text.redescribed(bare, machine_records.describe(facts))
+    double = Double(**{"snapshot-list": "mine\n", "snapshot-dumpxml": shown})
+    provider = LibvirtProvider({"dmi_uuid": UUID}, double, Clock())
+    size, why = provider.loss(UUID + "/mine", "db1")
+    assert size is None
+    assert "qcow2" in why
+    assert provider.loss(UUID + "/theirs", "db1") == (None, "there is no such restore point")

@@ -728,3 +728,31 @@ def row_with(tags):
 def test_a_long_reason_is_shortened_and_a_snapshot_made(host):
     one = host.provider().create(RUN, "portal1", "\u00e4" * 2000, EXPIRES)
     assert 100 < len(one.reason) < 200
+
+
+def test_what_a_revert_loses_is_what_thick_snapshots_have_kept(host):
+    one = made(host, volumes=["/srv/data"])
+    size = one.detail["volumes"][0]["size_bytes"]
+    host.volume("SNAP1")["data_percent"] = "25.00"
+    assert host.provider(volumes=["/srv/data"]).loss(one.id, "portal1") == (size // 4, None)
+
+
+def test_of_thin_volumes_it_is_not_known_what_a_revert_loses(host):
+    one = made(host)
+    size = host.volume("SNAP1")["lv_size"]
+    for uuid in ("SNAP1", "SNAP2"):
+        host.volume(uuid)["data_percent"] = "50.00"
+    host.volume("SNAP2")["lv_size"] = size
+    lost = host.provider().loss(one.id, "portal1")
+    assert lost == (int(size), "LVM does not tell what thin volumes have changed: /srv/thin")
+    thin = made(host, run_id=OTHER, volumes=["/srv/thin"])
+    assert host.provider().loss(thin.id, "portal1").size_bytes is None
+
+
+def test_where_a_restore_point_is_of_no_use_that_is_said_instead_of_bytes(host):
+    one = made(host)
+    assert host.provider().loss("SNAP9", "portal1") == (None, "there is no such restore point")
+    host.volume("SNAP1")["data_percent"] = ""
+    assert host.provider().loss(one.id, "portal1") == (None, "LVM does not tell how full the snapshots are")
+    host.volume("SNAP1")["data_percent"] = "100.00"
+    assert "filled up" in host.provider().loss(one.id, "portal1").unknown

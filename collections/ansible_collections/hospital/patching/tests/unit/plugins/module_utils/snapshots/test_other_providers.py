@@ -94,3 +94,7 @@ def test_nothing_is_kept_by_those_that_make_nothing():
 def test_an_unknown_provider_is_refused():
     with pytest.raises(PatchingError, match="one of " + ", ".join(sorted(registry.PROVIDERS))):
         make("tape")
+
+
+def test_what_puts_no_disk_back_says_so_when_asked_what_that_loses():
+    assert make("none").loss("none", "db1") == (None, "provider none puts no disk back")

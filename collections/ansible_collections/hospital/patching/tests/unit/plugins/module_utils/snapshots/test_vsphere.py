@@ -11,10 +11,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import create_provider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import read_login
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_machine import (
     PATHS,
     NotSecurable,
+    grown_since,
     read_tree,
     securable,
 )
@@ -330,3 +332,59 @@ def test_signs_of_a_backup_can_be_overridden():
     assert "nightly 7" in judged({"backup_names": ["Nightly *"]}, snapshot=chain("nightly 7"))
     # What runs is no sign, but seen.
     assert "is under way" in judged({"heed_backups": False}, tasks=[("task-1", "running")])
+
+
+def layout(*chains, **sizes):
+    """A machine's layoutEx of one disk: its files now, then those of snapshot-1; ``sizes`` by file."""
+    disks = [[SimpleNamespace(chain=[SimpleNamespace(fileKey=list(chain))])] for chain in chains]
+    held = [SimpleNamespace(key=ref("snapshot-1"), disk=disk) for disk in disks[1:]]
+    files = [SimpleNamespace(key=int(key[1:]), size=size) for key, size in sizes.items()]
+    return SimpleNamespace(disk=disks[0], snapshot=held, file=files)
+
+
+@pytest.mark.parametrize(
+    ("given", "grown"),
+    [
+        (layout([1, 2, 3, 4], [1, 2], f1=10**9, f2=500, f3=700, f4=11), 711),
+        (layout([1, 2, 3], [1, 2], f1=10**9, f2=500), None),
+        (layout([1, 2], [1, 2], f1=10**9, f2=500), None),
+        (layout([1, 2], [], f1=10**9, f2=500), None),
+        (layout([1, 2], f1=10**9, f2=500), None),
+        (None, None),
+    ],
+)
+def test_what_a_revert_loses_is_the_disks_that_were_begun_since(given, grown):
+    assert grown_since(given, "snapshot-1") == grown
+
+
+class Session(FakeVcenter):
+    """A login to it, which counts how often sizes were asked to be looked up anew."""
+
+    refreshed = 0
+
+    def open(self):
+        """Log in."""
+
+    def close(self):
+        """Log out."""
+
+    def machine(self, moid):
+        return SimpleNamespace(_moId=moid, RefreshStorageInfo=self._refresh)
+
+    def _refresh(self):
+        self.refreshed += 1
+
+    def change(self, _what, work):
+        return work()
+
+
+def test_sizes_are_looked_up_anew_and_only_of_a_snapshot_of_ours():
+    mine = chain("snapshot-1")
+    mine.rootSnapshotList[0].description = records.describe(FACTS)
+    api = Session(snapshot=mine, layoutEx=layout([1, 2, 3], [1, 2], f1=10**9, f2=500, f3=700))
+    provider = VsphereProvider({"dmi_uuid": UUID}, Runner(), Clock(), connected=lambda _options, _clock: api)
+    assert provider.loss("snapshot-1", "db1") == (700, None)
+    assert api.refreshed == 1
+    assert provider.loss("snapshot-2", "db1") == (None, "there is no such restore point")
+    api.answers["machine"]["vm-1"]["layoutEx"] = None
+    assert provider.loss("snapshot-1", "db1") == (None, "vCenter names no delta disks with their sizes")

@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.report import (
     render_html,
     render_text,
     schema_path,
+    words,
 )
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.report import sample_night
 
@@ -438,3 +439,23 @@ def test_who_has_signed_is_named_once_and_how():
     ]
     assert "signed by ada@hospital, ben@hospital (in AWX" in " ".join(render_text(report).split())
     assert "Dr. Roe (of the list for broken glass)" in render_html(report)
+
+
+def test_what_a_disk_revert_has_lost_is_told_in_minutes_and_bytes():
+    plan, records = sample_night.rolled_back_night()
+    assert "disk_revert" not in host(build_report(plan, records, {}), "portal1")
+    lost = {"since": "2026-11-22T07:18:00Z", "seconds": 2520, "size_bytes": 1_288_490_189, "unknown": None}
+    last = records[-1]
+    intent = {"snapshot": "snap-1", "tail_digest": "sha256:1", "source": "journal", "loss": lost}
+    noted = {**last, "host": "portal1", "step": "snapshot", "event": "note", "detail": {"revert": intent}}
+    done = {**noted, "event": "done", "detail": {"record": {"event": "reverted"}, "took_ms": 5}}
+    begun, ended = (build_report(plan, [*records[:-1], *more, last], {}) for more in ([noted], [noted, done]))
+    schema = Draft202012Validator(json.loads(schema_path().read_text(encoding="utf-8")))
+    assert schema.is_valid(begun)
+    assert schema.is_valid(ended)
+    told = "42 minutes since 2026-11-22T07:18:00Z is lost: about 1.2 GiB"
+    assert words.put_back(host(ended, "portal1")).startswith("to snap-1; ")
+    assert words.put_back(host(begun, "portal1")).startswith("begun to snap-1, and not ended; ")
+    assert words.put_back(host(ended, "portal2")) == ""
+    assert told in render_html(ended)
+    assert told in " ".join(render_text(ended).split())
