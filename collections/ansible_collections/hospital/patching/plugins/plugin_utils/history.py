@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.rehearsal import REHEARSAL
 from ansible_collections.hospital.patching.plugins.plugin_utils.step_times import AHEAD, STEPS, step_seconds
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
@@ -55,6 +56,10 @@ class History:
             elif (step, event) == ("gate", "done") and detail.get("before") == "host":
                 begun[host] = time
                 failed.pop(host, None)
+            elif event == "note" and detail.get(REHEARSAL):
+                # A way back that was gone to its end; a night with one says nothing of how long other nights take.
+                self.way_back.setdefault(host, []).append(int(detail[REHEARSAL]["took_s"]))
+                begun.pop(host, None)
             elif event == "failed":
                 failed.setdefault(host, time)
             elif event == "outcome":
