@@ -22,6 +22,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     hooks,
     lost,
     outcomes,
+    rehearsal,
     resumption,
     rollback,
 )
@@ -163,6 +164,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             watch=live.watch(),
             taken=taken,
             people=people,
+            rehearsals=rehearsal.Rehearsals.read(records),
         )
         if answer.decision == "wait" and not self._task.check_mode and case.asks:
             self._ask_people(case, people)

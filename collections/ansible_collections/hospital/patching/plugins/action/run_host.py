@@ -15,6 +15,8 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     gate_live,
     hooks,
     looking,
+    rehearsal,
+    rehearsal_request,
     resumption,
     stateful,
 )
@@ -48,12 +50,15 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         intent = looking.intent_of(plan, run.run_id, host)
         peers = looking.peers(plan, intent)
         snapshot = restore_point(host, run.run_id, entry, stage)
+        moves_on = stateful.why(run.evidence, host, variables)
+        tier = min(int(entry["tier"]), gate_live.tier_of(variables))
         return {
             **state,
             "host": {**entry, "snapshot": snapshot},
             "transaction": stage["transaction"],
             "data_rules": _data_rules(variables),
-            "disk_revert": disk_revert.allowed(entry, stateful.why(run.evidence, host, variables)),
+            "disk_revert": disk_revert.allowed(entry, moves_on),
+            "rehearsal": _rehearsal(records, host, taken, rehearsal_request.why_not(entry, tier, moves_on)),
             "left_out": _told(stage.get("blocked") or []),
             "health_before": run.health_before(host),
             "named_before": run.health_before(host, {probe["name"] for probe in entry["probes"]}),
@@ -69,6 +74,15 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "failure": (taken and taken.failed) or "",
             "installed": bool(taken and taken.installed),
         }
+
+
+def _rehearsal(
+    records: Sequence[Mapping[str, Any]], host: str, taken: resumption.Taken | None, why_not: str
+) -> dict[str, Any]:
+    """Return whether the host's revert is rehearsed in this run, is still to be, and why it must not be."""
+    known = rehearsal.Rehearsals.read(records)
+    due = known.due(host) and not (taken and taken.installed)
+    return {"asked": host in known.asked, "due": due, "why_not": why_not if due else ""}
 
 
 def _wanted(run: Run, host: str, entry: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

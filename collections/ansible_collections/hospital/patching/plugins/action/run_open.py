@@ -9,7 +9,16 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
-from ansible_collections.hospital.patching.plugins.plugin_utils import answering, controllers, opening, plan
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    answering,
+    controllers,
+    gate_live,
+    opening,
+    plan,
+    rehearsal,
+    rehearsal_request,
+    stateful,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
@@ -22,6 +31,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "plan": {"type": "str", "required": True},
         "evidence_dir": {"type": "path", "default": "evidence"},
         "approved_by": {"type": "str", "default": ""},
+        "rehearse": {"type": "list", "elements": "str", "default": []},
         "step": {"type": "str", "required": True, "choices": ["stage", "gate"]},
     }
     clock = Clock()
@@ -31,6 +41,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         opening.require_whole_run(approved, task_vars.get("ansible_limit"))
         groups = set(task_vars["groups"])
         plan.verify_plan(approved, known_hosts=set(task_vars["groups"]["all"]), groups=groups)
+        asked = self._rehearsals(approved, arguments, task_vars)
         # Only now, so that a refused start leaves no run behind.
         run = Run.start(arguments["evidence_dir"], arguments["plan"], check=bool(self._task.check_mode))
         circumstances = opening.circumstances(approved, arguments["plan"], arguments["approved_by"])
@@ -40,7 +51,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 if arguments["step"] == "gate":
                     controllers.require_no_rollback(run, run.ledger.read())
                     opening.require_digest(approved, arguments["plan"], run.ledger.read())
-                run.record(None, arguments["step"], "begin", **circumstances)
+                run.record(None, arguments["step"], "begin", **circumstances, **asked)
             for told in answering.ask_now(run, approved, task_vars.get("hostvars") or {}):
                 self._display.display(told)
         facts = {
@@ -52,3 +63,23 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
             "serial": plan.serial(approved) or [1],
         }
         return {"changed": False, "ansible_facts": {"patching_run": facts}}
+
+    @staticmethod
+    def _rehearsals(approved: dict[str, Any], arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Return what the ledger is told of reverts to rehearse, and of those that earlier runs have proven.
+
+        Raises:
+            PatchingError: a host that is named is not fit for it.
+        """
+        if arguments["step"] != "gate":
+            return {}
+        run = Run(arguments["evidence_dir"], str(approved["plan_id"]))
+
+        def look(host: str) -> tuple[int, str]:
+            variables = task_vars["hostvars"].get(host) or {}
+            tier = min(int(approved["hosts"][host]["tier"]), gate_live.tier_of(variables))
+            return tier, stateful.why(run.evidence, host, variables)
+
+        asked = rehearsal_request.require_fit(approved, run.ledger.read(), arguments["rehearse"], look)
+        proofs = rehearsal_request.known_proofs(run.evidence)
+        return {**({rehearsal.ASKED: list(asked)} if asked else {}), **({rehearsal.PROVEN: proofs} if proofs else {})}

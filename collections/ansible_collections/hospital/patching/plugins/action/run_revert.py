@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import (
     controllers,
     disk_revert,
     opening,
+    rehearsal,
     stateful,
     taking_back,
 )
@@ -28,11 +29,13 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     """``located`` says where to ask what a revert loses, ``opened`` holds the request against the run.
 
     ``kept`` writes down what the disk's journal is about to lose.
+
+    ``rehearsed`` records that a host on which nothing was installed yet was put back and proven.
     """
 
     ARGUMENTS = {
         **RUN_ARGUMENTS,
-        "state": {"type": "str", "required": True, "choices": ["located", "opened", "kept"]},
+        "state": {"type": "str", "required": True, "choices": ["located", "opened", "kept", "rehearsed"]},
         "host": {"type": "str", "required": True},
         "snapshot": {"type": "str", "required": True},
         "reason": {"type": "str", "default": ""},
@@ -46,6 +49,8 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         run = Run(arguments["evidence_dir"], arguments["run_id"])
         if arguments["state"] == "kept":
             return self._keep(run, arguments)
+        if arguments["state"] == "rehearsed":
+            return self._prove(run, arguments)
         host = arguments["host"]
         if not host or not arguments["reason"].strip():
             raise PatchingError(
@@ -105,6 +110,28 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
                 intent["loss"] = disk_revert.loss(point, self.clock.now(), plain(arguments["told"]))
             run.record(host, "snapshot", "note", **{disk_revert.INTENT: intent})
         return {"changed": False, "tail_digest": tail.digest, "source": tail.source}
+
+    def _prove(self, run: Run, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Record what the caller has proven: the host is back at that restore point, and works."""
+        host, snapshot = arguments["host"], arguments["snapshot"]
+        records = run.ledger.read()
+        point = disk_revert.choose(records, run.run_id, host, snapshot)
+        since = disk_revert.reverted_since(records, host, snapshot)
+        if since is None:
+            raise PatchingError(
+                f"rehearsal of a revert on {host}",
+                f"run {run.run_id} has not journalled that its disk was put back to {snapshot}",
+                "a revert that was really done",
+                "start the run again; the rehearsal is repeated",
+            )
+        took_s = max(0, int((self.clock.now() - since).total_seconds()))
+        proof = {"provider": point["provider"], "snapshot": snapshot, "took_s": took_s}
+        if not self._task.check_mode:
+            text = (
+                f"its disk was put back to {snapshot} by {point['provider']} and proven, as a rehearsal, in {took_s} s"
+            )
+            run.record(host, "snapshot", "note", **{rehearsal.REHEARSAL: proof}, text=text)
+        return {"changed": False, **proof}
 
 
 def _require_newest(run: Run, host: str) -> None:

@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils import gate_live
+from ansible_collections.hospital.patching.plugins.plugin_utils import gate_live, rehearsal
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import RUN_ARGUMENTS, ControllerWork
 from ansible_collections.hospital.patching.plugins.plugin_utils.runs import Run
 from ansible_collections.hospital.patching.plugins.plugin_utils.silences import keeping, login, records, registry
@@ -46,7 +46,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
     def _silence(
         self, run: Run, host: str, entry: Mapping[str, Any], way_back: bool, task_vars: dict[str, Any]
     ) -> dict[str, Any]:
-        setting, wanted = entry["silence"], self._wanted(run.run_id, host, entry, way_back)
+        setting, wanted = entry["silence"], self._wanted(run, host, entry, way_back)
         about = {"provider": setting["provider"], "until": stamp(wanted.ends)}
         run.record(host, records.STEP, "begin", **about)
         try:
@@ -63,10 +63,12 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         records.mark(run, host, stamp(wanted.ends))
         return {"changed": True, "id": made, "until": stamp(wanted.ends), "warnings": problems}
 
-    def _wanted(self, run_id: str, host: str, entry: Mapping[str, Any], way_back: bool) -> Wanted:
+    def _wanted(self, run: Run, host: str, entry: Mapping[str, Any], way_back: bool) -> Wanted:
         now, seconds = self.clock.now(), entry["way_back_s"] + (0 if way_back else entry["estimate_s"])
+        if not way_back and rehearsal.Rehearsals.read(run.ledger.read()).due(host):
+            seconds += entry["way_back_s"]
         ends = now + timedelta(seconds=seconds)
-        return Wanted(run_id, host, now - timedelta(seconds=EARLY_S), _whole_minute(ends))
+        return Wanted(run.run_id, host, now - timedelta(seconds=EARLY_S), _whole_minute(ends))
 
     def _lift(self, run: Run, host: str, setting: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         standing = records.standing(run.ledger.read(), host)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What surrounds a snapshot in the journal: ``snapshot_pending`` before it, ``reverted`` first after its revert."""
+"""What surrounds a snapshot in the journal: ``snapshot_pending`` before it, ``reverted`` first after its revert.
+
+A rehearsal notes between the two that it begins: a journal that still says so afterwards was not put back.
+"""
 
 import re
 from typing import Any, Dict, NamedTuple, Optional
@@ -8,11 +11,15 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.journal import (
     SNAPSHOT_STEP,
     Journal,
+    lost_tail,
     refuse_unwritable,
 )
 
 #: ``record`` is None when it would only have been written (check mode).
 Marked = NamedTuple("Marked", [("changed", bool), ("record", Optional[Dict[str, Any]])])
+
+#: Under this key a note of the snapshot's step says that a revert is about to be rehearsed.
+REHEARSAL_KEY = "rehearsal"
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
@@ -43,6 +50,43 @@ def mark_pending(journal: Journal, run_id: str, detail: Dict[str, Any], write: b
         return record if record is not None and record["run_id"] == run_id else None
 
     record, fresh = journal.append_unless(there, run_id, SNAPSHOT_STEP, "snapshot_pending", detail, write)
+    return Marked(fresh, record)
+
+
+def mark_rehearsal(journal: Journal, run_id: str, waits: Optional[str], write: bool = True) -> Marked:
+    """Journal that ``run_id`` is about to rehearse a revert to the snapshot that it has just made.
+
+    Args:
+        waits: why a start of the host needs a person, if it does.
+
+    Raises:
+        PatchingError: its start needs a person, another run holds the host, or the last snapshot in the journal is
+            none of this run's or packages were changed after it.
+    """
+    if waits:
+        raise PatchingError(
+            journal.subject(),
+            "{}, and a revert may reboot it".format(waits),
+            "a host that starts without a person",
+            "rehearse on another host; or set patching_boots_unattended if it does start by itself, and plan again",
+        )
+    detail = {REHEARSAL_KEY: True}
+
+    def there() -> Optional[Dict[str, Any]]:
+        journal.refuse_other_holder(run_id)
+        records = journal.read()
+        tail = lost_tail(records)
+        if tail is None or records[-len(tail) - 1]["run_id"] != run_id or journal.worked(run_id):
+            raise PatchingError(
+                journal.subject(),
+                "its last record is {}".format(_told(records[-1] if records else None)),
+                "the snapshot_pending of run {}, and no package changed after it".format(run_id),
+                "make the restore point first; what is installed already is not put back by a rehearsal",
+            )
+        noted = [one for one in tail if (one["run_id"], one["event"], one["detail"]) == (run_id, "note", detail)]
+        return noted[-1] if noted else None
+
+    record, fresh = journal.append_unless(there, run_id, SNAPSHOT_STEP, "note", detail, write)
     return Marked(fresh, record)
 
 

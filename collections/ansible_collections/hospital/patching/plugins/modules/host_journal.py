@@ -7,7 +7,8 @@ module: host_journal
 short_description: Hold a host for one run in its own journal, mark its snapshot, or release it
 version_added: 0.1.0
 description:
-  - Writes V(held), V(released), V(snapshot_pending) or V(reverted) to the host's append-only journal.
+  - Writes V(held), V(released), V(snapshot_pending) or V(reverted) to the host's append-only journal, and notes that a
+    revert is rehearsed.
   - While one run holds the host, every other is refused.
   - While the host is held, competing updaters (timers and services of apt, unattended-upgrades, dnf, yum, PackageKit
     and SUSE; refreshes of snapd) are stopped; what was stopped is journalled first, and exactly that is started again
@@ -41,11 +42,14 @@ options:
       - V(released) gives it up; a host that nobody holds is left as it is.
       - V(snapshot_pending) says that O(run_id), which holds the host, is about to make a snapshot of its disk. It is
         the last record that a revert to that snapshot leaves.
+      - V(rehearsing) notes that the disk is about to be put back to that snapshot, on which nothing was installed, to
+        prove that it can be. A journal that still says so afterwards was not put back, so V(reverted) refuses it. A
+        host that will wait for a disk passphrase is refused, see O(boots_unattended).
       - V(reverted) says that the disk was put back to a snapshot of O(run_id) and was found in order. It is the first
         record after the revert; a journal that does not end in the V(snapshot_pending) of O(run_id) is refused.
         Records of a stage do not count, because staging disrupts nothing.
     type: str
-    choices: [held, released, snapshot_pending, reverted]
+    choices: [held, released, snapshot_pending, rehearsing, reverted]
     required: true
   detail:
     description:
@@ -97,6 +101,10 @@ options:
   snapshot:
     description: Id of the snapshot that the disk was put back to, from the run's ledger. Used with O(state=reverted).
     type: str
+  boots_unattended:
+    description: With O(state=rehearsing), the host starts without a person although C(/etc/crypttab) asks for one.
+    type: bool
+    default: false
   work_wait_s:
     description:
       - How long to wait, before the host is held, for a step that goes on here although its controller is gone.
@@ -131,6 +139,13 @@ EXAMPLES = r"""
     step: snapshot
     state: snapshot_pending
 
+- name: Note that a revert to it is about to be rehearsed
+  hospital.patching.host_journal:
+    run_id: 20261122T010000Z-ab12cd34
+    evidence_dir: evidence
+    step: snapshot
+    state: rehearsing
+
 - name: Journal that the host was put back to it
   hospital.patching.host_journal:
     run_id: 20261122T010000Z-ab12cd34
@@ -160,7 +175,7 @@ holder:
     detail: {controller: 10.0.0.5, suspended: [apt-daily.timer]}
 record:
   description:
-    - The record that V(snapshot_pending) or V(reverted) wrote or found.
+    - The record that V(snapshot_pending), V(rehearsing) or V(reverted) wrote or found.
     - Null when it would only have been written (check mode), and in the other states.
   type: dict
   returned: always
@@ -206,7 +221,7 @@ not_resumed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.hospital.patching.plugins.module_utils import arguments, reverts
+from ansible_collections.hospital.patching.plugins.module_utils import arguments, boot_passphrase, reverts
 from ansible_collections.hospital.patching.plugins.module_utils.boot import read_boot
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock, require_agreement
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -230,6 +245,9 @@ def hold(lock, wanted, write):
 def mark(journal, wanted, write):
     if wanted["state"] == "reverted":
         return reverts.mark_reverted(journal, wanted["run_id"], wanted["tail_digest"], wanted["snapshot"], write)
+    if wanted["state"] == "rehearsing":
+        waits = None if wanted["boots_unattended"] else boot_passphrase.reason()
+        return reverts.mark_rehearsal(journal, wanted["run_id"], waits, write)
     return reverts.mark_pending(journal, wanted["run_id"], wanted["detail"], write)
 
 
@@ -237,7 +255,9 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             arguments.RUN,
-            state=dict(type="str", choices=["held", "released", "snapshot_pending", "reverted"], required=True),
+            state=dict(
+                type="str", choices=["held", "released", "snapshot_pending", "rehearsing", "reverted"], required=True
+            ),
             detail=dict(type="dict", default={}),
             controller=dict(type="str"),
             controller_time=dict(type="str"),
@@ -247,6 +267,7 @@ def main():
             decided=dict(type="str", default=""),
             tail_digest=dict(type="str"),
             snapshot=dict(type="str"),
+            boots_unattended=dict(type="bool", default=False),
             updaters=dict(type="str", choices=["suspend", "refuse", "observe"], default="suspend"),
             updaters_wait_s=dict(type="int", default=120),
             work_wait_s=dict(type="int", default=3600),

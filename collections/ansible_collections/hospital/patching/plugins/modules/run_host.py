@@ -74,6 +74,20 @@ data_rules:
       somebody answers for. Where the inventory cannot be read, every package owns data.
   type: dict
   returned: when O(part=transaction)
+rehearsal:
+  description: Whether a revert of the host's disk is to be rehearsed in this run.
+  type: dict
+  returned: when O(part=transaction)
+  contains:
+    asked:
+      description: Whether the newest start of the run asks for it.
+      type: bool
+    due:
+      description: Whether it is still to be done, before anything is installed.
+      type: bool
+    why_not:
+      description: Why it must not be done, by the inventory as it is now; empty when it may.
+      type: str
 left_out:
   description: What the transaction leaves out because it was blocked, as the end of a sentence; empty for nothing.
   type: str

@@ -9,6 +9,7 @@ version_added: 0.1.0
 description:
   - Refuses a plan whose digest does not match, C(--limit), unknown hosts, and host names that are groups or patterns.
   - Sets the fact C(patching_run) with the hosts in plan order and the sizes of their waves.
+  - Records which reverts are to be rehearsed, and when earlier runs proved one by each provider.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -28,6 +29,17 @@ options:
       - A typed name is recorded as claimed and shown in the report; it stands for no signature that a tier needs.
     type: str
     default: ''
+  rehearse:
+    description:
+      - Hosts whose disk is put back to its restore point once, before anything is installed on them. No host of a later
+        wave begins before that is proven.
+      - Only servers of ring V(canary) and tier 3 or 4 whose data does not move on, with C(patching_disk_revert), a
+        provider that makes restore points of their disks, and no hooks around drain and snapshot. Each has to go before
+        all hosts of later rings that have the same provider.
+      - The newest start of a run counts; one without this withdraws the request.
+    type: list
+    elements: str
+    default: []
   step:
     description: What is begun.
     type: str

@@ -15,6 +15,8 @@ description:
     where the site does not say, one on which a package is installed that owns data.
   - V(kept) writes down, outside the host, what the host's journal is about to lose and that the disk is about to be put
     back. A host that does not answer is known by what the run's ledger has of it.
+  - V(rehearsed) records that a host on which nothing was installed yet was put back to its restore point and proven,
+    and in which time. Without the host's own record that it was put back it refuses.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
   - hospital.patching.attributes
@@ -25,7 +27,7 @@ options:
     description: Which part of the revert it is.
     type: str
     required: true
-    choices: [located, opened, kept]
+    choices: [located, opened, kept, rehearsed]
   host:
     description: Inventory name of the host.
     type: str
@@ -81,6 +83,14 @@ source:
   description: Whether that was read from the host's C(journal) or from the run's C(ledger).
   type: str
   returned: when O(state=kept)
+provider:
+  description: Who has put it back.
+  type: str
+  returned: when O(state=rehearsed)
+took_s:
+  description: Seconds from the intent to put the disk back until it was proven.
+  type: int
+  returned: when O(state=rehearsed)
 ansible_facts:
   description: The fact C(patching_run) with run_id, evidence_dir, controller, by, reason, snapshot, hosts and opened.
   type: dict

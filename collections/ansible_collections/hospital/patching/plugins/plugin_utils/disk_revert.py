@@ -175,6 +175,21 @@ def unfinished(records: Records, host: str, snapshot_id: str) -> Tail | None:
     return found
 
 
+def reverted_since(records: Records, host: str, snapshot_id: str) -> datetime | None:
+    """Return when the last attempt to revert to that restore point was begun that the host has journalled as done."""
+    begun: datetime | None = None
+    found: datetime | None = None
+    for record in records:
+        if record["host"] != host:
+            continue
+        intent, journalled = record["detail"].get(INTENT), record["detail"].get("record") or {}
+        if record["event"] == "note" and intent:
+            begun, found = (read_stamp(record["time"]) if intent["snapshot"] == snapshot_id else None), None
+        elif journalled.get("event") == "reverted" and journalled["detail"].get("snapshot") == snapshot_id:
+            found = begun
+    return found
+
+
 def _mirrored(records: Records, host: str) -> list[dict[str, Any]]:
     """Return what the ledger has of a host since its last restore point was announced."""
     own = [dict(record) for record in records if record["host"] == host]

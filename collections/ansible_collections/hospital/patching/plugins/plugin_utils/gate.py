@@ -18,6 +18,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_peers impor
     balancers,
     partners,
     peers,
+    rehearsed,
     ring_before,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_people import asked_people
@@ -31,6 +32,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.gate_time import
     window_for_way_back,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
+from ansible_collections.hospital.patching.plugins.plugin_utils.rehearsal import Rehearsals
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Watch
@@ -53,6 +55,7 @@ def decide(
     watch: Watch | str | None = None,
     taken: bool = False,
     people: Mapping[str, Standing] | None = None,
+    rehearsals: Rehearsals | None = None,
 ) -> Gate:
     """Say whether ``host`` may be disrupted at ``now``; the gravest answer of all checks counts.
 
@@ -71,6 +74,7 @@ def decide(
         watch: the watcher that counts, or what was seen instead of one; None means that nobody has looked.
         taken: whether this run has disrupted the host already and not finished it.
         people: how the questions to people of its service stand, by the probe's name.
+        rehearsals: whose revert is to be rehearsed in this run, and where that is proven.
     """
     if host not in plan["hosts"]:
         return Gate("stop", f"plan {plan['plan_id']} does not name {host}")
@@ -91,6 +95,7 @@ def decide(
         watch,
         taken=taken,
         people=people or {},
+        rehearsals=rehearsals or Rehearsals(),
     )
     return _gravest(question, CHECKS) or Gate("go", "window open, work and way back fit, enough peers in service")
 
@@ -220,6 +225,7 @@ CHECKS: tuple[Check, ...] = (
     peers,
     partners,
     balancers,
+    rehearsed,
     ring_before,
     asked_people,
 )

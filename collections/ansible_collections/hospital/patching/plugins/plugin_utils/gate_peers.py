@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gate's questions about other hosts: which of them are out, and has the ring before proven itself?"""
+"""The gate's questions about other hosts: which are out, is the ring before proven, and the revert of a canary?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils import plan
 from ansible_collections.hospital.patching.plugins.plugin_utils.gate_question import Gate, Question, wait
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
@@ -79,6 +80,25 @@ def _wait_for(question: Question, out: Iterable[str], reason: str, room: int) ->
 def _in_progress(question: Question, host: str) -> bool:
     state = question.states.get(host)
     return state is not None and state.out and state.outcome is None
+
+
+def rehearsed(question: Question) -> Gate | None:
+    """Nobody of a later wave begins before the reverts that are asked for are proven. One that is out is finished."""
+    for host in [] if question.taken else question.rehearsals.missing():
+        if host not in question.plan["hosts"] or not _later_wave(question, host):
+            continue
+        state = question.states.get(host)
+        if state is None or state.outcome is None:
+            return wait(question, f"the revert of {host} is being rehearsed")
+        told = f"the revert of {host} was to be rehearsed and is not proven: it is {state.outcome.replace('_', ' ')}"
+        why = f" ({state.reason})" if state.reason else ""
+        return Gate("stop", f"{told}{why}; correct that and start again, or start again without rehearse_hosts")
+    return None
+
+
+def _later_wave(question: Question, host: str) -> bool:
+    mine, other = (plan.wave_of(question.plan, name)["number"] for name in (question.host, host))
+    return bool(mine > other)
 
 
 def ring_before(question: Question) -> Gate | None:

@@ -12,6 +12,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import break_gla
 from ansible_collections.hospital.patching.plugins.plugin_utils.answers import Standing
 from ansible_collections.hospital.patching.plugins.plugin_utils.occurrences import Occurrence
 from ansible_collections.hospital.patching.plugins.plugin_utils.outcomes import HostState
+from ansible_collections.hospital.patching.plugins.plugin_utils.rehearsal import Rehearsals
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import Contact
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
 from ansible_collections.hospital.patching.plugins.plugin_utils.watchers import Watch
@@ -50,6 +51,8 @@ class Question:
     taken: bool = False
     #: How the questions to people of its service stand, by the probe's name.
     people: Mapping[str, Standing] = field(default_factory=dict)
+    #: Whose revert is to be rehearsed before others begin, and where that is proven.
+    rehearsals: Rehearsals = field(default_factory=Rehearsals)
 
     @property
     def frozen_by(self) -> list[str]:
@@ -80,9 +83,9 @@ class Question:
     @property
     def need(self) -> timedelta:
         """How long before the window's end the host has to begin."""
-        return timedelta(
-            seconds=max(self.entry["estimate_s"] + self.entry["way_back_s"], self.entry.get("cut_off_s", 0))
-        )
+        seconds = max(self.entry["estimate_s"] + self.entry["way_back_s"], self.entry.get("cut_off_s", 0))
+        # A rehearsal goes the way back once more.
+        return timedelta(seconds=seconds + self.rehearsals.due(self.host) * self.entry["way_back_s"])
 
     @property
     def end(self) -> datetime | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import disk_revert, hooks
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate
+from ansible_collections.hospital.patching.plugins.plugin_utils.rehearsal import REHEARSAL
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.step_times import AHEAD, STEPS, step_seconds
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
@@ -65,6 +66,10 @@ class History:
                 begun[host] = time
                 failed.pop(host, None)
                 reverted.pop(host, None)
+            elif event == "note" and detail.get(REHEARSAL):
+                # A way back that was gone to its end; a night with one says nothing of how long other nights take.
+                self.disk_back.setdefault(host, []).append(int(detail[REHEARSAL]["took_s"]))
+                begun.pop(host, None)
             elif event == "failed":
                 failed.setdefault(host, time)
             elif event == "note" and detail.get(disk_revert.INTENT):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.rehearsal import REHEARSAL
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.timeline import parts_by_host
 
 #: What happens before the window, so that it is no part of the time in it.
@@ -22,8 +23,9 @@ def step_seconds(records: Iterable[Record]) -> dict[str, Seconds]:
 
     A journey counts from the gate to its outcome. Only steps that ended well
     count, and none from a failure on: what failed was cut short or waited in
-    vain, and what follows it is the way back. As for the whole time, what a
-    run that was started again had begun before teaches nothing.
+    vain, and what follows it is the way back. As for the whole time, neither a
+    journey with a rehearsed revert teaches anything, nor what a run that was
+    started again had begun before.
     """
     found: dict[str, Seconds] = {}
     journeys: dict[str, list[Record]] = {}
@@ -37,6 +39,8 @@ def step_seconds(records: Iterable[Record]) -> dict[str, Seconds]:
             _keep(found, host, [record])
         elif (step, event) == ("gate", "done") and record["detail"].get("before") == "host":
             journeys[host] = []
+        elif event == "note" and record["detail"].get(REHEARSAL):
+            journeys.pop(host, None)
         elif event == "outcome":
             _keep(found, host, journeys.pop(host, []) if goes_forward else [])
         elif host in journeys:

@@ -188,7 +188,9 @@ class ContainerProvider(SnapshotProvider):
     def _recreation(self, name: str, shown: Dict[str, Any], snapshot_id: str) -> List[str]:
         words = list((shown.get("Config") or {}).get("CreateCommand") or [])
         image = shown.get("ImageName") or ""
-        places = [number for number, word in enumerate(words) if word in (image, _short(image))]
+        # One that was reverted before was created from an image's id, whatever its name is shown as.
+        known = (image, _short(image), _plain(str(shown.get("Image") or image)))
+        places = [number for number, word in enumerate(words) if word in known]
         start = next((number for number, word in enumerate(words) if word in ("run", "create")), None)
         if start is None or len(places) != 1:
             raise PatchingError(

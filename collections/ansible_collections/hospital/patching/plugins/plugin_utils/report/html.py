@@ -9,7 +9,7 @@ from datetime import tzinfo
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, restore_points, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import chart
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_host import host_details
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.html_services import services_table
@@ -242,6 +242,7 @@ def _evidence(report: Mapping[str, Any], where: tzinfo) -> Markup:
         ("Seal", words.seal(report)),
     ]
     findings = [tag("li", finding) for finding in evidence["findings"]]
+    reverts = [tag("li", restore_points.told(point, where)) for point in report["restore_points"]]
     statements = [tag("li", statement) for statement in evidence["evidence_for"]]
     remarks = [
         tag("li", f"{words.moment(one['time'], where)} ", f"{one['host']}: " if one["host"] else "", one["text"])
@@ -252,6 +253,7 @@ def _evidence(report: Mapping[str, Any], where: tzinfo) -> Markup:
         tag("h2", "Evidence"),
         tag("dl", [(tag("dt", name), tag("dd", value)) for name, value in pairs if value], class_="facts"),
         _list("What the check of the ledger found", findings),
+        _list("Restore points", reverts),
         _list("These records are evidence for", statements),
         _list("Remarks", remarks),
         tag("footer", words.FOOTER),

@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.names import nat
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import timeline, works
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.hosts import other_host, planned_host
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.needs_you import needs_you
+from ansible_collections.hospital.patching.plugins.plugin_utils.report.restore_points import restore_points_section
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.services import (
     devices_section,
     services_section,
@@ -28,7 +29,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.times import rea
 
 SCHEMA = 1
 #: What the same records become may differ from version to version; the second number rises when the document changes.
-MADE_BY = "hospital.patching 0.1.0, report 3"
+MADE_BY = "hospital.patching 0.1.0, report 4"
 #: Outcomes after which a host has everything that was approved for it.
 UP_TO_DATE = ("patched", "nothing_to_do")
 Document = dict[str, Any]
@@ -109,6 +110,7 @@ def build_report(
         "timeline": _timeline(hosts, parts),
         "services": services,
         "devices": devices,
+        "restore_points": restore_points_section(plan, ledger_records),
         "hosts": hosts,
         "remarks": _remarks(ledger_records),
         "evidence": _evidence(plan, ledger_records, hosts, findings, seal),

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import emergency
 from ansible_collections.hospital.patching.plugins.plugin_utils.names import natural_key
-from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, words
+from ansible_collections.hospital.patching.plugins.plugin_utils.report import absence_words, restore_points, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.markup import visible
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.next_steps import NOW
 
@@ -69,6 +70,7 @@ def render_text(report: Mapping[str, Any], path: str | None = None, colour: bool
     for host in report["hosts"]:
         _host(page, host)
     _services(page, report)
+    _restore_points(page, report, where)
     _evidence(page, report)
     if path:
         page.lines += ["", f"Report: {visible(path)}"]
@@ -181,6 +183,13 @@ def _services(page: _Page, report: Mapping[str, Any]) -> None:
             hanging=2,
             ink="bad" if device["connections"] else None,
         )
+
+
+def _restore_points(page: _Page, report: Mapping[str, Any], where: tzinfo) -> None:
+    if report["restore_points"]:
+        page.title("Restore points")
+    for point in report["restore_points"]:
+        page.add(restore_points.told(point, where), indent=2, hanging=2, ink=None if point["proven"] else "warn")
 
 
 def _evidence(page: _Page, report: Mapping[str, Any]) -> None:

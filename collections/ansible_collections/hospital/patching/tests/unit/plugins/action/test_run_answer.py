@@ -366,6 +366,7 @@ class Staged(Ward):
 
     def open(self, step):
         arguments = {"plan": self.run.plan()["digest"], "evidence_dir": str(self.root), "approved_by": "", "step": step}
+        arguments["rehearse"] = []
         groups = {"all": [*HOSTS, "ehr1", "ehr2"]}
         return self._act(run_open, arguments, False, groups=groups)
 

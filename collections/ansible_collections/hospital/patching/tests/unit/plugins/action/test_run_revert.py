@@ -11,13 +11,14 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.hospital.patching.plugins.action import run_revert
 from ansible_collections.hospital.patching.plugins.module_utils.journal import tail_digest
-from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, rollback
+from ansible_collections.hospital.patching.plugins.plugin_utils import controllers, rehearsal, rollback
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 from ansible_collections.hospital.patching.tests.unit.plugins.action.test_blocks_in_a_run import (
     HOSTS,
     Now,
     closed_night,
 )
-from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import ALL_HOSTS
+from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import ALL_HOSTS, NOW
 
 OLD, NEW = "20261115T080000Z-aaaaaaaa", "20261122T080000Z-bbbbbbbb"
 POINT = {"id": "sha256:0c1d", "provider": "container", "created": "2026-11-22T07:30:00Z", "reason": "before the run"}
@@ -159,3 +160,34 @@ def test_what_is_lost_is_kept_with_the_intent(run):
     act(run, state="kept", host="portal1", snapshot=POINT["id"], journal=[], told=told)
     kept = run.ledger.read()[-1]["detail"]["revert"]["loss"]
     assert kept == {"since": POINT["created"], "seconds": 1800, "size_bytes": 5, "unknown": "thin volumes"}
+
+
+# --- rehearsed
+
+
+def test_a_proof_has_the_seconds_since_the_disk_was_about_to_be_put_back(run):
+    where = {"host": "portal1", "snapshot": POINT["id"]}
+    kept = act(run, **where, state="kept", journal=[{"step": "snapshot", "event": "snapshot_pending"}])
+    detail = {"tail_digest": kept["tail_digest"], "snapshot": POINT["id"]}
+    before = act(run, **where, state="rehearsed")
+    assert "has not journalled that its disk was put back" in before["msg"]
+    run.record("portal1", "snapshot", "done", record={"event": "reverted", "detail": detail})
+    wrong = act(run, **{**where, "snapshot": "sha256:beef"}, state="rehearsed")
+    assert "made no restore point" in wrong["msg"]
+    begun = run.ledger.read()[-2]["time"]
+    proof = act(run, **where, state="rehearsed")
+    expected = max(0, int((NOW - read_stamp(begun)).total_seconds()))
+    assert (proof["provider"], proof["took_s"]) == ("container", expected)
+    assert rehearsal.last_proven(run.ledger.read())["container"]["host"] == "portal1"
+    known = len(run.ledger.read())
+    act(run, check=True, **where, state="rehearsed")
+    assert len(run.ledger.read()) == known
+
+
+def test_an_attempt_that_was_begun_again_is_no_proof_yet(run):
+    where = {"host": "portal1", "snapshot": POINT["id"]}
+    detail = {"tail_digest": "sha256:0", "snapshot": POINT["id"]}
+    act(run, **where, state="kept", journal=[])
+    run.record("portal1", "snapshot", "done", record={"event": "reverted", "detail": detail})
+    act(run, **where, state="kept", journal=[])
+    assert "has not journalled" in act(run, **where, state="rehearsed")["msg"]

@@ -71,6 +71,12 @@ def test_a_silence_lasts_for_the_estimate_and_the_way_back_and_its_id_is_in_the_
     assert len(monitor.asked) == 6, "what was lifted is not asked for again"
 
 
+def test_a_silence_lasts_for_a_rehearsed_revert_as_well(run, monitor):
+    run.record(None, "gate", "begin", rehearse=[HOST])
+    made = call(run, "silenced")
+    assert ends(monitor.silences[made["id"]]) == NOW + timedelta(seconds=1260), "the next whole minute after 1220 s"
+
+
 def test_a_monitor_that_cannot_be_asked_refuses_the_host(run, monitor):
     monitor.broken = (503, "busy")
     refused = call(run, "silenced")

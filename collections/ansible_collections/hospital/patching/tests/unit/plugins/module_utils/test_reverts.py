@@ -7,7 +7,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.hold_check import refuse_other_pending, refuse_reverted
 from ansible_collections.hospital.patching.plugins.module_utils.host_lock import HostLock
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal, lost_tail, tail_digest
-from ansible_collections.hospital.patching.plugins.module_utils.reverts import mark_pending, mark_reverted
+from ansible_collections.hospital.patching.plugins.module_utils.reverts import (
+    mark_pending,
+    mark_rehearsal,
+    mark_reverted,
+)
 
 RUN = "20261122T010000Z-aaaaaaaa"
 OTHER = "20261122T010000Z-bbbbbbbb"
@@ -273,3 +277,59 @@ def test_the_tails_digest_is_that_of_its_canonical_json():
     assert tail_digest([]) == "sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
     assert tail_digest([{"b": "ü", "a": 1}]) == tail_digest([{"a": 1, "b": "ü"}])
     assert tail_digest([{"a": 1}, {"a": 2}]) != tail_digest([{"a": 2}, {"a": 1}])
+
+
+# --- rehearsing
+
+
+def test_a_rehearsal_is_noted_once_and_the_revert_has_to_erase_it(journal, pending):
+    disk = contents(journal)
+    note = mark_rehearsal(journal, RUN, None).record
+    assert (note["step"], note["event"], note["detail"]) == ("snapshot", "note", {"rehearsal": True})
+    assert mark_rehearsal(journal, RUN, None) == (False, note)
+    tail = lost_tail(journal.read())
+    assert tail == [note]
+    with pytest.raises(
+        PatchingError, match=r"its last record is note of step snapshot .* the last that a revert leaves"
+    ):
+        mark_reverted(journal, RUN, tail_digest(tail), "sha256:0c1d")
+    with open(journal.path, "wb") as handle:
+        handle.write(disk)  # the disk is put back
+    assert mark_reverted(journal, RUN, tail_digest(tail), "sha256:0c1d").changed
+    assert not journal.worked(RUN)
+
+
+def test_check_mode_notes_no_rehearsal(journal, pending):
+    assert mark_rehearsal(journal, RUN, None, write=False) == (True, None)
+    assert journal.read()[-1] == pending
+
+
+def test_a_rehearsal_without_a_restore_point_of_this_run_is_refused(journal):
+    journal.hold(RUN, {})
+    with pytest.raises(PatchingError, match=r"its last record is held .* make the restore point first"):
+        mark_rehearsal(journal, RUN, None)
+    assert len(journal.read()) == 1
+    journal.append(OTHER, "snapshot", "snapshot_pending")
+    with pytest.raises(PatchingError, match="expected the snapshot_pending of run " + RUN):
+        mark_rehearsal(journal, RUN, None)
+
+
+def test_what_is_installed_is_not_put_back_by_a_rehearsal(journal, pending):
+    journal.append(RUN, "install", "begin")
+    with pytest.raises(PatchingError, match="no package changed after it"):
+        mark_rehearsal(journal, RUN, None)
+    assert journal.read()[-1]["event"] == "begin"
+
+
+def test_a_rehearsal_on_another_runs_host_is_refused(journal):
+    journal.hold(OTHER, {})
+    with pytest.raises(PatchingError, match="held by run " + OTHER):
+        mark_rehearsal(journal, RUN, None)
+
+
+def test_a_host_whose_start_needs_a_person_is_not_put_back_for_a_rehearsal(journal, pending):
+    with pytest.raises(
+        PatchingError, match=r"passphrase of sda3, and a revert may reboot it.*patching_boots_unattended"
+    ):
+        mark_rehearsal(journal, RUN, "it will wait for the passphrase of sda3")
+    assert journal.read()[-1] == pending

@@ -330,3 +330,16 @@ def test_the_page_tells_the_steps_and_only_where_some_are_known():
     page = plan_page(planned(fleet).plan).replace("\N{NO-BREAK SPACE}", " ")
     assert "<td>stage 2 min 15 s, snapshot 30 s, install 10 min 00 s, restart 2 min 30 s, verify 14 s</td>" in page
     assert "from past nights" not in plan_page(planned(PAIR).plan)
+
+
+def test_a_rehearsed_revert_is_a_way_back_that_was_gone_and_its_night_says_nothing_else():
+    rehearsed = [
+        at(0, "a1", "gate", "done", before="host"),
+        at(5, "a1", "snapshot", "done", took_ms=2000),
+        at(60, "a1", "snapshot", "note", rehearsal={"provider": "container", "snapshot": "s", "took_s": 41}),
+        at(70, "a1", "install", "done", took_ms=9000),
+        at(900, "a1", "record", "outcome", outcome="patched"),
+    ]
+    history = learned(rehearsed)
+    assert (history.disk_back, history.forward, history.steps) == ({"a1": [41]}, {}, {})
+    assert learned(rehearsed, patched("a1", 1000, 300)).forward == {"a1": [300]}

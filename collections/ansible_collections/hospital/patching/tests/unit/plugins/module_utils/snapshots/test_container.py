@@ -221,6 +221,19 @@ def test_revert_recreates_the_container_by_its_own_command(provider, podman):
     assert done["kept"] in podman.containers
 
 
+def test_a_container_that_was_reverted_is_reverted_again(provider, podman):
+    """It was created from the image's id; podman shows the image's name, which its command does not have."""
+    mine = make(provider).snapshot
+    podman.containers["lab-portal1"].update(
+        Image=mine.id.replace("sha256:", ""),
+        ImageName="localhost/hospital-patching/portal1:" + RUN,
+        Config={"CreateCommand": ["podman", "run", "--detach", "--name", "lab-portal1", mine.id, "/sbin/init"]},
+    )
+    provider.revert(mine.id, "portal1")
+    created = next(words for words in podman.commands if words[0] == "run")
+    assert created == ["run", "--detach", "--name", "lab-portal1", mine.id, "/sbin/init"]
+
+
 def test_a_revert_that_does_not_start_puts_the_old_one_back(provider, podman):
     mine = make(provider).snapshot
     podman.fail_on = "run"
