@@ -94,7 +94,7 @@ SUITES = (
     # virtual machine, which takes most of it.
     Suite(
         "snapshots",
-        90,
+        300,
         ["pytest tests/snapshots -m 'not slow'"],
         full_commands=["pytest tests/snapshots --durations=15"],
     ),
