@@ -34,7 +34,7 @@ class Table:
             row[step] = f"failed: {error.__class__.__name__}: {' '.join(str(error).split())[:200]}"
             raise
         row[step] = time.monotonic() - began
-        row.update(dict.fromkeys(STEPS[STEPS.index(step) + 1 :], f"not reached after {step}"))
+        row.update(dict.fromkeys(STEPS[STEPS.index(step) + 1 :], f"not reached: something failed after {step}"))
 
     def lines(self) -> list[str]:
         """Return the table, every reason under it by its number, and what a provider's bed cannot show."""

@@ -36,7 +36,7 @@ def test_a_step_that_fails_is_named_in_its_own_cell_and_in_those_after_it(table)
 def test_what_fails_between_two_steps_is_not_told_as_done(table):
     with table.measured("btrfs", "create"):
         pass
-    assert {table.cells["btrfs"][step] for step in STEPS[1:]} == {"not reached after create"}
+    assert {table.cells["btrfs"][step] for step in STEPS[1:]} == {"not reached: something failed after create"}
 
 
 def test_every_cell_without_seconds_has_a_reason_under_the_table(table):

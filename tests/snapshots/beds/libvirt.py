@@ -46,6 +46,7 @@ class LibvirtBed(Bed):
             "max_depth": 9,
             "stop_timeout_s": 2,
             "wait_for_agent": False,
+            "timeout_s": 300,
         }
 
     def stop(self) -> None:
