@@ -10,8 +10,8 @@ description:
   - Makes a restore point before a host is changed, and deletes it when it is no longer needed.
   - Runs where the provider is. Delegate it to the machine with the container engine for V(container), to one with
     boto3 and a login at AWS for V(aws_ebs), to one whose virsh reaches the hypervisor for V(libvirt), to one with
-    pyVmomi and a login at vCenter for V(vsphere); run it on the host itself for V(btrfs), V(lvm), V(preserved)
-    and V(snapper).
+    pyVmomi and a login at vCenter for V(vsphere), to one that reaches the API for V(proxmox); run it on the host
+    itself for V(btrfs), V(lvm), V(preserved) and V(snapper).
   - A snapshot is known by the provider's own id. One that belongs to another run is never touched.
 author: The hospital.patching engineers (@hospital-patching)
 extends_documentation_fragment:
@@ -49,6 +49,8 @@ options:
         is a file system of its own.
       - V(preserved) proves that every package which the transaction replaces was preserved by
         M(hospital.patching.update_stage); nothing is made.
+      - V(proxmox) has Proxmox VE make a snapshot of the host's virtual machine, without its memory unless asked, by an
+        API token whose secret comes from a file or the environment where it runs.
       - V(snapper) holds the host's own subvolumes as V(btrfs) does, in snapshots that snapper makes and lists.
       - V(vsphere) has vCenter make a snapshot of the host's virtual machine, without its memory, quiesced where the
         guest can be. Needs the Python library pyVmomi where it runs; the password comes from a file or the environment
@@ -56,7 +58,7 @@ options:
       - V(hook) has a site's own commands do it, which print JSON; see C(docs/snapshots.md).
       - V(none) records that there is no way back, with a reason.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, snapper, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, proxmox, snapper, vsphere]
     required: true
   options:
     description:
@@ -98,6 +100,17 @@ options:
         C(poll_s) (default 2)."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
+      - "V(proxmox): C(server), C(port) (default 8006) and C(token_id) (C(USER@REALM!NAME)), C(token_file), a file
+        with the secret that only its owner may read; without them C(PROXMOX_HOST), C(PROXMOX_TOKEN_ID) and
+        C(PROXMOX_TOKEN_SECRET) of the environment; C(ca_file) and C(validate_certs) (default true). C(dmi_uuid), the
+        UUID in the host's own firmware, by which its machine is found, and C(name) or C(vmid), which that machine
+        must have. C(memory) (default false). C(quiesce), C(preferred) (default) or C(required): whether the guest
+        agent has to answer, by which Proxmox VE freezes the file systems. C(change_bytes) and C(min_free_bytes)
+        (default 2 GiB each) must be free; C(max_depth) (default 3) of snapshots. For a revert C(keep_replaced)
+        (default true), whether what it replaces is kept, and C(wait_for_agent) (default true), where it answered
+        before. C(timeout_s) (default 60) and C(attempts) (default 3) of one call; C(create_timeout_s),
+        C(remove_timeout_s) and C(revert_timeout_s) (default 1800), C(stop_timeout_s) (default 300),
+        C(start_timeout_s) (default 900), C(poll_s) (default 2)."
       - "V(snapper): C(configs) of snapper (default C([root])), each of one subvolume; C(snapper), the command line's
         first words (default C([snapper, --no-dbus])); C(at_reboot), C(min_free_bytes) and C(min_metadata_bytes) as for
         V(btrfs); C(folder) (default C(hospital-patching-snapper)), which keeps the records and what a revert replaces."
@@ -202,7 +215,8 @@ snapshot:
   contains:
     id:
       description: The provider's own id; of V(btrfs), V(lvm) and V(snapper) the UUIDs of the snapshots, separated by
-        commas; of V(libvirt) the domain's UUID and the snapshot's name; of V(vsphere) the managed object id.
+        commas; of V(libvirt) the domain's UUID and the snapshot's name; of V(proxmox) the VMID and
+        the snapshot's name; of V(vsphere) the managed object id.
       type: str
     provider:
       description: Name of the provider.

@@ -10,9 +10,9 @@ description:
   - Lists snapshots that carry this collection's labels, tags or records; foreign ones are never listed.
   - With V(btrfs) and V(snapper) it also lists what a revert has set aside (C(detail.kind) is C(set_aside)), and says in
     C(detail.missing) what was removed behind a run's back.
-  - With V(vsphere) and V(libvirt) all machines that the login may see are looked through; what a revert has set aside
-    is listed as well (C(detail.kind)). C(detail.consistency) is C(quiesced), C(crash), C(off) or C(memory), and
-    C(detail.note) says why it is not what was preferred.
+  - With V(vsphere), V(libvirt) and V(proxmox) all machines that the login may see are looked through; what a revert
+    has set aside is listed as well (C(detail.kind)). C(detail.consistency) is C(quiesced), C(crash), C(off) or
+    C(memory), and C(detail.note) says why it is not what was preferred.
   - With V(lvm) it also lists what is being put back (C(detail.kind) is C(reverting)).
   - The providers V(none) and V(preserved) keep no snapshots of their own, so their list is empty.
 author: The hospital.patching engineers (@hospital-patching)
@@ -23,7 +23,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, snapper, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, proxmox, snapper, vsphere]
     required: true
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).

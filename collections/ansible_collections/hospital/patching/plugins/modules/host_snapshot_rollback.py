@@ -19,8 +19,8 @@ description:
     RV(reverted). Call it once more after the reboot, as C(again) says; it waits for the merges and ends the revert. An
     archived C(/boot) goes back with C(/). A call that was cut off is gone on with by the next one. The restore point is
     used up.
-  - With V(vsphere) and V(libvirt), shuts the machine down, sets its present state aside in a snapshot, goes back to the
-    other one, and starts it. After an interruption the same call goes on.
+  - With V(vsphere), V(libvirt) and V(proxmox), shuts the machine down, sets its present state aside in a snapshot,
+    goes back to the other one, and starts it. After an interruption the same call goes on.
   - With V(hook), has the site's own command do it.
   - Everything that the host wrote since the snapshot is lost, its journal too. Never use it on a host with a
     database, a directory or other data that has moved on; roll packages back there.
@@ -50,7 +50,7 @@ options:
   provider:
     description: Name of the provider.
     type: str
-    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, snapper, vsphere]
+    choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, proxmox, snapper, vsphere]
     default: container
   options:
     description: Options of the provider, as for M(hospital.patching.host_snapshot).
@@ -87,9 +87,9 @@ reverted:
       C(kept), the id of what was set aside, C(kept_at) and C(kept_until); C(carried) and C(left), subvolumes within
       that went along or stayed with what was set aside; C(reboot), whether one is needed; C(resumed), whether an
       earlier call had been cut off and was only ended."
-    - "Of V(vsphere) and V(libvirt): C(machine), C(machine_name) and C(snapshot); C(kept), the id of what was set
-      aside, and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state) and
-      C(resumed); of V(vsphere) also C(tools)."
+    - "Of V(vsphere), V(libvirt) and V(proxmox): C(machine), C(machine_name) and C(snapshot); C(kept), the id of what
+      was set aside, and C(kept_until); C(lost_s), how long the machine had run on since the snapshot; C(power_state)
+      and C(resumed); of V(vsphere) also C(tools)."
     - "Of V(lvm): C(snapshot), its id; C(volumes), each with C(mount), C(volume), C(uuid) and C(at_reboot); C(boot),
       what of C(/boot) was C(restored) and C(removed), or null; C(reboot), whether one is needed, and C(again), whether
       this has to be called once more after it; C(resumed), whether an earlier call had begun."
@@ -117,7 +117,7 @@ def main():
             arguments.RUN,
             provider=dict(
                 type="str",
-                choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "lvm", "snapper", "vsphere"],
+                choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "lvm", "proxmox", "snapper", "vsphere"],
                 default="container",
             ),
             options=dict(type="dict", default={}),

@@ -345,6 +345,7 @@ def _require_hook_commands(found: Mapping[str, Any]) -> None:
 #: How providers that ask a hypervisor are written; none of them takes a password, because settings get into the plan.
 HYPERVISORS = {
     "libvirt": "{provider: libvirt, uri: qemu+ssh://HYPERVISOR/system, memory: true}",
+    "proxmox": "{provider: proxmox, server: NAME, token_id: USER@REALM!NAME, token_file: PATH}",
     "vsphere": "{provider: vsphere, server: NAME, user: NAME, password_file: PATH}",
 }
 

@@ -15,6 +15,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvir
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm import LvmProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.none import NoneProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.preserved import PreservedProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.proxmox import ProxmoxProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.snapper import SnapperProvider
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere import VsphereProvider
 
@@ -29,6 +30,7 @@ PROVIDERS = {
         LvmProvider,
         NoneProvider,
         PreservedProvider,
+        ProxmoxProvider,
         SnapperProvider,
         VsphereProvider,
     )

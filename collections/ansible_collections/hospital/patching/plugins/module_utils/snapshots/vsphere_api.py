@@ -14,7 +14,7 @@ import importlib
 import os
 import socket
 import ssl
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from xml.parsers.expat import ExpatError
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
@@ -22,8 +22,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Inconclusive
 from ansible_collections.hospital.patching.plugins.module_utils.probes.secret_file import secret
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_revert import GoesOn
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.patience import ApiRefusal, Patient, Seen
 
-Seen = TypeVar("Seen")
 Properties = Dict[str, Any]
 
 #: Faults of a login that is wrong, has ended, or may not do this.
@@ -41,7 +41,7 @@ UNTRUSTED = getattr(ssl, "SSLCertVerificationError", ssl.CertificateError)
 Login = NamedTuple("Login", [("server", str), ("port", int), ("user", str), ("password", str)])
 
 
-class ApiError(PatchingError):
+class ApiError(ApiRefusal):
     """vCenter refused or did not answer. ``fault`` is its own name of it, or ""; ``busy`` says that later may do."""
 
     def __init__(
@@ -65,14 +65,12 @@ class TaskLate(GoesOn):
         self.task = task
 
 
-class Vsphere:
+class Vsphere(Patient):
     """A session of one vCenter. ``connected`` logs in and returns pyVmomi's service instance."""
 
     def __init__(self, connected: Callable[[], Any], login: Login, clock: Clock, attempts: int, poll_s: int) -> None:
         self.server = login.server
-        self.clock = clock
-        self.attempts = attempts
-        self.poll_s = poll_s
+        super().__init__(clock, attempts, poll_s)
         self._connected = connected
         self._login = login
         self.library = importlib.import_module("pyVmomi")
@@ -214,39 +212,8 @@ class Vsphere:
         paths = ["info.state", "info.error", "info.result"]
         return self.read(self.vim.Task, [task], paths)[task._moId]
 
-    def until(self, look: Callable[[], Optional[Seen]], limit_s: int) -> Optional[Seen]:
-        """Ask until ``look`` returns something, and return that; None after ``limit_s``. A busy API is asked again.
-
-        Raises:
-            ApiError: it was refused; or it was busy all the time.
-        """
-        deadline = self.clock.monotonic() + limit_s
-        while True:
-            busy: Optional[ApiError] = None
-            try:
-                seen = look()
-                if seen is not None:
-                    return seen
-            except ApiError as error:
-                if not error.busy:
-                    raise
-                busy = error
-            left = deadline - self.clock.monotonic()
-            if left <= 0:
-                if busy is not None:
-                    raise busy
-                return None
-            self.clock.sleep(min(self.poll_s, left))
-
     def _patiently(self, what: str, work: Callable[[], Seen]) -> Seen:
-        for attempt in range(1, self.attempts + 1):
-            try:
-                return self._guarded(what, work)
-            except ApiError as error:
-                if not error.busy or attempt == self.attempts:
-                    raise
-                self.clock.sleep(self.poll_s)
-        raise AssertionError("attempts is at least 1")
+        return self.patiently(lambda: self._guarded(what, work))
 
     def _guarded(self, what: str, work: Callable[[], Seen]) -> Seen:
         try:

@@ -228,6 +228,7 @@ def way_back(host: Mapping[str, Any]) -> str:
         "libvirt": "libvirt snapshot",
         "none": "none",
         "preserved": "preserved packages",
+        "proxmox": "Proxmox VE snapshot",
         "vsphere": "vSphere snapshot",
     }
     parts = [name.get(snapshot["provider"], snapshot["provider"]), snapshot["id"], snapshot["reason"]]

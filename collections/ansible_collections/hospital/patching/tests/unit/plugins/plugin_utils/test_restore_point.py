@@ -66,7 +66,7 @@ def test_a_machine_that_is_not_the_host_is_refused_before_it_is_touched(told):
     ("provider", "pending"),
     [
         *(("aws_ebs", True), ("btrfs", True), ("container", True)),
-        *(("hook", True), ("libvirt", True), ("vsphere", True)),
+        *(("hook", True), ("libvirt", True), ("proxmox", True), ("vsphere", True)),
         *(("preserved", False), ("none", False)),
     ],
 )

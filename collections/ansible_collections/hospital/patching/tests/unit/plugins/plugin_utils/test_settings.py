@@ -125,7 +125,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         (
             "snapshot",
             {"provider": "tape"},
-            "as provider one of aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, snapper, vsphere",
+            "one of aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, proxmox, snapper, vsphere",
         ),
         ("snapshot", {"provider": "aws_ebs"}, "instance_id or instance_tags"),
         ("snapshot", {"provider": "aws_ebs", "instance_id": "i-1", "instance_tags": {"Name": "db1"}}, "not both"),
@@ -140,6 +140,7 @@ def test_a_stated_policy_goes_before_the_derived_one():
         ("snapshot_room_critical_percent", "few", "0 to 100"),
         ("snapshot", {"provider": "vsphere", "server": "vc1", "password": "x"}, "and no password"),
         ("snapshot", {"provider": "libvirt", "password": "x"}, "and no password"),
+        ("snapshot", {"provider": "proxmox", "token_secret": "x"}, "and no token_secret"),
         ("failure_budget", 2, "only run, ring, service"),
         ("failure_budget", {"runs": 2}, "only run, ring, service"),
         ("failure_budget", {"run": -1}, "for run a count"),
