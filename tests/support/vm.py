@@ -26,6 +26,8 @@ QEMU = "qemu-system-x86_64"
 START_LIMIT_S, REBOOT_LIMIT_S = 1800, 1800
 #: How long one that is starved of processors may need for a handshake.
 ANSWER_LIMIT_S = 300
+#: And for how long it may be silent in between.
+KEEP_ALIVE = "-o ServerAliveInterval=30 -o ServerAliveCountMax=40"
 
 
 class Ran(NamedTuple):
@@ -56,7 +58,7 @@ class Machine:
             "ansible_port": self.port,
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self.image.private_key),
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={self.known_hosts}",
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={self.known_hosts} {KEEP_ALIVE}",
             "ansible_python_interpreter": "/usr/bin/python3",
             "patching_device_segments": [],
             "patching_policy": "managed",
@@ -101,7 +103,7 @@ class Machine:
         """Run a shell command in it as root."""
         words = ["ssh", "-q", "-p", str(self.port), "-i", str(self.image.private_key), "-o", "BatchMode=yes"]
         words += ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", f"ConnectTimeout={ANSWER_LIMIT_S}"]
-        words += ["-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=10", "root@127.0.0.1", command]
+        words += [*KEEP_ALIVE.split(), "root@127.0.0.1", command]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=timeout_s)
         return Ran(done.returncode, done.stdout, done.stderr)
 
@@ -143,6 +145,13 @@ class Machine:
         start = printed.stdout.find("=> {")
         assert start >= 0, printed.stdout + printed.stderr
         return dict(json.loads(printed.stdout[start + 3 :]))
+
+    def do(self, _module: str, **options: Any) -> dict[str, Any]:
+        """Return the result of a module that has to succeed."""
+        result = self.call(_module, **options)
+        assert not result.get("unreachable"), result
+        assert not result.get("failed"), result
+        return result
 
 
 @contextmanager

@@ -51,8 +51,12 @@ DISK_BYTES = 8 * 1024 * MIB
 ROOT_BYTES = 2304 * MIB
 #: Modules of GRUB in front of the first partition; all others are read from /boot.
 GRUB_CORE = ("biosdisk", "part_msdos", "ext2", "normal", "linux", "configfile", "search", "search_fs_uuid", "echo")
-#: Emulated on a busy machine, LVM may take minutes to activate the root.
-COMMAND_LINE = "console=ttyS0 net.ifnames=0 rootdelay=900 udev.event_timeout=900"
+#: Emulated on a busy machine, LVM may take minutes to activate the root. The kernel's option rootdelay is no limit: the
+#: initramfs sleeps for so long at every start, and then waits once more. So its limit is set after that sleep.
+COMMAND_LINE = "console=ttyS0 net.ifnames=0 udev.event_timeout=900"
+PATIENCE = """#!/bin/sh
+[ "$1" = prereqs ] || echo ROOTDELAY=900 >>/conf/param.conf
+"""
 
 
 class Image(NamedTuple):
@@ -85,9 +89,15 @@ def build(cache: Path) -> Image:
 
 def _build(tree: Path, made: Path, mirror: machine.Mirror) -> None:
     _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", made / "id_ed25519")
+    patience = tree.with_name("patience")
+    patience.write_text(PATIENCE, encoding="utf-8")
+    place = "$1/etc/initramfs-tools/scripts/local-top/patience"
     _run(
         *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
-        *("--skip=cleanup/apt", '--aptopt=Acquire::Languages "none"', RELEASE, tree),
+        *("--skip=cleanup/apt", '--aptopt=Acquire::Languages "none"'),
+        # Before the first initramfs is made.
+        f'--essential-hook=install -D -m 755 {patience} "{place}"',
+        *(RELEASE, tree),
         f"deb {mirror.main} {RELEASE} main",
         env={"DPKG_FORCE": "unsafe-io"},
     )

@@ -194,4 +194,5 @@ def test_a_package_that_owns_data_stays_and_the_host_is_held_for_a_person(night,
     first = report["needs_you"][0]
     assert (first["hosts"], first["outcome"]) == ([HOST], "stuck")
     assert "it owns data" in first["why"]
-    assert (first["call"], "call whoever is responsible for its data" in night.reason(HOST)) == ("the owner of ehr_database", True), (first, night.reason(HOST))
+    assert first["call"] == "the owner of ehr_database"
+    assert "call whoever is responsible for its data" in night.reason(HOST)

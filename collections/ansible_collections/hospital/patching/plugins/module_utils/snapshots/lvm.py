@@ -14,7 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import lvm_sets
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import lvm_initramfs, lvm_sets
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
     NO_SUCH,
     Loss,
@@ -300,10 +300,14 @@ class LvmProvider(SnapshotProvider):
         """Return what is held, what may go wrong, which mount points are outside, and whether ``/boot`` is archived.
 
         Raises:
-            PatchingError: a volume or ``/boot`` cannot be held, or there is no room.
+            PatchingError: a volume or ``/boot`` cannot be held, no root could be merged, or there is no room.
         """
         room = Room(lvm, self.options)
         held, risks = room.checked()
+        for one in held:
+            if one.mount == "/":
+                thin = is_thin(one.volume)
+                risks += lvm_initramfs.require(self.runner, self.places.boot, self.places.modules, thin)
         kept = self._keeps_boot(room, boot)
         outside = room.outside(held, [self.places.boot] if kept else [])
         if self.options["boot"] == "leave" and self.places.boot in outside and "/" in self.options["volumes"]:

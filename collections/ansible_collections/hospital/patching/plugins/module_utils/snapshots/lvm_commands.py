@@ -18,10 +18,19 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_te
 )
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted import read_text
 
-#: Where the host is read; tests have their own. ``boot`` is the mount point of the boot loader's file system.
+#: Where the host is read; tests have their own. ``boot`` is the mount point of the boot loader's file system,
+#: ``modules`` the folder with a folder of modules for each kernel.
 Places = NamedTuple(
     "Places",
-    [("work", str), ("mountinfo", str), ("boot_id", str), ("loaded_modules", str), ("boot", str), ("fstab", str)],
+    [
+        ("work", str),
+        ("mountinfo", str),
+        ("boot_id", str),
+        ("loaded_modules", str),
+        ("boot", str),
+        ("fstab", str),
+        ("modules", str),
+    ],
 )
 PLACES = Places(
     "/run/hospital-patching-lvm",
@@ -30,6 +39,7 @@ PLACES = Places(
     "/sys/module",
     "/boot",
     "/etc/fstab",
+    "/lib/modules",
 )
 _REPORT = ["--reportformat", "json", "--units", "b", "--nosuffix"]
 #: LVM waits for udev and for the disk.

@@ -14,6 +14,15 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_co
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+#: Of Debian 12, what matters here and a file that does not.
+INITRAMFS = """.
+usr/lib/modules/6.1.0-43-cloud-amd64/kernel/drivers/md/dm-mod.ko
+usr/lib/modules/6.1.0-43-cloud-amd64/kernel/drivers/md/dm-snapshot.ko
+usr/lib/modules/6.1.0-43-cloud-amd64/kernel/drivers/md/dm-thin-pool.ko
+usr/sbin/dmsetup
+usr/sbin/lvm
+usr/sbin/thin_check
+"""
 
 
 class Killed(BaseException):
@@ -71,9 +80,12 @@ class Host:
         self.boot.mkdir()
         (self.boot / "grub").mkdir()
         (self.boot / "vmlinuz-1").write_text("kernel 1")
+        (self.boot / "initrd.img-1").write_text("initramfs 1")
         (self.boot / "grub" / "grub.cfg").write_text("boots 1")
-        for name in ("run", "sys", "sys/dm_snapshot", "sys/dm_thin_pool"):
-            (folder / name).mkdir()
+        for name in ("run", "sys/dm_snapshot", "sys/dm_thin_pool", "modules/1"):
+            (folder / name).mkdir(parents=True)
+        #: What lsinitramfs prints of any image.
+        self.initramfs = INITRAMFS
         self.places = Places(
             str(folder / "run"),
             str(folder / "mountinfo"),
@@ -81,6 +93,7 @@ class Host:
             str(folder / "sys"),
             str(self.boot),
             str(folder / "fstab"),
+            str(folder / "modules"),
         )
         (folder / "boot_id").write_text("boot-1\n")
         (folder / "fstab").write_text("/dev/hospital/data /srv/data ext4 defaults 0 2\n")
@@ -161,7 +174,7 @@ class Host:
 
     def run(self, args, timeout_s=0, env=None, check=True, **_others):
         handler = getattr(self, "_" + args[0])
-        reads = args[0] in ("lvs", "vgs", "modprobe")
+        reads = args[0] in ("lvs", "vgs", "modprobe", "lsinitramfs")
         if not reads:
             self.changes.append(args)
             if self.kill_at == (len(self.changes), "before"):
@@ -288,6 +301,10 @@ class Host:
         missing = args[-1] in self.missing_modules
         text = "modprobe: FATAL: Module {} not found in directory /lib/modules/6.1.0-35-cloud-amd64\n".format(args[-1])
         return (1, "", text) if missing else ""
+
+    def _lsinitramfs(self, args):
+        assert os.path.isfile(args[-1])
+        return self.initramfs
 
     def _write_mounts(self):
         lines = [

@@ -50,6 +50,56 @@ def test_a_root_is_held_only_where_somebody_has_seen_it_come_back(host, options)
     assert "root_tried: true" in caught.value.next_step
 
 
+def without(host, word):
+    """Take the lines with a word out of what is in the initramfs."""
+    host.initramfs = "".join(line for line in host.initramfs.splitlines(True) if word not in line)
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("dm-snapshot", "the kernel module dm-snapshot"), ("dm-mod", "the kernel module dm-mod"), ("/lvm", "program lvm")],
+)
+def test_a_root_whose_initramfs_cannot_merge_it_is_refused(host, word, told):
+    without(host, word)
+    said = refusal(host)
+    assert told in said
+    assert "update-initramfs -u -k 1" in said
+    assert made(host, volumes=["/srv/data"]).detail["lacks"] is None
+
+
+@pytest.mark.parametrize(("word", "told"), [("dm-thin-pool", "module dm-thin-pool"), ("thin_check", "thin_check")])
+def test_a_thin_root_needs_the_tools_of_thin_provisioning_in_its_initramfs(host, word, told):
+    host.mounts = [("253:5", "/", "/", "ext4", "/dev/mapper/hospital-thin"), *host.mounts[1:2]]
+    host._write_mounts()
+    whole = host.initramfs
+    without(host, word)
+    said = refusal(host, volumes=["/"])
+    assert told in said
+    assert "thin-provisioning-tools" in said
+    host.initramfs = whole
+    assert made(host, volumes=["/"]).detail["volumes"][0]["thin"]
+
+
+def test_modules_of_an_initramfs_may_be_compressed_or_built_into_the_kernel(host):
+    host.initramfs = host.initramfs.replace("dm-snapshot.ko", "dm-snapshot.ko.xz")
+    without(host, "dm-mod")
+    (host.folder / "modules/1/modules.builtin").write_text("kernel/drivers/md/dm-mod.ko\n")
+    assert made(host).detail["volumes"][0]["mount"] == "/"
+
+
+def test_an_initramfs_of_a_kernel_that_is_not_installed_counts_for_nothing(host):
+    without(host, "dm-snapshot")
+    (host.boot / "initrd.img-1").rename(host.boot / "initrd.img-2")
+    assert "no initramfs of initramfs-tools is in" in made(host).detail["risks"][0]
+
+
+@pytest.mark.parametrize("printed", ["", (1, "", "cpio: premature end of archive")])
+def test_an_initramfs_that_nobody_can_read_is_told_as_a_risk(host, printed):
+    host.initramfs = printed
+    assert "lsinitramfs cannot list" in made(host).detail["risks"][0]
+    assert "initramfs" not in str(made(host, OTHER, volumes=["/srv/data"]).detail["risks"])
+
+
 def test_a_restore_point_is_a_snapshot_of_each_volume_known_by_uuid(host):
     one = made(host)
     assert registry.create_provider("lvm", {"volumes": ["/srv/data"]}, host, host.clock).NAME == "lvm"
@@ -411,7 +461,7 @@ def test_two_calls_at_once_wait_for_each_other(host, monkeypatch):
 
 BEFORE = {"ROOT": "before", "DATA": "before", "THIN": "before"}
 ORIGINS = ("ROOT", "DATA", "THIN")
-BOOT_BEFORE = {"vmlinuz-1": "kernel 1", "grub/grub.cfg": "boots 1"}
+BOOT_BEFORE = {"vmlinuz-1": "kernel 1", "initrd.img-1": "initramfs 1", "grub/grub.cfg": "boots 1"}
 
 
 def damaged(host, **options):
