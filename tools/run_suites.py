@@ -118,10 +118,10 @@ SUITES = (
             ("killed", 480, 4200),
         )
     ),
-    # The lab grows by further hosts for it (docs/continuity.md).
+    # The lab grows by further hosts for it, whose images are built once (docs/continuity.md).
     Suite(
         "continuity",
-        480,
+        540,
         ["pytest tests/system/continuity --durations=15 -m 'not slow'"],
         needs_lab=True,
         full_commands=["pytest tests/system/continuity --durations=15"],
