@@ -35,6 +35,7 @@ lab: system env ## Build and start the lab hospital (root)
 lab-down: system env ## Stop and remove the lab hospital
 	@.venv/bin/$(PLAYBOOK) playbooks/lab_down.yml
 
+demo: export PYTHONPATH := $(CURDIR)/collections
 demo: lab ## One patch night on the lab hospital
 	@.venv/bin/python -m tests.demo.demo
 

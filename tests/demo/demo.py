@@ -7,12 +7,12 @@ import json
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 from tests.support import lab
 from tests.support.playbook import ROOT, Played, play
 from tests.support.traffic import Answer, Traffic, downtime_ms
@@ -204,10 +204,17 @@ def _check_packages(before: dict[str, Marks]) -> None:
 
 
 def _between(run: Path, hosts: tuple[str, ...], traffic: Traffic) -> list[Answer]:
-    """Return the requests from the first to the last record of these hosts."""
-    walked = [record for record in _records(run) if record["host"] in hosts and record["step"] not in ("stage", "gate")]
-    times = [datetime.strptime(r["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for r in walked]
-    return traffic.between(min(times), max(times))
+    """Return the requests from the first to the last record of each of these hosts.
+
+    Others may have their turns in between, among them the load balancer, a single host: while its own HAProxy is
+    restarted, nobody reaches a portal.
+    """
+    walked = [record for record in _records(run) if record["step"] not in ("stage", "gate")]
+    found = []
+    for host in hosts:
+        times = [read_stamp(record["time"]) for record in walked if record["host"] == host]
+        found += traffic.between(min(times), max(times))
+    return sorted(found, key=lambda answer: answer.time)
 
 
 def _write_traffic(run: Path, portal: list[Answer]) -> None:
