@@ -186,7 +186,7 @@ class LvmProvider(SnapshotProvider):
         return good[-1] if good else None
 
     def rooms(self) -> List[base.Room]:
-        """Return groups and pools of the volumes that are held by policy, and of those with a snapshot of ours."""
+        """Return the pools of the volumes that are held by policy, and of those with a snapshot of ours."""
         with self._opened() as (lvm, _boot, _reverts):
             sets = lvm_sets.sets_of(lvm.volumes())
             origins = {member.labels["origin"] for one in sets for member in one.members}

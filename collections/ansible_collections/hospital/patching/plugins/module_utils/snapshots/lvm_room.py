@@ -27,10 +27,10 @@ Held = NamedTuple("Held", [("mount", str), ("volume", Volume), ("size_bytes", Op
 
 
 def filling(lvm: Lvm, paths: List[str], uuids: Set[str]) -> List[base.Room]:
-    """Return what fills up with snapshots of the volumes that are mounted at ``paths`` or have one of ``uuids``.
+    """Return what fills up with thin snapshots of the volumes mounted at ``paths`` or that have one of ``uuids``.
 
-    Of thick ones that is their volume group, of thin ones data and metadata of their pool: a group whose extents are
-    all given to a pool is not full.
+    That is data and metadata of their pools. A thick snapshot has all of its room from its group when it is made, and
+    a group with nothing left to give away is no trouble by itself.
 
     Raises:
         PatchingError: LVM does not tell how full a pool is.
@@ -39,12 +39,7 @@ def filling(lvm: Lvm, paths: List[str], uuids: Set[str]) -> List[base.Room]:
     seen = [mounted_at(path, mounts) for path in paths]
     devices = {mount.device for mount in seen if mount is not None}
     held = [one for one in volumes if one.uuid in uuids or (one.device and one.device in devices)]
-    groups = {one.group for one in held if not is_thin(one)}
-    rooms = [
-        base.Room("volume group", one.name, one.size_bytes, one.free_bytes)
-        for one in lvm.groups()
-        if one.name in groups
-    ]
+    rooms = []
     sizes = {(one.group, one.name): one.size_bytes for one in volumes}
     for group, name in sorted({(one.group, one.pool) for one in held if is_thin(one)}):
         pool = next((one for one in volumes if (one.group, one.name) == (group, name)), None)

@@ -12,7 +12,7 @@ VOLUME_FIELDS = (
     "lv_uuid,lv_name,vg_name,lv_attr,lv_size,origin,origin_uuid,pool_lv,data_percent,metadata_percent,"
     "lv_kernel_major,lv_kernel_minor,lv_layout,lv_role,lv_tags"
 )
-GROUP_FIELDS = "vg_name,vg_uuid,vg_attr,vg_size,vg_free,vg_extent_size,vg_missing_pv_count"
+GROUP_FIELDS = "vg_name,vg_uuid,vg_attr,vg_free,vg_extent_size,vg_missing_pv_count"
 
 #: One row of ``lvs``. ``device`` is its major:minor, empty while it is not active; percentages are None where LVM
 #: knows none; ``layout`` and ``roles`` hold LVM's own words.
@@ -42,7 +42,6 @@ Group = NamedTuple(
         ("name", str),
         ("uuid", str),
         ("attributes", str),
-        ("size_bytes", int),
         ("free_bytes", int),
         ("extent_bytes", int),
         ("missing", int),
@@ -93,7 +92,6 @@ def parse_groups(text: str) -> List[Group]:
             name=row["vg_name"],
             uuid=row["vg_uuid"],
             attributes=row["vg_attr"],
-            size_bytes=int(row["vg_size"]),
             free_bytes=int(row["vg_free"]),
             extent_bytes=int(row["vg_extent_size"]),
             missing=int(row["vg_missing_pv_count"]),

@@ -98,7 +98,6 @@ class Host:
             "vg_name": "hospital",
             "vg_uuid": "GROUP",
             "vg_attr": "wz--n-",
-            "vg_size": str(20 * GIB),
             "vg_free": str(8 * GIB),
             "vg_extent_size": str(4 * MIB),
             "vg_missing_pv_count": "0",

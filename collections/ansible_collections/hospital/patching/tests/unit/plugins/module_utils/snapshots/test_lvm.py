@@ -758,21 +758,20 @@ def test_where_a_restore_point_is_of_no_use_that_is_said_instead_of_bytes(host):
     assert "filled up" in host.provider().loss(one.id, "portal1").unknown
 
 
-def test_what_fills_up_with_snapshots_is_the_group_of_thick_ones_and_the_pool_of_thin_ones(host):
-    group = ("volume group", "hospital", 20 * GIB, 8 * GIB)
+def test_what_fills_up_with_snapshots_is_the_pool_of_thin_ones(host):
     pools = [
         ("thin pool", "hospital/pool", 4 * GIB, int(4 * GIB * (100 - 10.0) / 100)),
         ("thin pool metadata", "hospital/pool", 100 * MIB, int(100 * MIB * (100 - 11.04) / 100)),
     ]
-    assert host.provider().rooms() == [group, *pools]
-    assert host.provider(volumes=["/srv/data"]).rooms() == [group]
-    # All of a group may belong to its pool: what is free in it says nothing then.
+    assert host.provider().rooms() == pools
+    # A thick snapshot was given its room when it was made.
+    assert host.provider(volumes=["/srv/data"]).rooms() == []
     assert host.provider(volumes=["/srv/thin"]).rooms() == pools
 
 
 def test_where_a_snapshot_of_ours_is_counts_whatever_policy_holds_by_now(host):
     made(host, volumes=["/srv/thin"])
-    assert len(host.provider(volumes=["/srv/data"]).rooms()) == 3
+    assert len(host.provider(volumes=["/srv/data"]).rooms()) == 2
     assert host.provider(volumes=["/srv/nowhere"]).rooms()[0].kind == "thin pool"
 
 
