@@ -19,6 +19,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_se
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
     NO_SUCH,
     Loss,
+    Room,
     Snapshot,
     SnapshotProvider,
 )
@@ -176,6 +177,13 @@ class AwsEbsProvider(SnapshotProvider):
         """Only a set that is whole and completed is a restore point; create() takes up the others."""
         whole = [one for one in self.list(run_id, host) if one.detail["lacks"] is None]
         return whole[-1] if whole else None
+
+    def rooms(self) -> List[Room]:
+        """None: EBS keeps snapshots in storage that no account can fill; a quota of their number is no room in bytes.
+
+        Making one that exceeds the quota is refused by AWS with its own words.
+        """
+        return []
 
     def loss(self, snapshot_id: str, host: str) -> Loss:
         """EBS compares two snapshots, never a snapshot with a volume (ListChangedBlocks of its direct API)."""

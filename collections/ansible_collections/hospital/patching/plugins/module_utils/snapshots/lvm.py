@@ -14,7 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import lvm_initramfs, lvm_sets
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import base, lvm_initramfs, lvm_sets
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
     NO_SUCH,
     Loss,
@@ -24,7 +24,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base i
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.boot_archive import BootArchive
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_commands import PLACES, Lvm, Places
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_revert import Limits, Reverts
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_room import Held, Room
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_room import Held, Room, filling
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_sets import Revert, Set
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_text import full_name, is_open, is_thin
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted import locked, mounted_at
@@ -184,6 +184,13 @@ class LvmProvider(SnapshotProvider):
             if one.detail["kind"] == RESTORE_POINT and one.detail["lacks"] is None
         ]
         return good[-1] if good else None
+
+    def rooms(self) -> List[base.Room]:
+        """Return the pools of the volumes that are held by policy, and of those with a snapshot of ours."""
+        with self._opened() as (lvm, _boot, _reverts):
+            sets = lvm_sets.sets_of(lvm.volumes())
+            origins = {member.labels["origin"] for one in sets for member in one.members}
+            return filling(lvm, self.options["volumes"], origins)
 
     def loss(self, snapshot_id: str, host: str) -> Loss:
         """Return what thick snapshots have kept of what was overwritten, in whole chunks with their tables.

@@ -2,10 +2,11 @@
 """Which volumes are held, whether they can be, and whether there is room for what will change."""
 
 import math
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.mount_table import Mount
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots import base
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_commands import Lvm
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.lvm_text import (
     Volume,
@@ -23,6 +24,34 @@ TABLES, HEADER = 1.01, 1024 * 1024
 
 #: ``size_bytes`` is that of a thick snapshot, None for a thin one.
 Held = NamedTuple("Held", [("mount", str), ("volume", Volume), ("size_bytes", Optional[int])])
+
+
+def filling(lvm: Lvm, paths: List[str], uuids: Set[str]) -> List[base.Room]:
+    """Return what fills up with thin snapshots of the volumes mounted at ``paths`` or that have one of ``uuids``.
+
+    That is data and metadata of their pools. A thick snapshot has all of its room from its group when it is made, and
+    a group with nothing left to give away is no trouble by itself.
+
+    Raises:
+        PatchingError: LVM does not tell how full a pool is.
+    """
+    volumes, mounts = lvm.volumes(), lvm.mounts()
+    seen = [mounted_at(path, mounts) for path in paths]
+    devices = {mount.device for mount in seen if mount is not None}
+    held = [one for one in volumes if one.uuid in uuids or (one.device and one.device in devices)]
+    rooms = []
+    sizes = {(one.group, one.name): one.size_bytes for one in volumes}
+    for group, name in sorted({(one.group, one.pool) for one in held if is_thin(one)}):
+        pool = next((one for one in volumes if (one.group, one.name) == (group, name)), None)
+        metadata = sizes.get((group, name + "_tmeta"))
+        if pool is None or metadata is None or pool.data_percent is None or pool.metadata_percent is None:
+            raise _refused("thin pool", group + "/" + name, "LVM does not tell how full it is", "an active pool")
+        for kind, size, used in (
+            ("thin pool", pool.size_bytes, pool.data_percent),
+            ("thin pool metadata", metadata, pool.metadata_percent),
+        ):
+            rooms.append(base.Room(kind, full_name(pool), size, int(size * (100 - used) / 100)))
+    return rooms
 
 
 class Room:

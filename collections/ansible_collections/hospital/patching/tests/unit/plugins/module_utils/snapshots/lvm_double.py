@@ -102,6 +102,8 @@ class Host:
             row("DATA", "data", lv_kernel_minor="1", lv_size=str(512 * MIB), lv_tags=["site"]),
             row("POOL", "pool", lv_layout="thin,pool", lv_role="private", kind="t", lv_kernel_minor="4",
                 lv_size=str(4 * GIB), data_percent="10.00", metadata_percent="11.04"),
+            row("META", "[pool_tmeta]", lv_role="private,thin,pool,metadata", kind="e", lv_kernel_minor="2",
+                lv_size=str(100 * MIB)),
             row("THIN", "thin", lv_layout="thin,sparse", lv_kernel_minor="5", pool_lv="pool", lv_tags=["theirs"],
                 kind="V", data_percent="5.00"),
         ]  # fmt: skip
@@ -142,7 +144,8 @@ class Host:
         return next(one for one in self.volumes if one["lv_name"] == name)
 
     def uuids(self):
-        return sorted(one["lv_uuid"] for one in self.volumes)
+        """Return all but the pool's hidden metadata, which nobody makes or removes by itself."""
+        return sorted(one["lv_uuid"] for one in self.volumes if one["kind"] != "e")
 
     def contents(self):
         return {one: self.volume(one)["content"] for one in ("ROOT", "DATA", "THIN")}

@@ -743,3 +743,8 @@ def test_ebs_does_not_tell_what_a_revert_loses(provider):
     assert size is None
     assert "two snapshots" in why
     assert provider.loss("snapset-0", "db1") == (None, "there is no such restore point")
+
+
+def test_ebs_has_no_room_that_fills(provider, api):
+    assert provider.rooms() == []
+    assert api.asked == []

@@ -246,7 +246,7 @@ def test_a_killed_creation_is_cleared_by_the_runs_next_call_and_listed_meanwhile
                 assert set(listed.id.split(",")) <= {"SNAP1", "SNAP2", "SNAP3"}
             again = keeping.present(one.provider(), RUN, "portal1", "why", EXPIRES)
             assert len(again.snapshot.id.split(",")) == 3
-            assert len(one.volumes) == 7, "no orphan"
+            assert len(one.uuids()) == 7, "no orphan"
             assert len(list((one.folder / "archives").iterdir())) == 1
 
 
@@ -482,7 +482,7 @@ def test_a_data_volume_is_unmounted_merged_and_mounted(host):
     assert host.mounted() == sorted(["/", str(host.boot), "/srv/data", "/srv/thin"])
     assert host.booted()["grub/grub.cfg"] == "boots 2", "not its root, not its /boot"
     assert host.provider().list() == [], "it is used up"
-    assert [one["lv_tags"] for one in host.volumes if one["lv_uuid"] != "POOL"] == [[], ["site"], ["theirs"]]
+    assert [host.volume(uuid)["lv_tags"] for uuid in ("ROOT", "DATA", "THIN")] == [[], ["site"], ["theirs"]]
 
 
 def test_what_fstab_knows_is_mounted_by_it_and_other_as_it_was(host):
@@ -806,3 +806,30 @@ def test_where_a_restore_point_is_of_no_use_that_is_said_instead_of_bytes(host):
     assert host.provider().loss(one.id, "portal1") == (None, "LVM does not tell how full the snapshots are")
     host.volume("SNAP1")["data_percent"] = "100.00"
     assert "filled up" in host.provider().loss(one.id, "portal1").unknown
+
+
+def test_what_fills_up_with_snapshots_is_the_pool_of_thin_ones(host):
+    pools = [
+        ("thin pool", "hospital/pool", 4 * GIB, int(4 * GIB * (100 - 10.0) / 100)),
+        ("thin pool metadata", "hospital/pool", 100 * MIB, int(100 * MIB * (100 - 11.04) / 100)),
+    ]
+    assert host.provider().rooms() == pools
+    # A thick snapshot was given its room when it was made.
+    assert host.provider(volumes=["/srv/data"]).rooms() == []
+    assert host.provider(volumes=["/srv/thin"]).rooms() == pools
+
+
+def test_where_a_snapshot_of_ours_is_counts_whatever_policy_holds_by_now(host):
+    made(host, volumes=["/srv/thin"])
+    assert len(host.provider(volumes=["/srv/data"]).rooms()) == 2
+    assert host.provider(volumes=["/srv/nowhere"]).rooms()[0].kind == "thin pool"
+
+
+@pytest.mark.parametrize(("uuid", "column"), [("POOL", "data_percent"), ("POOL", "metadata_percent"), ("META", None)])
+def test_a_pool_that_does_not_tell_how_full_it_is_is_not_taken_for_empty(host, uuid, column):
+    if column:
+        host.volume(uuid)[column] = ""
+    else:
+        host.volumes.remove(host.volume(uuid))
+    with pytest.raises(PatchingError, match="thin pool hospital/pool: LVM does not tell how full it is"):
+        host.provider().rooms()
