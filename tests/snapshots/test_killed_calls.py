@@ -35,6 +35,8 @@ from tests.support.vcenter.front import PASSWORD, USER, vcenter
 
 HOST = "db1"
 PATIENCE_S = 60
+#: Whoever is to be killed waits for longer than anybody takes to do it.
+HELD_S = 600
 
 
 class Gate:
@@ -50,7 +52,7 @@ class Gate:
         if self.reached.is_set() or not self.wanted(call):
             return True
         self.reached.set()
-        self.opened.wait(PATIENCE_S)
+        self.opened.wait(HELD_S)
         return False
 
 
@@ -98,7 +100,7 @@ class ContainerBed(Bed):
         engine = folder / "engine"
         engine.write_text(
             "#!/bin/sh\n"
-            f"hold() {{ [ ! -e '{folder}'/$1 ] || {{ mv '{folder}'/$1 '{folder}/reached'; sleep {PATIENCE_S}; }}; }}\n"
+            f"hold() {{ [ ! -e '{folder}'/$1 ] || {{ mv '{folder}'/$1 '{folder}/reached'; sleep {HELD_S}; }}; }}\n"
             '[ "$1" != commit ] || hold before\n'
             f'{" ".join(self.podman)} "$@" || exit\n'
             '[ "$1" != commit ] || hold after\n'
