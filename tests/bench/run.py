@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import modules, workloads
+from tests.bench import modules, probing, workloads
 
 FIGURES = Path(__file__).with_name("figures.json")
 REPEATS = 5
@@ -53,6 +53,7 @@ def main() -> int:
         before[name] = now
     if not options.names:
         modules.report()
+        probing.report()
         # In a process of its own, whose memory is the planner's.
         subprocess.run([sys.executable, "-m", "tests.bench.planning"], check=True)
         # It needs the lab, and says so where there is none.
