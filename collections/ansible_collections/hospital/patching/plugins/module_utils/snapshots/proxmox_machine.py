@@ -263,7 +263,7 @@ def _require_storages(api: Proxmox, options: Dict[str, Any], machine: Machine) -
 
 def agent_answers(api: Proxmox, machine: Machine) -> bool:
     """Return whether the guest agent is configured and answers."""
-    said = str(machine.config.get("agent") or "0").split(",")[0]
+    said = str(machine.config.get("agent") or "0").partition(",")[0]
     if machine.power != RUNNING or said.replace("enabled=", "") != "1":
         return False
     try:

@@ -192,8 +192,8 @@ def test_what_runs_have_proven_is_handed_on_and_a_damaged_ledger_proves_nothing(
 # --- the gate
 
 
-def gate(host, known, states=None, plan=WEB, now=NOW, **more):
-    return decide(plan, host, now, states or {}, ALLOWED, None, None, rehearsals=known, **more)
+def gate(host, known, states=None, plan=None, now=NOW, **more):
+    return decide(plan or WEB, host, now, states or {}, ALLOWED, None, None, rehearsals=known, **more)
 
 
 #: A canary of another service, which is more critical and so comes later.
