@@ -9,7 +9,7 @@ rule would pass everything.
 import operator
 import re
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
@@ -64,11 +64,16 @@ class Validator:
         Raises:
             ValueError: it uses a keyword or a ``$ref`` that this validator does not know.
         """
-        self._check = _Maker(schema, documents or {}, {}).check(schema, brief=False)
+        maker = _Maker(schema, documents or {}, {}, [])
+        self._check, self._fitting = maker.check(schema, brief=False), maker.fitting
 
     def errors(self, instance: Any) -> List[str]:
         """Return every violation as ``$.path: what is wrong``; an empty list means valid."""
-        return ["{}: {}".format("".join(("$",) + place), text) for place, text in self._check(instance)]
+        try:
+            return ["{}: {}".format("".join(("$",) + place), text) for place, text in self._check(instance)]
+        finally:
+            for known in self._fitting:
+                known.clear()
 
 
 def errors(instance: Any, schema: Any, documents: Optional[Dict[str, Any]] = None) -> List[str]:
@@ -92,12 +97,20 @@ class _Maker:
     """Makes checks of rules; holds the root schema, against which ``$ref`` is resolved, and the other documents.
 
     A brief check ends with the first problem; it is enough for who asks whether a value fits.
+    What fits what a ``$ref`` names is kept in ``fitting`` while one document is checked.
     """
 
-    def __init__(self, root: Any, documents: Dict[str, Any], made: Dict[Tuple[int, str, bool], Check]) -> None:
+    def __init__(
+        self,
+        root: Any,
+        documents: Dict[str, Any],
+        made: Dict[Tuple[int, str, bool], Check],
+        fitting: List[Set[int]],
+    ) -> None:
         self.root = root
         self.documents = documents
         self.made = made
+        self.fitting = fitting
 
     def check(self, schema: Any, brief: bool) -> Check:
         if schema is True:
@@ -116,7 +129,7 @@ class _Maker:
     def reference(self, rule: str, schema: Any, brief: bool) -> Check:
         if rule in self.documents:
             document = self.documents[rule]
-            return _Maker(document, self.documents, self.made).target(document, rule, brief)
+            return _Maker(document, self.documents, self.made, self.fitting).target(document, rule, brief)
         if rule == "#":
             return self.target(self.root, rule, brief)
         if not rule.startswith("#/$defs/") or rule.count("/") != 2:
@@ -131,8 +144,23 @@ class _Maker:
         key = (id(self.root), rule, brief)
         if key not in self.made:
             self.made[key] = partial(self.again, key)  # until it is made
-            self.made[key] = self.check(schema, brief)
+            self.made[key] = self.once(self.check(schema, brief))
         return self.made[key]
+
+    def once(self, check: Check) -> Check:
+        """Return a check that looks only once at an object that stands in several places of a document."""
+        fitting: Set[int] = set()
+        self.fitting.append(fitting)
+
+        def checked(value: Any) -> Problems:
+            if id(value) in fitting:
+                return NONE
+            problems = check(value)
+            if not problems:
+                fitting.add(id(value))
+            return problems
+
+        return checked
 
     def again(self, key: Tuple[int, str, bool], value: Any) -> Problems:
         return self.made[key](value)
@@ -154,11 +182,13 @@ class _Maker:
         return _one_of_values([rule], _problem("is not {!r}", rule))
 
     def required(self, rule: Any, schema: Any, brief: bool) -> Check:
-        names = frozenset(rule)
+        names, lacking = frozenset(rule), _problem("lacks some of {}", rule)
 
         def checked(value: Any) -> Problems:
             if not isinstance(value, dict) or names <= value.keys():
                 return NONE
+            if brief:
+                return lacking
             return tuple(((), "lacks {}".format(name)) for name in rule if name not in value)
 
         return checked
@@ -356,7 +386,8 @@ def _limit(fits: Callable[[Any, Any], bool], text: str) -> Any:
         problem = _problem(text, rule)
 
         def checked(value: Any) -> Problems:
-            return problem if _is_number(value) and not fits(value, rule) else NONE
+            # That it does not fit is rare: only then does it matter that true and false are no numbers.
+            return problem if isinstance(value, (int, float)) and not fits(value, rule) and _is_number(value) else NONE
 
         return checked
 

@@ -17,6 +17,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
 
 Update = Mapping[str, Any]
+_TEXT = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def read(host: str, candidate: Candidate) -> Assessed | Exclusion:
     if found is None:
         return candidate.why_not or Exclusion("unreachable", "it was not assessed; run assess for it")
     try:
-        updates = tuple(_update(json.dumps(plain(update), sort_keys=True)) for update in found["updates"])
+        updates = tuple(_update(_TEXT.encode(plain(update))) for update in found["updates"])
         assessed = Assessed(updates, str(found["manager"]), group_of(found["facts"]))
     except PatchingError as error:
         return Exclusion("refused", f"host {host}: its assessment cannot be used: {error}")

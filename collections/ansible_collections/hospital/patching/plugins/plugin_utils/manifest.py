@@ -77,14 +77,20 @@ def build_manifests(
         )
     drafts: dict[str, list[dict[Target, Entry]]] = {}
     place: dict[str, tuple[str, int]] = {}
+    # Hosts that share the very same updates share a draft, and only the first of them adds to it.
+    placed: dict[tuple[str, tuple[int, ...]], tuple[str, int]] = {}
     for host in sorted(updates_by_host, key=natural_key):
+        same = groups[host], tuple(id(update) for update in updates_by_host[host])
+        if same in placed:
+            place[host] = placed[same]
+            continue
         wanted = {(update["name"], update["arch"]): _entry(update) for update in updates_by_host[host]}
         family = drafts.setdefault(groups[host], [])
         number = next((n for n, draft in enumerate(family) if _agree(draft, wanted)), len(family))
         if number == len(family):
             family.append({})
         family[number] = _merged(family[number], wanted)
-        place[host] = (groups[host], number)
+        place[host] = placed[same] = (groups[host], number)
     manifests = {
         (group, number): _digested(f"{group}.{number + 1}" if number else group, draft, created)
         for group, family in drafts.items()

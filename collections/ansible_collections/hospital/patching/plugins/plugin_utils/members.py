@@ -92,6 +92,8 @@ def with_canaries(members: Iterable[Member]) -> list[Member]:
     for member in found.values():
         if member.kind == "server" and member.service is not None and member.service not in led:
             asked.setdefault(member.service, []).append(member)
+    if not asked:
+        return list(found.values())
     bearers: dict[Name, set[str]] = {}
     for member in found.values():
         for name in names(member):

@@ -8,7 +8,7 @@ the night; the run is held against it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.canonical import
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.person import PersonProbe
-from ansible_collections.hospital.patching.plugins.plugin_utils import answers, assessed, break_glass, schema
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, assessed, break_glass, collecting, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
@@ -36,7 +36,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.services import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import LIMITS, Settings
 from ansible_collections.hospital.patching.plugins.plugin_utils.shards import Shard, only
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import stamp
-from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, other_nights, slot_of
+from ansible_collections.hospital.patching.plugins.plugin_utils.timing import Slot, asked_for, other_nights, slot_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.wave_check import wave_problems
 from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wave, cut_waves
 
@@ -59,6 +59,7 @@ class Planned:
     manifests: dict[str, dict[str, Any]]
 
 
+@collecting.paused()
 def build_plan(
     plan_id: str,
     now: datetime,
@@ -97,9 +98,7 @@ def build_plan(
     exposed = {host for host in slots if urgent is not None and candidates[host].settings.exposed}
     _leave_out(slots, other_nights(slots, now, exposed), not_planned)
     _leave_out(slots, _contradicting(work, slots), not_planned)
-    waves, manifests = _waves(candidates, work, services, slots, now, limits, not_planned, exposed)
-    first = first_of(exposed, slots, now)
-    rings = {member.host: member.ring for member in with_canaries(_members(candidates, slots, manifests, first))}
+    waves, rings, manifests = _waves(candidates, work, services, slots, now, limits, not_planned, exposed)
     plan: dict[str, Any] = {
         "schema": SCHEMA,
         "plan_id": plan_id,
@@ -124,7 +123,7 @@ def build_plan(
         },
     }
     if urgent is not None:
-        plan["emergency"] = urgent.as_dict(exposed & set(slots), first)
+        plan["emergency"] = urgent.as_dict(exposed & set(slots), first_of(exposed, slots, now))
     if given:
         plan["given"] = sorted(given)
     if left_out:
@@ -148,8 +147,14 @@ def _slots(
     broken: Broken,
 ) -> dict[str, Slot]:
     slots, segments = {}, declared_segments(candidates)
+    known: dict[Hashable, Slot | Exclusion] = {}
     for host in hosts:
-        answer = slot_of(candidates[host].settings, now, segments, broken)
+        settings = candidates[host].settings
+        # Hosts of a service mostly share their window and their estimates.
+        alike = asked_for(settings)
+        if alike not in known:
+            known[alike] = slot_of(settings, now, segments, broken)
+        answer = known[alike]
         if isinstance(answer, Exclusion):
             left_out[host] = answer
         else:
@@ -171,20 +176,25 @@ def _waves(
     limits: Limits,
     left_out: dict[str, Exclusion],
     exposed: Collection[str],
-) -> tuple[list[Wave], Manifests]:
-    """Cut waves, leave out the hosts that come too late, and cut again until all fit."""
+) -> tuple[list[Wave], dict[str, str], Manifests]:
+    """Cut waves, leave out the hosts that come too late, and cut again until all fit.
+
+    Returns:
+        The waves, and of each host the ring and the manifest.
+    """
     names = {host: work[host].group for host in slots}
     while True:
         _leave_out_circles(candidates, services, slots, left_out)
         manifests = build_manifests(names, {host: work[host].updates for host in slots}, now)
-        members = _members(candidates, slots, manifests, first_of(exposed, slots, now))
+        members = with_canaries(_members(candidates, slots, manifests, first_of(exposed, slots, now)))
+        rings = {member.host: member.ring for member in members}
         cut = cut_waves(members, services, now, limits)
         if not cut.late:
-            return cut.waves, manifests
+            return cut.waves, rings, manifests
         # Where the night is too short for all, more hosts may fit if the long ones do not come first.
         cut = min(cut, cut_waves(members, services, now, limits, shortest_first=True), key=lambda one: len(one.late))
         if not cut.late:
-            return cut.waves, manifests
+            return cut.waves, rings, manifests
         _leave_out(slots, {host: slots[host].late(start) for host, start in cut.late.items()}, left_out)
 
 
@@ -402,9 +412,10 @@ def verify_plan(
 def _check(plan: Mapping[str, Any]) -> None:
     """Hold a plan that was just made against all that it promises.
 
-    Its updates are those of the assessments, each of which was held against its contract before.
+    Its updates are those of the assessments, each of which was held against its contract before: one stands for all.
     """
-    hosts = {host: {**entry, "updates": entry["updates"][:1]} for host, entry in plan["hosts"].items()}
+    one: list[Any] = next((entry["updates"][:1] for entry in plan["hosts"].values()), [])
+    hosts = {host: {**entry, "updates": one[: len(entry["updates"])]} for host, entry in plan["hosts"].items()}
     schema.validate("plan", {**plan, "hosts": hosts}, "plan")
     _require_none(plan, _problems(plan))
 

@@ -8,8 +8,8 @@ service, the replicas of a service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
@@ -37,6 +37,8 @@ class Lot:
         waits: names, and for how many seconds their hosts must have run well.
         at_once: how many of them may be out together.
         tail_s: how long at least the work of those that wait for this lot takes.
+
+    ``work_s`` is how long its own work takes at least, ``latest`` when the first of its windows needs it to begin.
     """
 
     members: list[Member]
@@ -44,6 +46,11 @@ class Lot:
     at_once: int
     turn: Turn = (0, 0, 0)
     tail_s: int = 0
+    work_s: int = field(init=False)
+    latest: datetime | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._measure()
 
     @property
     def first(self) -> Member:
@@ -52,12 +59,18 @@ class Lot:
     @property
     def path_s(self) -> int:
         """How long it takes at least until all that hangs on this lot is done."""
-        total = sum(member.estimate_s for member in self.members)
-        return max(self.first.estimate_s, total // self.at_once) + self.tail_s
+        return self.work_s + self.tail_s
 
-    @property
-    def latest(self) -> datetime | None:
-        return min((member.latest for member in self.members if member.latest is not None), default=None)
+    def leave_out(self, hosts: Collection[str]) -> None:
+        """Take hosts out of the lot: they have gone, or will not."""
+        self.members = [member for member in self.members if member.host not in hosts]
+        if self.members:
+            self._measure()
+
+    def _measure(self) -> None:
+        total = sum(member.estimate_s for member in self.members)
+        self.work_s = max(self.first.estimate_s, total // self.at_once)
+        self.latest = min((member.latest for member in self.members if member.latest is not None), default=None)
 
 
 def lots(members: Sequence[Member], services: Mapping[str, Service]) -> list[Lot]:

@@ -56,8 +56,9 @@ class Case:
 
 def exclusion(host: str, fleet: Fleet) -> Exclusion | None:
     """Return why ``host`` is not planned, or None when it may be."""
+    case = Case(host, fleet.candidates[host], fleet)
     for check in CHECKS:
-        answer = check(Case(host, fleet.candidates[host], fleet))
+        answer = check(case)
         if answer is not None:
             return answer
     return None

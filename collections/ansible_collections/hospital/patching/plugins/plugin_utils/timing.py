@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,6 +63,12 @@ class Slot:
 def _minutes(span: timedelta) -> int:
     """Whole minutes, rounded up."""
     return -int(-span.total_seconds() // 60)
+
+
+def asked_for(settings: Settings) -> Hashable:
+    """Return all of a host's settings that :func:`slot_of` reads: hosts of which they are the same have one slot."""
+    stated = (settings.window, tuple(settings.freezes), settings.service)
+    return (*stated, settings.estimate_s, settings.way_back_s, settings.cut_off_s)
 
 
 def slot_of(

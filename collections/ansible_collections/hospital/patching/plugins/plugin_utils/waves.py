@@ -150,17 +150,14 @@ class _Night:
 
         Those who still wait for one that is left out may yet fit without him.
         """
-        found = [
-            (lot, member)
-            for lot in ready
-            for member in lot.members
-            if member.latest is not None and member.latest < begin
-        ]
-        for lot, member in found:
-            self.late[member.host] = begin
-            lot.members.remove(member)
-            self.left.subtract(names(member))
-        return bool(found)
+        closed = [lot for lot in ready if lot.latest is not None and lot.latest < begin]
+        for lot in closed:
+            late = [member for member in lot.members if member.latest is not None and member.latest < begin]
+            for member in late:
+                self.late[member.host] = begin
+                self.left.subtract(names(member))
+            lot.leave_out({member.host for member in late})
+        return bool(closed)
 
     def _share_s(self, member: Member) -> float:
         """How much of the night's time a host's work takes while as many as may go beside it."""
@@ -204,8 +201,8 @@ class _Night:
             self.ended.update(dict.fromkeys(names(member), batch.end))
             self.new_groups.discard(member.group)
         for lot in pool:
-            if any(member.host in batch.hosts for member in lot.members):
-                lot.members = [member for member in lot.members if member.host not in batch.hosts]
+            if not batch.hosts.isdisjoint([member.host for member in lot.members]):
+                lot.leave_out(batch.hosts)
         self.cursor = batch.end
 
 

@@ -177,6 +177,14 @@ def test_violations_name_their_place():
     assert host_schema.errors({}, SAMPLES["strict"]) == ["$: lacks a"]
 
 
+def test_what_stands_in_several_places_is_told_of_each_and_looked_at_anew_in_every_document():
+    validator = host_schema.Validator({"items": {"$ref": "#/$defs/one"}, "$defs": {"one": {"required": ["a"]}}})
+    one = {"a": 1}
+    assert validator.errors([one, one]) == []
+    del one["a"]
+    assert validator.errors([one, one]) == ["$[0]: lacks a", "$[1]: lacks a"]
+
+
 def test_check_raises_with_the_first_violations():
     with pytest.raises(PatchingError, match=r"journal: \$\.a: is no integer; \$\.b: is no number"):
         host_schema.check({"a": "1", "b": "2"}, SAMPLES["types"], "journal")

@@ -44,6 +44,13 @@ def test_a_host_that_wants_another_version_gets_the_groups_next_manifest():
     assert [found[host]["group"] for host in "abc"] == ["debian-12-amd64", "debian-12-amd64.2", "debian-12-amd64.2"]
 
 
+def test_updates_that_hosts_have_in_common_make_the_manifests_that_equal_ones_do():
+    one, new = update(sha256=None), update(before=None)
+    shared = {"a": [one], "b": [new], "c": [one], "d": [update(after="4")], "e": [one, update("curl")], "f": [new]}
+    assert build(**shared) == build(**{host: copy.deepcopy(updates) for host, updates in shared.items()})
+    assert build(**shared)["c"]["entries"][1]["kind"] == "new_install"
+
+
 def test_hosts_of_other_groups_share_nothing():
     found = build_manifests({"a": "debian-12-amd64", "b": "debian-12-arm64"}, {"a": [update()], "b": [update()]}, NOW)
     assert found["a"]["digest"] != found["b"]["digest"]
