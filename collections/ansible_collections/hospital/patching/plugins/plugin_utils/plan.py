@@ -17,7 +17,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.canonical import
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.person import PersonProbe
-from ansible_collections.hospital.patching.plugins.plugin_utils import answers, assessed, break_glass, collecting, schema
+from ansible_collections.hospital.patching.plugins.plugin_utils import (
+    answers,
+    assessed,
+    break_glass,
+    collecting,
+    schema,
+)
 from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
