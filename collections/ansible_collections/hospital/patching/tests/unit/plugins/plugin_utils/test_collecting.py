@@ -17,10 +17,16 @@ def collecting():
 @pytest.mark.usefixtures("collecting")
 def test_it_is_off_meanwhile_and_on_again_whatever_happens():
     gc.enable()
-    with pytest.raises(ValueError, match="broken"), paused():
-        assert not gc.isenabled()
+    seen = []
+
+    @paused()
+    def broken():
+        seen.append(gc.isenabled())
         raise ValueError("broken")
-    assert gc.isenabled()
+
+    with pytest.raises(ValueError, match="broken"):
+        broken()
+    assert (seen, gc.isenabled()) == ([False], True)
 
 
 @pytest.mark.usefixtures("collecting")
