@@ -20,6 +20,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.person im
 from ansible_collections.hospital.patching.plugins.plugin_utils import answers, assessed, break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
+from ansible_collections.hospital.patching.plugins.plugin_utils.collecting import collecting_paused
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion, declared_segments
@@ -59,6 +60,7 @@ class Planned:
     manifests: dict[str, dict[str, Any]]
 
 
+@collecting_paused()
 def build_plan(
     plan_id: str,
     now: datetime,
