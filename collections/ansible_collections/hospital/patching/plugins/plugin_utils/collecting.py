@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def paused() -> Iterator[None]:
+def collecting_paused() -> Iterator[None]:
     """Search for no cycles meanwhile, for work that makes very many objects and hardly any cycle.
 
     Each search looks at all objects that there are, again and again while their number grows. What nobody refers to

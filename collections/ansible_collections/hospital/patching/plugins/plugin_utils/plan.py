@@ -17,15 +17,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.canonical import
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.person import PersonProbe
-from ansible_collections.hospital.patching.plugins.plugin_utils import (
-    answers,
-    assessed,
-    break_glass,
-    collecting,
-    schema,
-)
+from ansible_collections.hospital.patching.plugins.plugin_utils import answers, assessed, break_glass, schema
 from ansible_collections.hospital.patching.plugins.plugin_utils.assessed import Assessed
 from ansible_collections.hospital.patching.plugins.plugin_utils.batch import Limits
+from ansible_collections.hospital.patching.plugins.plugin_utils.collecting import collecting_paused
 from ansible_collections.hospital.patching.plugins.plugin_utils.emergency import Emergency, first_of
 from ansible_collections.hospital.patching.plugins.plugin_utils.failure_budget import allowances
 from ansible_collections.hospital.patching.plugins.plugin_utils.fleet import Candidate, Exclusion, declared_segments
@@ -65,7 +60,7 @@ class Planned:
     manifests: dict[str, dict[str, Any]]
 
 
-@collecting.paused()
+@collecting_paused()
 def build_plan(
     plan_id: str,
     now: datetime,
