@@ -13,12 +13,13 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import aws_instance, aws_sets
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_api import ApiError, Ec2, connect
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_instance import NotSecurable, Secured
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_instance import Secured
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_revert import Revert
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_sets import PREFIX, SnapshotSet
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
     NO_SUCH,
     Loss,
+    NotSecurable,
     Room,
     Snapshot,
     SnapshotProvider,

@@ -3,9 +3,9 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_api import ApiError, Ec2
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.aws_sets import under_way
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import NotSecurable
 
 GONE = ("shutting-down", "terminated")
 #: Snapshots of one volume that may be in the making at a time (EBS user guide, "Quotas for Amazon EBS").
@@ -15,10 +15,6 @@ PENDING_LIMIT_OF_TYPE = {"sc1": 1, "st1": 1}
 Secured = NamedTuple(
     "Secured", [("instance", Dict[str, Any]), ("volumes", List[Dict[str, Any]]), ("left_out", List[Dict[str, Any]])]
 )
-
-
-class NotSecurable(PatchingError):
-    """EBS snapshots cannot be this host's way back here and now; everything was readable."""
 
 
 def find(ec2: Ec2, options: Dict[str, Any], host: str) -> Dict[str, Any]:

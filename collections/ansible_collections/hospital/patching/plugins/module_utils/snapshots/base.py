@@ -34,6 +34,14 @@ Loss = NamedTuple("Loss", [("size_bytes", Optional[int]), ("unknown", Optional[s
 NO_SUCH = Loss(None, "there is no such restore point")
 
 
+class NotSecurable(PatchingError):
+    """A snapshot cannot be this host's way back here and now; everything was readable."""
+
+    def reason(self) -> str:
+        """Return it as :meth:`SnapshotProvider.available` does."""
+        return "{}: {}; expected {}".format(self.subject, self.seen, self.expected)
+
+
 class SnapshotProvider:
     """One way to make a restore point. A subclass states NAME and OPTIONS and implements the rest.
 

@@ -7,7 +7,6 @@ hypervisor.
 """
 
 import contextlib
-import os
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
@@ -18,12 +17,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots import
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
     NO_SUCH,
     Loss,
+    NotSecurable,
     Room,
     Snapshot,
-    SnapshotProvider,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.container import free_bytes, size_bytes
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_domain import Machine, NotSecurable
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hypervisor import (
+    OPTIONS,
+    HypervisorProvider,
+    sorted_choice,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_domain import Machine, guest
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_virsh import (
     OFF,
     PAUSED,
@@ -39,37 +43,20 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machin
     State,
 )
 
-GIB = 1024 * 1024 * 1024
 
-
-class LibvirtProvider(SnapshotProvider):
+class LibvirtProvider(HypervisorProvider):
     """Restore points of a domain of libvirt and QEMU."""
 
     NAME = "libvirt"
-    MAKES = True
-    FROM_OUTSIDE = True
-    FROM_STAGE = ("change_bytes", "dmi_uuid")
-    OPTIONS = {
-        "uri": {"type": "str", "default": "qemu:///system"},
-        "virsh": {"type": "list", "elements": "str", "default": ["virsh"]},
-        "dmi_uuid": {"type": "str"},
-        "name": {"type": "str"},
-        "memory": {"type": "bool", "default": False},
-        "quiesce": {"type": "str", "choices": ["required", "preferred", "none"], "default": "preferred"},
-        "quiesce_timeout_s": {"type": "int", "default": 60},
-        "change_bytes": {"type": "int", "default": 2 * GIB},
-        "min_free_bytes": {"type": "int", "default": 2 * GIB},
-        "max_depth": {"type": "int", "default": 3},
-        "keep_replaced": {"type": "bool", "default": True},
-        "wait_for_agent": {"type": "bool", "default": True},
-        "timeout_s": {"type": "int", "default": 60},
-        "create_timeout_s": {"type": "int", "default": 1800},
-        "remove_timeout_s": {"type": "int", "default": 1800},
-        "revert_timeout_s": {"type": "int", "default": 1800},
-        "stop_timeout_s": {"type": "int", "default": 300},
-        "start_timeout_s": {"type": "int", "default": 900},
-        "poll_s": {"type": "int", "default": 2},
-    }
+    PLACE = "libvirt (virsh snapshot-list)"
+    OPTIONS = dict(
+        OPTIONS,
+        uri={"type": "str", "default": "qemu:///system"},
+        virsh={"type": "list", "elements": "str", "default": ["virsh"]},
+        quiesce={"type": "str", "choices": ["required", "preferred", "none"], "default": "preferred"},
+        quiesce_timeout_s={"type": "int", "default": 60},
+        wait_for_agent={"type": "bool", "default": True},
+    )
 
     def __init__(
         self,
@@ -80,9 +67,7 @@ class LibvirtProvider(SnapshotProvider):
         size: Callable[[str], int] = size_bytes,
     ) -> None:
         super().__init__(options, runner, clock)
-        for key in ("timeout_s", "poll_s", "max_depth", "quiesce_timeout_s"):
-            if self.options[key] < 1:
-                raise self.bad_option(key, "1 or more")
+        self.require_counts("timeout_s", "poll_s", "max_depth", "quiesce_timeout_s")
         self.virsh = Virsh(runner, clock, self.options)
         self.free = free
         self.size = size
@@ -91,29 +76,19 @@ class LibvirtProvider(SnapshotProvider):
         try:
             domains.securable(self.virsh, self.options, host, self.free)
         except NotSecurable as error:
-            return "{}: {}; expected {}".format(error.subject, error.seen, error.expected)
+            return error.reason()
         return None
 
     def create(self, run_id: str, host: str, reason: str, expires: str) -> Snapshot:
         """Make the snapshot; what a killed call had begun is waited for and taken up."""
         machine = domains.find(self.virsh, self.options, host)
         self._settle(machine)
-        begun = self._latest(domains.read(self.virsh, machine.domain.uuid), run_id, host)
+        begun = self.latest(guest(domains.read(self.virsh, machine.domain.uuid)), run_id, host)
         if begun is not None:
             return begun
         machine = domains.securable(self.virsh, self.options, host, self.free)
         uuid = machine.domain.uuid
-        facts = {
-            "kind": records.RESTORE_POINT,
-            "run": run_id,
-            "host": host,
-            "reason": reason,
-            "created": self.clock.stamp(),
-            "expires": expires,
-            "machine": uuid,
-            "token": os.urandom(8).hex(),
-            "consistency": "off",
-        }
+        facts = self.begin_facts(uuid, run_id, host, reason, expires)
         if machine.power == RUNNING and self.virsh.agent_answers(uuid):
             facts["agent"] = "yes"
         try:
@@ -121,16 +96,9 @@ class LibvirtProvider(SnapshotProvider):
         except GoesOn:
             raise
         except PatchingError as error:
-            raise self._left_nothing(uuid, facts, error)
-        made = self._latest(domains.read(self.virsh, uuid), run_id, host)
-        if made is None:
-            raise PatchingError(
-                "domain {}".format(machine.domain.name),
-                "libvirt made a snapshot, and it is not among those with this run's description",
-                "a snapshot that is there, with what was written into it",
-                "ask who deletes or edits snapshots on this hypervisor, then run again",
-            )
-        return made
+            raise self.left_nothing(error, lambda: self._remove_left(uuid, facts["token"]))
+        after = guest(domains.read(self.virsh, uuid))
+        return self.made(self.latest(after, run_id, host), after)
 
     def _settle(self, machine: Machine) -> None:
         uuid = machine.domain.uuid
@@ -179,20 +147,9 @@ class LibvirtProvider(SnapshotProvider):
         words = ["snapshot-create-as", uuid, snapshot_name(facts), records.describe(facts)]
         self.virsh.run(words, self.options["create_timeout_s"])
 
-    def _left_nothing(self, uuid: str, facts: Dict[str, str], error: PatchingError) -> PatchingError:
-        """Remove what a failed call may have made, and say so where that fails as well."""
-        try:
-            for one in domains.ours(domains.read(self.virsh, uuid)):
-                if (records.read_description(one.description) or {})["token"] == facts["token"]:
-                    self._remove(one)
-        except PatchingError as second:
-            return PatchingError(
-                error.subject,
-                "{}; whether a snapshot was made is not known ({})".format(error.seen, second.seen),
-                error.expected,
-                "{}; if one of this run is there, the next call takes it up".format(error.next_step),
-            )
-        return error
+    def _remove_left(self, uuid: str, token: str) -> None:
+        for one in self.with_token(guest(domains.read(self.virsh, uuid)), token):
+            self._remove(one)
 
     def _remove(self, one: Found) -> None:
         uuid, name = split(one.id)
@@ -202,35 +159,19 @@ class LibvirtProvider(SnapshotProvider):
         """Return ours of all domains of this libvirt."""
         found: List[Snapshot] = []
         for uuid in self.virsh.domains(with_snapshot=True):
-            found += self._of(domains.read(self.virsh, uuid))
-        chosen = [one for one in found if run_id in (None, one.run_id) and host in (None, one.host)]
-        return sorted(chosen, key=lambda one: (one.created, one.id))
+            found += self.snapshots_of(guest(domains.read(self.virsh, uuid)))
+        return sorted_choice(found, run_id, host)
 
     def rooms(self) -> List[Room]:
         """Return where the images of all domains with a snapshot of ours are, as far as that is seen."""
         found = {}
         for uuid in self.virsh.domains(with_snapshot=True):
             machine = domains.read(self.virsh, uuid)
-            for disk in machine.domain.disks if domains.ours(machine) else []:
+            for disk in machine.domain.disks if self.snapshots_of(guest(machine)) else []:
                 room = domains.room_of(self.virsh, disk, self.free, self.size)
                 if room is not None:
                     found[room.name] = room
         return sorted(found.values())
-
-    def _of(self, machine: Machine) -> List[Snapshot]:
-        found = []
-        for one in domains.ours(machine):
-            facts = records.facts_of(one, machine.domain.uuid) or {}
-            found.append(records.as_snapshot(self.NAME, machine.domain.uuid, machine.domain.name, one, facts))
-        return found
-
-    def _latest(self, machine: Machine, run_id: str, host: str) -> Optional[Snapshot]:
-        mine = [
-            one
-            for one in self._of(machine)
-            if (one.run_id, one.host, one.detail["kind"]) == (run_id, host, records.RESTORE_POINT)
-        ]
-        return mine[-1] if mine else None
 
     def present(self, run_id: str, host: str) -> Optional[Snapshot]:
         """Look at the host's own domain only; what a revert has set aside is no restore point.
@@ -238,21 +179,12 @@ class LibvirtProvider(SnapshotProvider):
         Raises:
             PatchingError: the domain is being put back, so that nothing may be installed on it.
         """
-        machine = domains.find(self.virsh, self.options, host)
-        begun = records.under_way(machine.snapshots.tree, machine.domain.uuid)
-        if begun is not None:
-            raise PatchingError(
-                "host {}".format(host),
-                "a revert to {} was begun and has not ended".format(records.aim(begun)),
-                "a domain that is not being put back",
-                "call host_snapshot_rollback with that id again, which ends it, then look at the host",
-            )
-        return self._latest(machine, run_id, host)
+        return self.latest_at_rest(guest(domains.find(self.virsh, self.options, host)), run_id, host)
 
     def loss(self, snapshot_id: str, host: str) -> Loss:
         """A snapshot has no overlay of its own: it shares its clusters with the image, and neither counts them."""
         machine = domains.find(self.virsh, self.options, host)
-        if snapshot_id not in [one.id for one in domains.ours(machine)]:
+        if snapshot_id not in [one.id for one in self.snapshots_of(guest(machine))]:
             return NO_SUCH
         return Loss(None, "the snapshot lies within the qcow2 images, which do not tell what was written since")
 
@@ -261,58 +193,20 @@ class LibvirtProvider(SnapshotProvider):
         uuid = split(snapshot_id)[0]
         if uuid not in self.virsh.domains(with_snapshot=True):
             return False
-        machine = domains.read(self.virsh, uuid)
-        one = next((one for one in domains.ours(machine) if one.id == snapshot_id), None)
+        one = self.deletable(guest(domains.read(self.virsh, uuid)), snapshot_id)
         if one is None:
             return False
-        begun = records.under_way(machine.snapshots.tree, uuid)
-        if begun is not None and snapshot_id in (begun.id, records.aim(begun)):
-            raise PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "a revert of {} to {} was begun and has not ended".format(machine.domain.name, records.aim(begun)),
-                "a snapshot that is not in use",
-                "let the revert end, or call it again if it was interrupted",
-            )
         self._remove(one)
         return True
 
     def revert(self, snapshot_id: str, host: str) -> Dict[str, Any]:
         """Put the host's domain back; the order of the steps is in machine_revert.py."""
         machine = domains.find(self.virsh, self.options, host)
-        uuid, tree = machine.domain.uuid, machine.snapshots.tree
-        begun = records.under_way(tree, uuid)
-        one = next((one for one in tree.snapshots if one.id == snapshot_id), None)
-        facts = records.facts_of(one, uuid) if one is not None else None
-        if facts is None and begun is not None and records.aim(begun) == snapshot_id:
-            gone = PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "it was removed while a revert to it was under way",
-                "the snapshot",
-                "find out who deletes snapshots on this hypervisor",
-            )
-            raise LibvirtRevert(self.virsh, self.options, machine, snapshot_id, {}).put_back(gone)
-        if facts is None:
-            raise PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "domain {} has no such snapshot of ours".format(machine.domain.name),
-                "a restore point of host {}".format(host),
-                "roll the packages back by update_rollback; the domain was not touched",
-            )
-        if facts["host"] != host:
-            raise PatchingError(
-                "host {}".format(host),
-                "snapshot {} of its domain is of host {}".format(snapshot_id, facts["host"]),
-                "a snapshot of this host",
-                "take the id from the run's ledger, step snapshot",
-            )
-        if begun is not None and begun.id == snapshot_id:
-            raise PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "it is what a revert to {} has set aside, which has not ended".format(records.aim(begun)),
-                "a restore point",
-                "revert to {} again, which ends it".format(records.aim(begun)),
-            )
-        return LibvirtRevert(self.virsh, self.options, machine, snapshot_id, facts).run()
+
+        def begin(facts: Dict[str, str]) -> MachineRevert:
+            return LibvirtRevert(self.virsh, self.options, machine, snapshot_id, facts)
+
+        return self.put_back(guest(machine), snapshot_id, host, begin)
 
 
 class LibvirtRevert(MachineRevert):

@@ -2,12 +2,15 @@
 """The domain that is a host: found, proven to be it, and judged by whether a snapshot can be a way back."""
 
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import libvirt_text, machine_records
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import NotSecurable, Room
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hypervisor import (
+    Guest,
+    require_no_revert,
+    uuids_of,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_text import Domain
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvirt_virsh import (
     OFF,
@@ -20,8 +23,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.libvir
 Machine = NamedTuple("Machine", [("domain", Domain), ("power", str), ("snapshots", Snapshots)])
 
 
-class NotSecurable(PatchingError):
-    """A snapshot cannot be this host's way back here and now; everything was readable."""
+def guest(machine: Machine) -> Guest:
+    """Return the domain in the words of every hypervisor."""
+    uuid = machine.domain.uuid
+    return Guest(uuid, machine.domain.name, uuid, machine.snapshots.tree, [])
 
 
 def find(virsh: Virsh, options: Dict[str, Any], host: str) -> Machine:
@@ -30,16 +35,7 @@ def find(virsh: Virsh, options: Dict[str, Any], host: str) -> Machine:
     Raises:
         NotSecurable: none, or it is not the one that the site names.
     """
-    given = options["dmi_uuid"] or ""
-    try:
-        forms = uuid_forms(given)
-    except ValueError:
-        raise NotSecurable(
-            "host {}".format(host),
-            "dmi_uuid {!r}".format(given) if given else "no dmi_uuid",
-            "the UUID in the host's own firmware, by which its domain is known",
-            "give dmi_uuid in the host's patching_snapshot: what /sys/class/dmi/id/product_uuid on the host says",
-        )
+    forms = uuids_of(options, host)
     found = [uuid for uuid in virsh.domains() if uuid.lower() in forms]
     if len(found) != 1:
         raise NotSecurable(
@@ -75,14 +71,7 @@ def securable(virsh: Virsh, options: Dict[str, Any], host: str, free: Callable[[
     machine = find(virsh, options, host)
     if machine.power not in (RUNNING, OFF):
         raise _unfit(machine, "it is {}".format(machine.power), "a domain that is running or shut off")
-    begun = machine_records.under_way(machine.snapshots.tree, machine.domain.uuid)
-    if begun is not None:
-        raise _unfit(
-            machine,
-            "a revert to {} was begun and has not ended".format(machine_records.aim(begun)),
-            "a domain that is not being put back",
-            "revert to that snapshot again, which ends it",
-        )
+    require_no_revert(_shown(machine), machine.snapshots.tree, machine.domain.uuid)
     persistent = libvirt_text.fields(virsh.run(["dominfo", machine.domain.uuid]).stdout).get("Persistent")
     if persistent != "yes":
         raise _unfit(machine, "it is transient", "a domain that is defined, because a revert stops and starts it")
@@ -203,16 +192,14 @@ def _is_here(uri: str) -> bool:
     return ":///" in uri and "+" not in uri.partition(":")[0]
 
 
-def ours(machine: Machine) -> List[machine_records.Found]:
-    """Return the snapshots of the domain that are ours."""
-    tree, uuid = machine.snapshots.tree, machine.domain.uuid
-    return [one for one in tree.snapshots if machine_records.facts_of(one, uuid) is not None]
-
-
 def _unfit(machine: Machine, seen: str, expected: str, next_step: Optional[str] = None) -> NotSecurable:
     return NotSecurable(
-        "domain {} ({})".format(machine.domain.name, machine.domain.uuid),
+        _shown(machine),
         seen,
         expected,
         next_step or "correct patching_snapshot, or give the host another snapshot provider",
     )
+
+
+def _shown(machine: Machine) -> str:
+    return "domain {} ({})".format(machine.domain.name, machine.domain.uuid)

@@ -6,7 +6,6 @@ holds a random token, are the identity, because Proxmox VE has no other (machine
 reached, mostly on the controller.
 """
 
-import os
 import re
 from typing import Any, Callable, Dict, List, Optional
 
@@ -15,7 +14,12 @@ from ansible_collections.hospital.patching.plugins.module_utils.errors import Pa
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import proxmox_machine as machines
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room, Snapshot, SnapshotProvider
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import NotSecurable, Room, Snapshot
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hypervisor import (
+    OPTIONS,
+    HypervisorProvider,
+    sorted_choice,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_revert import (
     GoesOn,
@@ -27,47 +31,31 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.proxmo
     RUNNING,
     STOPPED,
     Machine,
-    NotSecurable,
+    guest,
 )
 
-GIB = 1024 * 1024 * 1024
 #: For how long a task may go on whose call was not answered.
 LOST_S = 120
 
 
-class ProxmoxProvider(SnapshotProvider):
+class ProxmoxProvider(HypervisorProvider):
     """Restore points of a virtual machine (QEMU) of Proxmox VE; of containers (LXC) there are none."""
 
     NAME = "proxmox"
-    MAKES = True
-    FROM_OUTSIDE = True
-    FROM_STAGE = ("change_bytes", "dmi_uuid")
-    OPTIONS = {
-        "server": {"type": "str"},
-        "port": {"type": "int", "default": 8006},
-        "token_id": {"type": "str"},
-        "token_file": {"type": "path"},
-        "ca_file": {"type": "path"},
-        "validate_certs": {"type": "bool", "default": True},
-        "dmi_uuid": {"type": "str"},
-        "name": {"type": "str"},
-        "vmid": {"type": "int"},
-        "memory": {"type": "bool", "default": False},
-        "quiesce": {"type": "str", "choices": ["required", "preferred"], "default": "preferred"},
-        "change_bytes": {"type": "int", "default": 2 * GIB},
-        "min_free_bytes": {"type": "int", "default": 2 * GIB},
-        "max_depth": {"type": "int", "default": 3},
-        "keep_replaced": {"type": "bool", "default": True},
-        "wait_for_agent": {"type": "bool", "default": True},
-        "timeout_s": {"type": "int", "default": 60},
-        "attempts": {"type": "int", "default": 3},
-        "create_timeout_s": {"type": "int", "default": 1800},
-        "remove_timeout_s": {"type": "int", "default": 1800},
-        "revert_timeout_s": {"type": "int", "default": 1800},
-        "stop_timeout_s": {"type": "int", "default": 300},
-        "start_timeout_s": {"type": "int", "default": 900},
-        "poll_s": {"type": "int", "default": 2},
-    }
+    PLACE = "Proxmox VE"
+    OPTIONS = dict(
+        OPTIONS,
+        server={"type": "str"},
+        port={"type": "int", "default": 8006},
+        token_id={"type": "str"},
+        token_file={"type": "path"},
+        ca_file={"type": "path"},
+        validate_certs={"type": "bool", "default": True},
+        vmid={"type": "int"},
+        quiesce={"type": "str", "choices": ["required", "preferred"], "default": "preferred"},
+        wait_for_agent={"type": "bool", "default": True},
+        attempts={"type": "int", "default": 3},
+    )
 
     def __init__(
         self,
@@ -77,9 +65,7 @@ class ProxmoxProvider(SnapshotProvider):
         connected: Callable[[Dict[str, Any], Clock], Proxmox] = connect,
     ) -> None:
         super().__init__(options, runner, clock)
-        for key in ("timeout_s", "attempts", "poll_s", "max_depth"):
-            if self.options[key] < 1:
-                raise self.bad_option(key, "1 or more")
+        self.require_counts("timeout_s", "attempts", "poll_s", "max_depth")
         self._connected = connected
 
     def _api(self) -> Proxmox:
@@ -90,7 +76,7 @@ class ProxmoxProvider(SnapshotProvider):
             api = self._api()
             self._require_quiet(api, machines.securable(api, self.options, host))
         except NotSecurable as error:
-            return "{}: {}; expected {}".format(error.subject, error.seen, error.expected)
+            return error.reason()
         return None
 
     def _require_quiet(self, api: Proxmox, machine: Machine) -> bool:
@@ -109,23 +95,14 @@ class ProxmoxProvider(SnapshotProvider):
         """Make the snapshot; one that a killed call had begun is waited for and taken up."""
         api = self._api()
         machine = machines.find(api, self.options, host)
-        begun = self._latest(self._made_or_not(api, machine, self.options["create_timeout_s"]), run_id, host)
+        settled = self._made_or_not(api, machine, self.options["create_timeout_s"])
+        begun = self.latest(guest(settled), run_id, host)
         if begun is not None:
             return begun
         machine = machines.securable(api, self.options, host)
         agent = self._require_quiet(api, machine)
         with_memory = self.options["memory"] and machine.power == RUNNING
-        facts = {
-            "kind": records.RESTORE_POINT,
-            "run": run_id,
-            "host": host,
-            "reason": reason,
-            "created": self.clock.stamp(),
-            "expires": expires,
-            "machine": machine.uuid,
-            "token": os.urandom(8).hex(),
-            "consistency": "off",
-        }
+        facts = self.begin_facts(machine.uuid, run_id, host, reason, expires)
         if machine.power == RUNNING:
             facts["consistency"] = "memory" if with_memory else "quiesced" if agent else "crash"
             facts["agent"] = "yes" if agent else "no"
@@ -137,16 +114,8 @@ class ProxmoxProvider(SnapshotProvider):
         except GoesOn:
             raise  # the next call takes it up
         except PatchingError as error:
-            raise self._left_nothing(api, machine, facts, error)
-        made = self._latest(after, run_id, host)
-        if made is None:
-            raise PatchingError(
-                "machine {} ({})".format(machine.name, machine.vmid),
-                "Proxmox VE made a snapshot, and it is not among those with this run's description",
-                "a snapshot that is there, with what was written into it",
-                "ask who deletes or edits snapshots in Proxmox VE, then run again",
-            )
-        return made
+            raise self.left_nothing(error, lambda: self._remove_left(api, machine, facts["token"]))
+        return self.made(self.latest(guest(after), run_id, host), guest(after))
 
     @staticmethod
     def _made_or_not(api: Proxmox, machine: Machine, limit_s: int) -> Machine:
@@ -158,59 +127,28 @@ class ProxmoxProvider(SnapshotProvider):
 
         return api.until(look, limit_s) or machines.again(api, machine)
 
-    def _left_nothing(
-        self, api: Proxmox, machine: Machine, facts: Dict[str, str], error: PatchingError
-    ) -> PatchingError:
-        """Remove what a failed call may have made, and say so where that fails as well."""
-        try:
-            # A call that was not answered may have begun nevertheless.
-            after = self._made_or_not(api, machine, LOST_S)
-            for one in machines.ours(after):
-                if (records.read_description(one.description) or {})["token"] == facts["token"]:
-                    remove(api, after, one, self.options["remove_timeout_s"])
-        except PatchingError as second:
-            return PatchingError(
-                error.subject,
-                "{}; whether a snapshot was made is not known ({})".format(error.seen, second.seen),
-                error.expected,
-                "{}; if one of this run is there, the next call takes it up".format(error.next_step),
-            )
-        return error
+    def _remove_left(self, api: Proxmox, machine: Machine, token: str) -> None:
+        # A call that was not answered may have begun nevertheless.
+        after = self._made_or_not(api, machine, LOST_S)
+        for one in self.with_token(guest(after), token):
+            remove(api, after, one, self.options["remove_timeout_s"])
 
     def list(self, run_id: Optional[str] = None, host: Optional[str] = None) -> List[Snapshot]:
         """Return ours of all machines that the token may see."""
         api = self._api()
         found: List[Snapshot] = []
         for place in machines.places(api):
-            found += self._of(machines.read(api, str(place["node"]), str(place["vmid"])))
-        chosen = [one for one in found if run_id in (None, one.run_id) and host in (None, one.host)]
-        return sorted(chosen, key=lambda one: (one.created, one.id))
+            found += self.snapshots_of(guest(machines.read(api, str(place["node"]), str(place["vmid"]))))
+        return sorted_choice(found, run_id, host)
 
     def rooms(self) -> List[Room]:
         """Return the storages of all machines with a snapshot of ours."""
         api, found = self._api(), {}
         for place in machines.places(api):
             machine = machines.read(api, str(place["node"]), str(place["vmid"]))
-            for room in machines.rooms(api, machine) if machines.ours(machine) else []:
+            for room in machines.rooms(api, machine) if self.snapshots_of(guest(machine)) else []:
                 found[room.name] = room
         return sorted(found.values())
-
-    def _of(self, machine: Machine) -> List[Snapshot]:
-        found = []
-        for one in machines.ours(machine):
-            facts = records.facts_of(one, machine.uuid) or {}
-            found.append(records.as_snapshot(self.NAME, machine.vmid, machine.name, one, facts))
-        return found
-
-    def _latest(self, machine: Machine, run_id: str, host: str) -> Optional[Snapshot]:
-        """Return this run's newest restore point; one that is not whole is none."""
-        mine = [
-            one
-            for one in self._of(machine)
-            if (one.run_id, one.host, one.detail["kind"]) == (run_id, host, records.RESTORE_POINT)
-            and one.id not in machine.unfinished
-        ]
-        return max(mine, key=lambda one: one.created) if mine else None
 
     def present(self, run_id: str, host: str) -> Optional[Snapshot]:
         """Look at the host's own machine only; what a revert has set aside is no restore point.
@@ -218,32 +156,15 @@ class ProxmoxProvider(SnapshotProvider):
         Raises:
             PatchingError: the machine is being put back, so that nothing may be installed on it.
         """
-        machine = machines.find(self._api(), self.options, host)
-        begun = records.under_way(machine.tree, machine.uuid)
-        if begun is not None:
-            raise PatchingError(
-                "host {}".format(host),
-                "a revert to {} was begun and has not ended".format(records.aim(begun)),
-                "a machine that is not being put back",
-                "call host_snapshot_rollback with that id again, which ends it, then look at the host",
-            )
-        return self._latest(machine, run_id, host)
+        return self.latest_at_rest(guest(machines.find(self._api(), self.options, host)), run_id, host)
 
     def delete(self, snapshot_id: str) -> bool:
         """Delete the snapshot; those that were made of the machine after it stay."""
         api = self._api()
         machine = machines.of_vmid(api, snapshot_id.partition("/")[0])
-        one = _of_id(machine, snapshot_id) if machine is not None else None
-        if machine is None or one is None or records.facts_of(one, machine.uuid) is None:
+        one = self.deletable(guest(machine), snapshot_id) if machine is not None else None
+        if machine is None or one is None:
             return False
-        begun = records.under_way(machine.tree, machine.uuid)
-        if begun is not None and snapshot_id in (begun.id, records.aim(begun)):
-            raise PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "a revert of {} to {} was begun and has not ended".format(machine.name, records.aim(begun)),
-                "a snapshot that is not in use",
-                "let the revert end, or call it again if it was interrupted",
-            )
         remove(api, machine, one, self.options["remove_timeout_s"])
         return True
 
@@ -251,39 +172,11 @@ class ProxmoxProvider(SnapshotProvider):
         """Put the host's machine back; the order of the steps is in machine_revert.py."""
         api = self._api()
         machine = machines.find(api, self.options, host)
-        begun = records.under_way(machine.tree, machine.uuid)
-        one = _of_id(machine, snapshot_id)
-        facts = records.facts_of(one, machine.uuid) if one is not None else None
-        if facts is None and begun is not None and records.aim(begun) == snapshot_id:
-            gone = PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "it was removed while a revert to it was under way",
-                "the snapshot",
-                "find out who deletes snapshots in Proxmox VE",
-            )
-            raise ProxmoxRevert(api, self.options, machine, snapshot_id, {}).put_back(gone)
-        if facts is None or snapshot_id in machine.unfinished:
-            raise PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "machine {} ({}) has no such snapshot of ours that is whole".format(machine.name, machine.vmid),
-                "a restore point of host {}".format(host),
-                "roll the packages back by update_rollback; the machine was not touched",
-            )
-        if facts["host"] != host:
-            raise PatchingError(
-                "host {}".format(host),
-                "snapshot {} of its machine is of host {}".format(snapshot_id, facts["host"]),
-                "a snapshot of this host",
-                "take the id from the run's ledger, step snapshot",
-            )
-        if begun is not None and begun.id == snapshot_id:
-            raise PatchingError(
-                "snapshot {}".format(snapshot_id),
-                "it is what a revert to {} has set aside, which has not ended".format(records.aim(begun)),
-                "a restore point",
-                "revert to {} again, which ends it".format(records.aim(begun)),
-            )
-        return ProxmoxRevert(api, self.options, machine, snapshot_id, facts).run()
+
+        def begin(facts: Dict[str, str]) -> MachineRevert:
+            return ProxmoxRevert(api, self.options, machine, snapshot_id, facts)
+
+        return self.put_back(guest(machine), snapshot_id, host, begin)
 
 
 class ProxmoxRevert(MachineRevert):

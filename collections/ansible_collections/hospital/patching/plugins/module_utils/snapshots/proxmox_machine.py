@@ -4,10 +4,13 @@
 import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Room
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import NotSecurable, Room
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hypervisor import (
+    Guest,
+    require_no_revert,
+    uuids_of,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found, Tree
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.proxmox_api import ApiError, Proxmox
 
@@ -33,8 +36,9 @@ Machine = NamedTuple(
 )
 
 
-class NotSecurable(PatchingError):
-    """A snapshot cannot be this host's way back here and now; everything was readable."""
+def guest(machine: Machine) -> Guest:
+    """Return the machine in the words of every hypervisor."""
+    return Guest(machine.vmid, machine.name, machine.uuid, machine.tree, machine.unfinished)
 
 
 def path_of(machine: Machine) -> List[str]:
@@ -55,16 +59,7 @@ def find(api: Proxmox, options: Dict[str, Any], host: str) -> Machine:
     Raises:
         NotSecurable: none, or it is not the one that the site names.
     """
-    given = options["dmi_uuid"] or ""
-    try:
-        forms = uuid_forms(given)
-    except ValueError:
-        raise NotSecurable(
-            "host {}".format(host),
-            "dmi_uuid {!r}".format(given) if given else "no dmi_uuid",
-            "the UUID in the host's own firmware, by which its machine is known",
-            "give dmi_uuid in the host's patching_snapshot: what /sys/class/dmi/id/product_uuid on the host says",
-        )
+    forms = uuids_of(options, host)
     found, silent = [], []
     for place in places(api):
         vmid, node = str(place["vmid"]), str(place["node"])
@@ -161,11 +156,6 @@ def read_tree(vmid: str, listed: List[Dict[str, Any]]) -> Tree:
     return Tree(sorted(found, key=lambda one: (one.depth, one.id)), "{}/{}".format(vmid, below) if below else None)
 
 
-def ours(machine: Machine) -> List[Found]:
-    """Return the snapshots that are ours, of this very machine."""
-    return [one for one in machine.tree.snapshots if records.facts_of(one, machine.uuid) is not None]
-
-
 def securable(api: Proxmox, options: Dict[str, Any], host: str) -> Machine:
     """Return the host's machine, of which a snapshot can be made.
 
@@ -187,14 +177,7 @@ def securable(api: Proxmox, options: Dict[str, Any], host: str) -> Machine:
             "a machine that nobody else is working on",
             "wait until its task has ended; if none runs, look why, then qm unlock",
         )
-    begun = records.under_way(machine.tree, machine.uuid)
-    if begun is not None:
-        raise _unfit(
-            machine,
-            "a revert to {} was begun and has not ended".format(records.aim(begun)),
-            "a machine that is not being put back",
-            "revert to that snapshot again, which ends it",
-        )
+    require_no_revert(_shown(machine), machine.tree, machine.uuid)
     if machine.unfinished:
         raise _unfit(
             machine,
@@ -285,4 +268,8 @@ def _uuid(config: Dict[str, Any]) -> str:
 
 
 def _unfit(machine: Machine, seen: str, expected: str, next_step: str) -> NotSecurable:
-    return NotSecurable("machine {} ({})".format(machine.name, machine.vmid), seen, expected, next_step)
+    return NotSecurable(_shown(machine), seen, expected, next_step)
+
+
+def _shown(machine: Machine) -> str:
+    return "machine {} ({})".format(machine.name, machine.vmid)

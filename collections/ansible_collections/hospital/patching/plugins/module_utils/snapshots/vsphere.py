@@ -6,7 +6,6 @@ Runs where pyVmomi and the login are, mostly on the controller.
 """
 
 import contextlib
-import os
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
@@ -18,11 +17,17 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots import
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import (
     NO_SUCH,
     Loss,
+    NotSecurable,
     Room,
     Snapshot,
-    SnapshotProvider,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hypervisor import (
+    GIB,
+    OPTIONS,
+    HypervisorProvider,
+    sorted_choice,
+)
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_revert import MachineRevert
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import (
     LOGIN_FAULTS,
     WORK_FAULT,
@@ -31,51 +36,40 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vspher
     Vsphere,
     connect,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_machine import Machine, NotSecurable
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_machine import Machine, guest
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_revert import VsphereRevert, remove
 
 #: For how long a task that was cancelled may take to end.
 CANCEL_S = 120
 
 
-class VsphereProvider(SnapshotProvider):
+class VsphereProvider(HypervisorProvider):
     """Restore points of a virtual machine of VMware vSphere."""
 
     NAME = "vsphere"
-    MAKES = True
-    FROM_OUTSIDE = True
-    FROM_STAGE = ("change_bytes", "dmi_uuid")
-    OPTIONS = {
-        "server": {"type": "str"},
-        "port": {"type": "int", "default": 443},
-        "user": {"type": "str"},
-        "password_file": {"type": "path"},
-        "ca_file": {"type": "path"},
-        "validate_certs": {"type": "bool", "default": True},
-        "dmi_uuid": {"type": "str"},
-        "name": {"type": "str"},
-        "moid": {"type": "str"},
-        "memory": {"type": "bool", "default": False},
-        "quiesce": {"type": "str", "choices": ["required", "preferred", "none"], "default": "preferred"},
-        "quiesce_timeout_s": {"type": "int", "default": 180},
-        "without_disks": {"type": "list", "elements": "str", "default": []},
-        "change_bytes": {"type": "int"},
-        "change_percent": {"type": "int", "default": 10},
-        "min_free_bytes": {"type": "int", "default": 10 * machines.GIB},
-        "max_depth": {"type": "int", "default": 3},
-        "heed_backups": {"type": "bool", "default": True},
-        "backup_names": {"type": "list", "elements": "str", "default": machines.BACKUP_NAMES},
-        "keep_replaced": {"type": "bool", "default": True},
-        "wait_for_tools": {"type": "bool", "default": True},
-        "timeout_s": {"type": "int", "default": 60},
-        "attempts": {"type": "int", "default": 3},
-        "create_timeout_s": {"type": "int", "default": 1800},
-        "remove_timeout_s": {"type": "int", "default": 7200},
-        "revert_timeout_s": {"type": "int", "default": 1800},
-        "stop_timeout_s": {"type": "int", "default": 300},
-        "start_timeout_s": {"type": "int", "default": 900},
-        "poll_s": {"type": "int", "default": 3},
-    }
+    PLACE = "this vCenter"
+    OPTIONS = dict(
+        OPTIONS,
+        server={"type": "str"},
+        port={"type": "int", "default": 443},
+        user={"type": "str"},
+        password_file={"type": "path"},
+        ca_file={"type": "path"},
+        validate_certs={"type": "bool", "default": True},
+        moid={"type": "str"},
+        quiesce={"type": "str", "choices": ["required", "preferred", "none"], "default": "preferred"},
+        quiesce_timeout_s={"type": "int", "default": 180},
+        without_disks={"type": "list", "elements": "str", "default": []},
+        change_bytes={"type": "int"},
+        change_percent={"type": "int", "default": 10},
+        min_free_bytes={"type": "int", "default": 10 * GIB},
+        heed_backups={"type": "bool", "default": True},
+        backup_names={"type": "list", "elements": "str", "default": machines.BACKUP_NAMES},
+        wait_for_tools={"type": "bool", "default": True},
+        attempts={"type": "int", "default": 3},
+        remove_timeout_s={"type": "int", "default": 7200},
+        poll_s={"type": "int", "default": 3},
+    )
 
     def __init__(
         self,
@@ -85,9 +79,7 @@ class VsphereProvider(SnapshotProvider):
         connected: Callable[[Dict[str, Any], Clock], Vsphere] = connect,
     ) -> None:
         super().__init__(options, runner, clock)
-        for key in ("timeout_s", "attempts", "poll_s", "max_depth", "quiesce_timeout_s"):
-            if self.options[key] < 1:
-                raise self.bad_option(key, "1 or more")
+        self.require_counts("timeout_s", "attempts", "poll_s", "max_depth", "quiesce_timeout_s")
         self._connected = connected
 
     @contextlib.contextmanager
@@ -104,7 +96,7 @@ class VsphereProvider(SnapshotProvider):
             try:
                 machines.securable(api, self.options, host)
             except NotSecurable as error:
-                return "{}: {}; expected {}".format(error.subject, error.seen, error.expected)
+                return error.reason()
         return None
 
     def create(self, run_id: str, host: str, reason: str, expires: str) -> Snapshot:
@@ -114,19 +106,13 @@ class VsphereProvider(SnapshotProvider):
             if begun is not None:
                 return begun
             machine = machines.securable(api, self.options, host)
-            facts = {
-                "kind": records.RESTORE_POINT,
-                "run": run_id,
-                "host": host,
-                "reason": reason,
-                "created": self.clock.stamp(),
-                "expires": expires,
-                "machine": machine.properties["config.instanceUuid"],
-                "token": os.urandom(8).hex(),
-            }
+            identity = machine.properties["config.instanceUuid"]
+            facts = self.begin_facts(identity, run_id, host, reason, expires)
             try:
                 moid = self._make(api, machine, facts)
-                return self._made(api, machine, moid)
+                after = guest(machines.again(api, machine.moid))
+                found = [one for one in self.snapshots_of(after) if one.id == moid]
+                return self.made(found[0] if found else None, after)
             except TaskLate as error:
                 raise PatchingError(
                     error.subject,
@@ -135,14 +121,14 @@ class VsphereProvider(SnapshotProvider):
                     "{}; the next call for this run and host takes its snapshot up".format(error.next_step),
                 )
             except PatchingError as error:
-                raise self._left_nothing(api, machine, facts["token"], error)
+                raise self.left_nothing(error, lambda: self._settle_and_remove(api, machine, facts["token"]))
 
     def _begun(self, api: Vsphere, run_id: str, host: str) -> Optional[Snapshot]:
         """Wait until no snapshot of the machine is in the making, and return this run's, if one of them was it."""
         machine = machines.find(api, self.options, host)
         # If that lasts too long, it is the reason to refuse.
         self._none_in_the_making(api, machine, self.options["create_timeout_s"])
-        return self._latest(machines.again(api, machine.moid), run_id, host)
+        return self.latest(guest(machines.again(api, machine.moid)), run_id, host)
 
     @staticmethod
     def _none_in_the_making(api: Vsphere, machine: Machine, limit_s: int) -> Optional[bool]:
@@ -223,50 +209,24 @@ class VsphereProvider(SnapshotProvider):
     def _id(made: Any) -> str:
         return str(made._moId)
 
-    def _made(self, api: Vsphere, machine: Machine, moid: str) -> Snapshot:
-        after = machines.again(api, machine.moid)
-        for one in self._ours(after):
-            if one.id == moid:
-                return one
-        raise PatchingError(
-            "snapshot {}".format(moid),
-            "vCenter made it, and it is not among those of {} with this run's description".format(
-                machine.properties["name"]
-            ),
-            "a snapshot that is there, with what was written into it",
-            "ask who deletes or edits snapshots in this vCenter, then run again",
-        )
-
-    def _left_nothing(self, api: Vsphere, machine: Machine, token: str, error: PatchingError) -> PatchingError:
-        """Remove what a failed call may have made, and say so where that fails as well."""
-        try:
-            # A call that was not answered may have begun nevertheless.
-            self._none_in_the_making(api, machine, CANCEL_S)
-            self._remove_left(api, machine, token)
-        except PatchingError as second:
-            return PatchingError(
-                error.subject,
-                "{}; whether a snapshot was made is not known ({})".format(error.seen, second.seen),
-                error.expected,
-                "{}; if one of this run is there, the next call takes it up".format(error.next_step),
-            )
-        return error
+    def _settle_and_remove(self, api: Vsphere, machine: Machine, token: str) -> None:
+        """A call that was not answered may have begun nevertheless."""
+        self._none_in_the_making(api, machine, CANCEL_S)
+        self._remove_left(api, machine, token)
 
     def _remove_left(self, api: Vsphere, machine: Machine, token: str) -> None:
         after = machines.again(api, machine.moid)
-        for one in after.tree.snapshots:
-            facts = records.facts_of(one, after.properties["config.instanceUuid"])
-            if facts is not None and facts["token"] == token:
-                remove(api, after, one.id, self.options["remove_timeout_s"])
+        for one in self.with_token(guest(after), token):
+            remove(api, after, one.id, self.options["remove_timeout_s"])
 
     def list(self, run_id: Optional[str] = None, host: Optional[str] = None) -> List[Snapshot]:
         """Return ours of all machines that the login may see."""
         with self._session() as api:
             found: List[Snapshot] = []
             for moid, properties in sorted(api.read_all(api.vim.VirtualMachine, machines.FEW).items()):
-                found += self._ours(Machine(moid, properties, machines.read_tree(properties["snapshot"])))
-        chosen = [one for one in found if run_id in (None, one.run_id) and host in (None, one.host)]
-        return sorted(chosen, key=lambda one: (one.created, one.id))
+                machine = Machine(moid, properties, machines.read_tree(properties["snapshot"]))
+                found += self.snapshots_of(guest(machine))
+        return sorted_choice(found, run_id, host)
 
     def rooms(self) -> List[Room]:
         """Return the datastores of all machines with a snapshot of ours, and of the host's own."""
@@ -276,7 +236,7 @@ class VsphereProvider(SnapshotProvider):
             paths = machines.FEW + ["config.uuid", "datastore"]
             for moid, properties in api.read_all(api.vim.VirtualMachine, paths).items():
                 machine = Machine(moid, properties, machines.read_tree(properties["snapshot"]))
-                if properties["config.uuid"] in forms or self._ours(machine):
+                if properties["config.uuid"] in forms or self.snapshots_of(guest(machine)):
                     stores.update({store._moId: store for store in properties["datastore"] or []})
             read = ["summary.name", "summary.capacity", "summary.freeSpace"]
             found = api.read(api.vim.Datastore, list(stores.values()), read)
@@ -291,22 +251,6 @@ class VsphereProvider(SnapshotProvider):
             for facts in found.values()
         )
 
-    def _ours(self, machine: Machine) -> List[Snapshot]:
-        found = []
-        for one in machine.tree.snapshots:
-            facts = records.facts_of(one, machine.properties["config.instanceUuid"])
-            if facts is not None:
-                found.append(records.as_snapshot(self.NAME, machine.moid, machine.properties["name"], one, facts))
-        return found
-
-    def _latest(self, machine: Machine, run_id: str, host: str) -> Optional[Snapshot]:
-        mine = [
-            one
-            for one in self._ours(machine)
-            if (one.run_id, one.host, one.detail["kind"]) == (run_id, host, records.RESTORE_POINT)
-        ]
-        return mine[-1] if mine else None
-
     def present(self, run_id: str, host: str) -> Optional[Snapshot]:
         """Look at the host's own machine only; what a revert has set aside is no restore point.
 
@@ -314,22 +258,13 @@ class VsphereProvider(SnapshotProvider):
             PatchingError: the machine is being put back, so that nothing may be installed on it.
         """
         with self._session() as api:
-            machine = machines.find(api, self.options, host)
-            begun = records.under_way(machine.tree, machine.properties["config.instanceUuid"])
-            if begun is not None:
-                raise PatchingError(
-                    "host {}".format(host),
-                    "a revert to {} was begun and has not ended".format(records.aim(begun)),
-                    "a machine that is not being put back",
-                    "call host_snapshot_rollback with that id again, which ends it, then look at the host",
-                )
-            return self._latest(machine, run_id, host)
+            return self.latest_at_rest(guest(machines.find(api, self.options, host)), run_id, host)
 
     def loss(self, snapshot_id: str, host: str) -> Loss:
         """Return the size of the delta disks that the machine has written since, as vCenter knows it."""
         with self._session() as api:
             machine = machines.find(api, self.options, host)
-            if snapshot_id not in [one.id for one in self._ours(machine)]:
+            if snapshot_id not in [one.id for one in self.snapshots_of(guest(machine))]:
                 return NO_SUCH
             target = api.machine(machine.moid)
             with contextlib.suppress(ApiError):  # then the sizes are as old as vCenter's last look
@@ -342,22 +277,8 @@ class VsphereProvider(SnapshotProvider):
         """Delete the snapshot and merge its disks; those that were made of the machine after it stay."""
         with self._session() as api:
             machine = self._owner(api, snapshot_id)
-            one = _of_id(machine, snapshot_id) if machine is not None else None
-            if machine is None or one is None:
+            if machine is None or self.deletable(guest(machine), snapshot_id) is None:
                 return False
-            instance_uuid = machine.properties["config.instanceUuid"]
-            if records.facts_of(one, instance_uuid) is None:
-                return False
-            begun = records.under_way(machine.tree, instance_uuid)
-            if begun is not None and snapshot_id in (begun.id, records.aim(begun)):
-                raise PatchingError(
-                    "snapshot {}".format(snapshot_id),
-                    "a revert of {} to {} was begun and has not ended".format(
-                        machine.properties["name"], records.aim(begun)
-                    ),
-                    "a snapshot that is not in use",
-                    "let the revert end, or call it again if it was interrupted",
-                )
             return remove(api, machine, snapshot_id, self.options["remove_timeout_s"])
 
     @staticmethod
@@ -375,42 +296,11 @@ class VsphereProvider(SnapshotProvider):
         """Put the host's machine back; see vsphere_revert.py."""
         with self._session() as api:
             machine = machines.find(api, self.options, host)
-            instance_uuid = machine.properties["config.instanceUuid"]
-            begun = records.under_way(machine.tree, instance_uuid)
-            one = _of_id(machine, snapshot_id)
-            facts = records.facts_of(one, instance_uuid) if one is not None else None
-            if facts is None and begun is not None and records.aim(begun) == snapshot_id:
-                gone = PatchingError(
-                    "snapshot {}".format(snapshot_id),
-                    "it was removed while a revert to it was under way",
-                    "the snapshot",
-                    "find out who deletes snapshots in this vCenter",
-                )
-                raise VsphereRevert(api, self.clock, self.options, machine, snapshot_id, {}).put_back(gone)
-            if facts is None:
-                raise PatchingError(
-                    "snapshot {}".format(snapshot_id),
-                    "machine {} has no such snapshot of ours".format(machine.properties["name"])
-                    if self._owner(api, snapshot_id) is None
-                    else "it is not one of ours of machine {}".format(machine.properties["name"]),
-                    "a restore point of host {}".format(host),
-                    "roll the packages back by update_rollback; the machine was not touched",
-                )
-            if facts["host"] != host:
-                raise PatchingError(
-                    "host {}".format(host),
-                    "snapshot {} of its machine is of host {}".format(snapshot_id, facts["host"]),
-                    "a snapshot of this host",
-                    "take the id from the run's ledger, step snapshot",
-                )
-            if facts["kind"] == records.SET_ASIDE and facts.get("revert") == records.BEGUN:
-                raise PatchingError(
-                    "snapshot {}".format(snapshot_id),
-                    "it is what a revert to {} has set aside, which has not ended".format(facts.get("of")),
-                    "a restore point",
-                    "revert to {} again, which ends it".format(facts.get("of")),
-                )
-            return VsphereRevert(api, self.clock, self.options, machine, snapshot_id, facts).run()
+
+            def begin(facts: Dict[str, str]) -> MachineRevert:
+                return VsphereRevert(api, self.clock, self.options, machine, snapshot_id, facts)
+
+            return self.put_back(guest(machine), snapshot_id, host, begin)
 
 
 class NotQuiesced(PatchingError):
@@ -424,7 +314,3 @@ class NotQuiesced(PatchingError):
             "look at VMware Tools in the guest (VSS writers, freeze scripts); quiesce: preferred would take one that is"
             " as after a power failure",
         )
-
-
-def _of_id(machine: Machine, snapshot_id: str) -> Optional[Found]:
-    return next((one for one in machine.tree.snapshots if one.id == snapshot_id), None)

@@ -5,12 +5,17 @@ import fnmatch
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.firmware import uuid_forms
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import NotSecurable
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.hypervisor import (
+    Guest,
+    require_no_revert,
+    uuids_of,
+)
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found, Tree
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.vsphere_api import ApiError, Vsphere
 
-MIB, GIB = 1024 * 1024, 1024 * 1024 * 1024
+MIB = 1024 * 1024
 #: What a list of snapshots needs to know of a machine.
 FEW = ["name", "config.instanceUuid", "snapshot"]
 #: What is asked again and again while something is waited for.
@@ -45,8 +50,10 @@ BACKUP_METHOD = "RelocateVM_Task"
 Machine = NamedTuple("Machine", [("moid", str), ("properties", Dict[str, Any]), ("tree", Tree)])
 
 
-class NotSecurable(PatchingError):
-    """A snapshot cannot be this host's way back here and now; everything was readable."""
+def guest(machine: Machine) -> Guest:
+    """Return the machine in the words of every hypervisor."""
+    facts = machine.properties
+    return Guest(machine.moid, facts["name"], facts["config.instanceUuid"], machine.tree, [])
 
 
 def find(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
@@ -55,7 +62,7 @@ def find(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
     Raises:
         NotSecurable: none, several, or the one that the site names is another.
     """
-    forms = _forms(options, host)
+    forms = uuids_of(options, host)
     ids = {one._moId for form in forms for one in _of_uuid(api, form)}
     machines = read(api, sorted(ids), PATHS)
     told = [one for one in machines if _is_named(one, options)]
@@ -90,19 +97,6 @@ def _of_uuid(api: Vsphere, uuid: str) -> List[Any]:
     return list(
         api.ask("a search for UUID {}".format(uuid), lambda: index.FindAllByUuid(None, uuid, True, False)) or []
     )
-
-
-def _forms(options: Dict[str, Any], host: str) -> List[str]:
-    given = options["dmi_uuid"] or ""
-    try:
-        return uuid_forms(given)
-    except ValueError:
-        raise NotSecurable(
-            "host {}".format(host),
-            "dmi_uuid {!r}".format(given) if given else "no dmi_uuid",
-            "the UUID in the host's own firmware, by which its machine is known",
-            "give dmi_uuid in the host's patching_snapshot: what /sys/class/dmi/id/product_uuid on the host says",
-        )
 
 
 def _is_named(one: Machine, options: Dict[str, Any]) -> bool:
@@ -192,14 +186,7 @@ def securable(api: Vsphere, options: Dict[str, Any], host: str) -> Machine:
     if facts["runtime.powerState"] not in ("poweredOn", "poweredOff"):
         raise _unfit(machine, "it is {}".format(facts["runtime.powerState"]), "a machine that is on or off")
     _require_no_question(machine)
-    begun = records.under_way(machine.tree, facts["config.instanceUuid"])
-    if begun is not None:
-        raise _unfit(
-            machine,
-            "a revert to {} was begun and has not ended".format(records.aim(begun)),
-            "a machine that is not being put back",
-            "revert to that snapshot again, which ends it",
-        )
+    require_no_revert(_shown(machine), machine.tree, facts["config.instanceUuid"])
     if facts["runtime.consolidationNeeded"]:
         raise _unfit(
             machine,
@@ -390,8 +377,12 @@ def _require_space(api: Vsphere, machine: Machine, options: Dict[str, Any]) -> N
 
 def _unfit(machine: Machine, seen: str, expected: str, next_step: Optional[str] = None) -> NotSecurable:
     return NotSecurable(
-        "machine {} ({})".format(machine.properties["name"], machine.moid),
+        _shown(machine),
         seen,
         expected,
         next_step or "correct patching_snapshot, or give the host another snapshot provider",
     )
+
+
+def _shown(machine: Machine) -> str:
+    return "machine {} ({})".format(machine.properties["name"], machine.moid)

@@ -108,7 +108,7 @@ def test_a_description_of_another_machine_is_not_ours(pve):
     assert [one.id for one in provider(pve).list()] == [mine.id]
     assert not provider(pve).delete("101/" + name)
     assert not provider(pve).delete("999/" + name)
-    with pytest.raises(PatchingError, match="has no such snapshot of ours that is whole"):
+    with pytest.raises(PatchingError, match="has no such snapshot of ours"):
         provider(pve, dmi_uuid=OTHER_UUID).revert("101/" + name, "db1")
     with pytest.raises(PatchingError, match="is of host db1"):
         provider(pve).revert(mine.id, "db2")
