@@ -90,8 +90,10 @@ class ContainerProvider(SnapshotProvider):
         command = ["commit", "--pause={}".format("true" if self.options["pause"] else "false")]
         for key, value in sorted(labels.items()):
             command += ["--change", 'LABEL {}{}="{}"'.format(LABEL, key, _guarded(value))]
-        # Named, because engines sweep images without a name; the name is for people, the id is the identity.
-        command += [self.options["container"] or host, self._image_name(run_id, host)]
+        # Named, because engines sweep images without a name; the id is the identity. Each name is given once: an engine
+        # that goes on with the commit of a killed caller would else take the name from the next one's, or lose it.
+        name = "{}-{}".format(self._image_name(run_id, host), os.urandom(4).hex())
+        command += [self.options["container"] or host, name]
         self._engine(command, timeout_s=COMMIT_LIMIT_S)
         made = self.present(run_id, host)
         if made is None:
@@ -112,7 +114,7 @@ class ContainerProvider(SnapshotProvider):
             }
             names = list(image.get("RepoTags") or [])
             # Somebody else's image of a reverted container inherits our labels, but not our name.
-            if self._image_name(mine["run_id"], mine["host"]) not in names:
+            if not any(self._is_ours(name, mine["run_id"], mine["host"]) for name in names):
                 continue
             if (run_id is None or mine["run_id"] == run_id) and (host is None or mine["host"] == host):
                 detail = {"size_bytes": int(image.get("Size") or 0), "names": names}
@@ -230,6 +232,10 @@ class ContainerProvider(SnapshotProvider):
     def _image_name(run_id: str, host: str) -> str:
         """Repositories are lower case; a tag takes letters of both cases."""
         return "localhost/hospital-patching/{}:{}".format(re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-"), run_id)
+
+    def _is_ours(self, name: str, run_id: str, host: str) -> bool:
+        begin = self._image_name(run_id, host)
+        return name.startswith(begin) and re.match(r"(-[0-9a-f]{8})?\Z", name[len(begin) :]) is not None
 
     def _engine(self, words: List[str], timeout_s: int = 120, check: bool = True) -> str:
         return self.runner.run(list(self.options["engine"]) + words, timeout_s=timeout_s, check=check).stdout
