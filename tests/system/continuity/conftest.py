@@ -16,7 +16,8 @@ from tests.support.playbook import HOSPITAL_INVENTORY
 from tests.support.singletons import SINGLETONS
 from tests.support.told import print_told
 
-FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1", "pacs1", "pacs2")
+FURTHER = ("db2", "lb2", "engine1", "engine2", "monitor1", "pacs1", "pacs2", "pump2", "pump3")
+DEVICES = ("pump1", "pump2", "pump3")
 #: The address that one of the two load balancers has.
 FRONT_DOOR = "10.77.10.9"
 
@@ -100,11 +101,17 @@ def small_night(tmp_path, pair) -> Night:
 
 @pytest.fixture
 def redundant_night(tmp_path, pair) -> Night:
-    """Return a night on every service that has two hosts, and on those of one host, with all their updates pending."""
+    """Return a night on every service that has two hosts, and on those of one host, with all their updates pending.
+
+    The devices are asked for as well.
+    """
     lab.publish()
     lab.reset(("lb1", "lb2", "portal1", "portal2", "engine1", "engine2", *(one.host for one in SINGLETONS)))
     database_pair.as_built()
     archive.as_built()
-    night = Night(tmp_path / "evidence", hosts="portal:lb:db:engines:archive:lab_monitors:dnf_servers:zypper_servers")
+    for device in DEVICES:
+        lab.clear_pump_connections(device)
+    groups = ("portal", "lb", "db", "engines", "archive", "lab_monitors", "dnf_servers", "zypper_servers", "devices")
+    night = Night(tmp_path / "evidence", hosts=":".join(groups))
     night.inventory = HOSPITAL_INVENTORY
     return night

@@ -13,6 +13,7 @@ import pytest
 from tests.support import archive, database_pair, lab, singletons
 from tests.support.clinical import Account, Ward
 from tests.support.told import tell
+from tests.system.continuity.conftest import DEVICES
 
 HOSTS = ("portal1", "portal2", "lb1", "lb2", "db1", "db2", "engine1", "engine2", "pacs1", "pacs2")
 ALONE = tuple(one.host for one in singletons.SINGLETONS)
@@ -63,6 +64,7 @@ def test_the_night_nobody_noticed(redundant_night, ward, senders, modalities, re
     everybody = (ward, senders, modalities, readers)
     plan = night.ready()
     assert {host for wave in plan["waves"] for host in wave["hosts"]} == {*HOSTS, *ALONE}
+    assert {host: plan["not_planned"][host]["outcome"] for host in DEVICES} == dict.fromkeys(DEVICES, "excluded")
     with ExitStack() as held:
         for one in everybody:
             held.enter_context(one)
@@ -89,4 +91,5 @@ def test_the_night_nobody_noticed(redundant_night, ward, senders, modalities, re
     for host in HOSTS:
         pending = lab.exec(host, "apt-get update -qq && (apt-get -s dist-upgrade | grep -c ^Inst || true)")
         assert pending == "0\n", f"{host} still has {pending} updates pending"
+    assert {host: lab.pump_connections(host) for host in DEVICES} == {host: [] for host in DEVICES}
     singletons.see_that_downtime_was_a_restart(watches)
