@@ -141,7 +141,7 @@ def test_retention_deletes_exactly_ours(site):
         assert keeping.absent(provider, RUN, foreign).changed is False
         assert provider.delete(foreign) is False
         assert "no such snapshot" in refusal(lambda one=foreign: keeping.require(provider, one, RUN, HOST))
-        assert "not one of ours" in refusal(lambda one=foreign: provider.revert(one, HOST))
+        assert "has no such snapshot of ours" in refusal(lambda one=foreign: provider.revert(one, HOST))
     assert f"belongs to run {RUN}" in refusal(lambda: keeping.absent(provider, OTHER, made.id))
     assert keeping.absent(provider, RUN, made.id).changed is True
     assert site.snapshots() == [older, newer]
@@ -398,7 +398,9 @@ def test_a_machine_that_is_not_the_host_is_refused(site):
     assert "'portal1'" in refusal(lambda: secure(site.provider(dmi_uuid="portal1")))
     made = secure(site.provider())
     other = site.provider("DC0_H0_VM1")
-    assert "not one of ours of machine DC0_H0_VM1" in refusal(lambda: other.revert(made.id, HOST))
+    said = refusal(lambda: other.revert(made.id, HOST))
+    assert "machine DC0_H0_VM1 (" in said
+    assert "has no such snapshot of ours" in said
     assert "is of host db1" in refusal(lambda: site.provider().revert(made.id, "db2"))
     assert site.snapshots("DC0_H0_VM1") == []
     assert site.snapshots() == [made.id]

@@ -144,7 +144,9 @@ class Machine:
         )
         start = printed.stdout.find("=> {")
         assert start >= 0, printed.stdout + printed.stderr
-        return dict(json.loads(printed.stdout[start + 3 :]))
+        result = dict(json.loads(printed.stdout[start + 3 :]))
+        # The callback leaves out what it says in front.
+        return {"failed": "FAILED!" in printed.stdout[:start], **result}
 
     def do(self, _module: str, **options: Any) -> dict[str, Any]:
         """Return the result of a module that has to succeed."""
