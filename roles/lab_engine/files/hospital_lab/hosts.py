@@ -18,6 +18,8 @@ from hospital_lab.places import CONTAINER_PREFIX
 
 # Tells whether a running host is the one that is wanted, also after it was put back from a snapshot.
 SPEC_LABEL = "hospital-lab.spec"
+# Root of a real host may see what the processes of other users run; a container's may not, unless it is given this.
+CAPABILITIES = ("SYS_PTRACE",)
 HOSPITAL_SOURCES = "/etc/apt/sources.list.d/hospital.sources"
 LISTS_OF_HOSPITAL = "/var/lib/apt/lists/*_dists_hospital_InRelease"
 
@@ -161,7 +163,7 @@ def _run(engine: Engine, spec: HostSpec) -> None:
 
 def _run_words(engine: Engine, spec: HostSpec) -> list[str]:
     names = [word for name, address in spec.names.items() for word in ("--add-host", f"{name}:{address}")]
-    capabilities = [word for name in spec.capabilities for word in ("--cap-add", name)]
+    capabilities = [word for name in [*CAPABILITIES, *spec.capabilities] for word in ("--cap-add", name)]
     mounts = [f"{engine.places.identity(spec.name)}:/etc/hospital-lab:ro", *spec.mounts]
     return [
         *("--pull=never", "--name", CONTAINER_PREFIX + spec.name, "--hostname", spec.name),

@@ -5,6 +5,8 @@ import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
 
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import Hidden, words_of
+
 Process = NamedTuple(
     "Process",
     [("pid", int), ("command", str), ("unit", Optional[str]), ("started_s", int), ("files", List[str])],
@@ -78,7 +80,10 @@ class ProcessTable:
         return int(boot[0].split()[1]) + int(fields[19]) // int(os.sysconf("SC_CLK_TCK"))
 
     def stale(self) -> List[Process]:
-        """Return the processes of this host that run replaced files; containers' own are theirs to look after."""
+        """Return the processes of this host that run replaced files; containers' own are theirs to look after.
+
+        Those at which this process may not look are ``hidden``.
+        """
         mine = self._namespace("self")
         found = []
         for name in os.listdir(self.proc):
@@ -97,6 +102,20 @@ class ProcessTable:
                     )
                 )
         return sorted(found)
+
+    def hidden(self) -> List[Hidden]:
+        """Return the processes of this host at which this process may not look."""
+        return [
+            Hidden(
+                pid,
+                self._read("{}/comm".format(pid)).strip(),
+                self.unit_of(pid),
+                self.started_s(pid),
+                words_of(self._read("{}/cmdline".format(pid))),
+            )
+            for pid in sorted(int(name) for name in os.listdir(self.proc) if name.isdigit() and self._denied(name))
+            if not self._nested(pid)
+        ]
 
     def unit_of(self, pid: int) -> Optional[str]:
         """Return the unit that a process belongs to."""
@@ -135,6 +154,20 @@ class ProcessTable:
             return os.readlink(os.path.join(self.proc, name, "ns/pid"))
         except OSError:
             return ""
+
+    def _denied(self, name: str) -> bool:
+        try:
+            os.readlink(os.path.join(self.proc, name, "exe"))
+        except PermissionError:
+            return True
+        except OSError:
+            return False  # a thread of the kernel, or ended meanwhile
+        return False
+
+    def _nested(self, pid: int) -> bool:
+        """Return whether a process is in a PID namespace below this one's: proc(5), NSpid, which all may read."""
+        lines = [line for line in self._read("{}/status".format(pid)).splitlines() if line.startswith("NSpid:")]
+        return bool(lines) and len(lines[0].split()) > 2
 
     def _read(self, name: str) -> str:
         try:

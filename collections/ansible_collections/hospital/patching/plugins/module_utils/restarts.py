@@ -3,10 +3,11 @@
 
 import json
 import os
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     boot_passphrase,
+    hidden_processes,
     reboot_required,
     restart_order,
     systemd_units,
@@ -41,11 +42,11 @@ def template_of(unit: str) -> str:
     return "{}@.{}".format(stem, rest.rsplit(".", 1)[-1]) if at else unit
 
 
-def shipped_units(files: Files, entries: List[Dict[str, Any]]) -> Dict[str, str]:
-    """Return the service units that the transaction's packages ship, each with its package."""
+def shipped_units(paths: Dict[str, List[str]]) -> Dict[str, str]:
+    """Return the service units among the packages' paths, each with its package."""
     found = {}
-    for name, paths in files([entry for entry in entries if entry["to"] is not None]).items():
-        for path in paths:
+    for name, shipped in paths.items():
+        for path in shipped:
             if path.startswith(UNIT_DIRECTORIES) and path.endswith(".service"):
                 found[os.path.basename(path)] = name
     return found
@@ -64,6 +65,7 @@ class Restarts:
         self.state_dir = state_dir
         self.processes = processes
         self.journal = Journal(state_dir, clock)
+        self.began_s = int(clock.now().timestamp())
         self.restarted: List[Dict[str, Any]] = []
         self.failed: List[Dict[str, str]] = []
         self.owed: List[Dict[str, Any]] = []
@@ -99,7 +101,7 @@ class Restarts:
         if reboot["required"]:
             return self._result(reboot, note="nothing was restarted, because the reboot restarts everything")
         if not systemd_units.booted(self.root):
-            self._owe_all("systemd does not run here")
+            self._owe_all(wanted, "systemd does not run here")
             return self._result(reboot)
         todo = self._find(wanted, entries)
         if todo:
@@ -109,7 +111,7 @@ class Restarts:
             self.journal.append(
                 run_id, "restart", event, transaction=wanted["digest"], restarted=self.restarted, failed=self.failed
             )
-        self._owe_rest()
+        self._owe_rest(wanted)
         return self._result(reboot)
 
     def reboot(self, wanted: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:
@@ -149,27 +151,42 @@ class Restarts:
         """Return the units to restart, each with the reason."""
         todo: Dict[str, str] = {}
         ended = self._ended(wanted)
-        shipped = shipped_units(self.files, entries) if ended is not None else {}
-        for unit in self._active_services() if shipped else []:
-            package = shipped.get(unit["Id"]) or shipped.get(template_of(unit["Id"]))
-            pid = int(unit["MainPID"] or 0)
-            if package and pid and self.processes.started_s(pid) <= (ended or 0):
-                todo[unit["Id"]] = "its package {} was changed".format(package)
+        paths = self.files([entry for entry in entries if entry["to"] is not None]) if ended is not None else {}
+        shipped = shipped_units(paths)
+        for service in self._active_services() if shipped else []:
+            package = shipped.get(service["Id"]) or shipped.get(template_of(service["Id"]))
+            main = int(service["MainPID"] or 0)
+            if package and main and self.processes.started_s(main) <= (ended or 0):
+                todo[service["Id"]] = "its package {} was changed".format(package)
+        reasons = [(process.pid, process.unit, _runs_replaced(process)) for process in self.processes.stale()]
+        for hidden in self._hidden(wanted):
+            why = hidden_processes.changed_by(hidden, paths, self.processes.left)
+            reasons += [(hidden.pid, hidden.unit, why)] if why else []
         ours = self.processes.ancestors()
-        for process in self.processes.stale():
-            if process.pid == 1:
-                todo[INIT_SCOPE] = _runs_replaced(process)
-            elif process.unit in SESSION_HOLDERS:
+        for pid, unit, reason in reasons:
+            if pid == 1:
+                todo[INIT_SCOPE] = reason
+            elif unit in SESSION_HOLDERS:
                 # All else in it are sessions, ours among them, which a restart of the daemon leaves alone.
-                if self._daemon(process.unit).get("MainPID") == str(process.pid):
-                    todo.setdefault(process.unit, _runs_replaced(process))
-            elif process.unit and process.pid not in ours:
-                todo.setdefault(process.unit, _runs_replaced(process))
+                if self._daemon(unit).get("MainPID") == str(pid):
+                    todo.setdefault(unit, reason)
+            elif unit and pid not in ours:
+                todo.setdefault(unit, reason)
         for name in sorted(todo):
             refusal = None if name == INIT_SCOPE else reason_not_to_restart(name) or self._would_end_us(name)
             if refusal:
                 self.owed.append({"unit": name, "pid": None, "reason": "{}; {}".format(todo.pop(name), refusal)})
         return todo
+
+    def _hidden(self, wanted: Dict[str, Any]) -> List[hidden_processes.Hidden]:
+        """Return the processes that may run what was changed, and cannot be asked."""
+        ended = self._ended(wanted)
+        if ended is None and not self.processes.left:
+            return []
+        # When another version of declared software was taken into use is not recorded.
+        limit_s = self.began_s if self.processes.left else int(ended or 0)
+        ours = self.processes.ancestors()
+        return [one for one in self.processes.hidden() if one.started_s <= limit_s and one.pid not in ours]
 
     def _active_services(self) -> List[Dict[str, str]]:
         listed = self.runner.run(
@@ -231,8 +248,8 @@ class Restarts:
                     {"unit": shown.get("Id", ""), "reason": "it is {ActiveState} ({SubState})".format(**shown)}
                 )
 
-    def _owe_rest(self) -> None:
-        """Name what still runs replaced files after the restarts."""
+    def _owe_rest(self, wanted: Dict[str, Any]) -> None:
+        """Name what still runs replaced files after the restarts, or may do so and cannot be asked."""
         known = {item["unit"] for item in self.owed if item["unit"]} | {item["unit"] for item in self.failed}
         ours = self.processes.ancestors()
         for process in self.processes.stale():
@@ -245,16 +262,25 @@ class Restarts:
             else:
                 why = "it still does after its {}".format(self._how(process.unit))
             self.owed.append({"unit": process.unit, "pid": process.pid, "reason": _runs_replaced(process) + "; " + why})
+        known |= {item["unit"] for item in self.restarted if item["how"] == "restart"}
+        known |= {item["unit"] for item in self.owed if item["unit"]}
+        self._owe_hidden(wanted, known)
+
+    def _owe_hidden(self, wanted: Dict[str, Any], known: Set[Optional[str]]) -> None:
+        hidden = [process for process in self._hidden(wanted) if process.unit is None or process.unit not in known]
+        for unit, first, reason in hidden_processes.told(hidden):
+            self.owed.append({"unit": unit, "pid": first.pid, "reason": reason})
 
     def _how(self, unit: str) -> str:
         return next((str(item["how"]) for item in self.restarted if item["unit"] == unit), "restart")
 
-    def _owe_all(self, why: str) -> None:
+    def _owe_all(self, wanted: Dict[str, Any], why: str) -> None:
         for process in self.processes.stale():
             if process.pid not in self.processes.ancestors():
                 self.owed.append(
                     {"unit": process.unit, "pid": process.pid, "reason": _runs_replaced(process) + "; " + why}
                 )
+        self._owe_hidden(wanted, set())
 
     def _result(self, reboot: Dict[str, Any], note: Optional[str] = None) -> Dict[str, Any]:
         return {

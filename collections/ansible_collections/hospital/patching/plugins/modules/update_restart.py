@@ -77,7 +77,9 @@ failed_units:
   returned: always
   sample: []
 owed:
-  description: What still runs replaced files, with C(unit), C(pid) and C(reason).
+  description:
+    - What still runs replaced files, with C(unit), C(pid) and C(reason).
+    - Also what began before the installation and cannot be looked at, as root without C(CAP_SYS_PTRACE) may not.
   type: list
   elements: dict
   returned: always

@@ -64,14 +64,6 @@ class LvmProvider(SnapshotProvider):
         self.require_absolute("volumes", "at_reboot")
         if not self.options["volumes"] or len(set(self.options["volumes"])) < len(self.options["volumes"]):
             raise self.bad_option("volumes", "mount points, each once")
-        if "/" in self.options["volumes"] and not self.options["root_tried"]:
-            raise PatchingError(
-                "snapshot provider lvm",
-                "/ is among volumes",
-                "data volumes: a host whose root is merged while it starts was not seen to start yet",
-                "name data volumes, and leave the root's way back to packages; where you have seen a host like this one"
-                " start so, add root_tried: true",
-            )
         if not set(self.options["at_reboot"]) <= set(self.options["volumes"]):
             raise self.bad_option("at_reboot", "some of volumes")
         sizes = self.options["change_bytes_of"]
@@ -309,6 +301,14 @@ class LvmProvider(SnapshotProvider):
         Raises:
             PatchingError: a volume or ``/boot`` cannot be held, no root could be merged, or there is no room.
         """
+        if "/" in self.options["volumes"] and not self.options["root_tried"]:
+            raise PatchingError(
+                "snapshot provider lvm",
+                "/ is among volumes",
+                "data volumes: a host whose root is merged while it starts was not seen to start yet",
+                "name data volumes, and leave the root's way back to packages; where you have seen a host like this one"
+                " start so, add root_tried: true",
+            )
         room = Room(lvm, self.options)
         held, risks = room.checked()
         for one in held:

@@ -2,12 +2,14 @@
 """What this host listens on, and the process, unit and package behind each socket."""
 
 import os
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, cast
 
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import told
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.listening_sockets import TABLES, Socket, parse_line
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 from ansible_collections.hospital.patching.plugins.module_utils.software.owners import Owners
+from ansible_collections.hospital.patching.plugins.module_utils.software.partial import NAMED, whole
 from ansible_collections.hospital.patching.plugins.module_utils.software.small_files import below
 
 #: Of one table; a host with more connections than this is told of in part.
@@ -36,6 +38,7 @@ def collect(host: Host, owners: Optional[Owners] = None) -> List[Dict[str, Any]]
     Raises:
         PatchingError: rpm does not answer.
         OSError: /proc is not there.
+        PartialError: sockets may be held by processes at which this one may not look.
     """
     sockets: List[Socket] = []
     for table, state in TABLES:
@@ -61,7 +64,11 @@ def collect(host: Host, owners: Optional[Owners] = None) -> List[Dict[str, Any]]
             "unit": processes.table.unit_of(pid) if pid else None,
             "package": packages.get(program) if program else None,
         }
-    return [row for _key, row in sorted(found.items())]
+    rows = [row for _key, row in sorted(found.items())]
+    lost = ["{protocol} {address} port {port}".format(**row) for row in rows if row["pid"] is None]
+    unseen = [why for _unit, _first, why in told(processes.table.hidden())] if lost else []
+    who = "who listens on {}{}".format(", ".join(lost[:NAMED]), ", ..." if len(lost) > NAMED else "")
+    return cast(List[Dict[str, Any]], whole(who, rows, unseen))
 
 
 class _Processes:

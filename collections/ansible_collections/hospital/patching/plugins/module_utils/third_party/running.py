@@ -4,6 +4,7 @@
 import os
 from typing import List, Sequence
 
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import words_of
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
 
 
@@ -16,8 +17,8 @@ def running(wanted: Sequence[str], proc: str = "/proc") -> List[str]:
     ours = ProcessTable(proc).ancestors()
     found = []
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()):
-        program = _link(os.path.join(proc, str(pid), "exe"))
-        names = {_name(os.path.join(proc, str(pid), "comm")), os.path.basename(program)}
+        program = _program(os.path.join(proc, str(pid)))
+        names = {_text(os.path.join(proc, str(pid), "comm")), os.path.basename(program)}
         if pid not in ours and any(_is(item, program, names) for item in wanted):
             found.append("{} ({})".format(sorted(names - {""})[0], pid))
     return found
@@ -30,14 +31,18 @@ def _is(item: str, program: str, names: "set[str]") -> bool:
     return item in names or (len(item) > 15 and item[:15] in names)
 
 
-def _link(path: str) -> str:
+def _program(directory: str) -> str:
+    """Return a process's program; of one at which we may not look, what its command line calls it."""
     try:
-        return os.readlink(path)
+        return os.readlink(os.path.join(directory, "exe"))
+    except PermissionError:
+        words = words_of(_text(os.path.join(directory, "cmdline")))
+        return words[0] if words else ""
     except OSError:
         return ""
 
 
-def _name(path: str) -> str:
+def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as handle:
             return handle.read().strip()

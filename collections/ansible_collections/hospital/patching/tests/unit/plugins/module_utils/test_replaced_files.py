@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import Hidden
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import (
     ProcessTable,
     as_facts,
@@ -123,6 +124,51 @@ def test_our_own_session_is_known():
     found = ProcessTable().ancestors()
     assert os.getpid() in found
     assert os.getppid() in found or os.getppid() == 1
+
+
+@pytest.fixture
+def deny(proc, monkeypatch):
+    """Root without CAP_SYS_PTRACE: links below these processes are there, and may not be read."""
+    denied, read = set(), os.readlink
+
+    def readlink(path, *others):
+        if any(str(path).startswith("{}/{}/".format(proc, pid)) for pid in denied):
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, *others)
+
+    monkeypatch.setattr(os, "readlink", readlink)
+    return denied.add
+
+
+def test_a_process_that_may_not_be_looked_at_is_hidden_and_never_taken_for_a_fine_one(proc, deny):
+    directory = process(proc, 20, cgroup="0::/system.slice/postgresql@15-main.service\n")
+    (directory / "cmdline").write_text("/usr/lib/postgresql/15/bin/postgres\0-D\0/var/lib/postgresql\0")
+    (directory / "status").write_text("Name:\tx\nNSpid:\t20\n")
+    process(proc, 21)
+    deny(20)
+    table = ProcessTable(str(proc))
+    assert table.stale() == []
+    assert table.hidden() == [
+        Hidden(
+            20,
+            "x",
+            "postgresql@15-main.service",
+            1700000100,
+            ["/usr/lib/postgresql/15/bin/postgres", "-D", "/var/lib/postgresql"],
+        )
+    ]
+
+
+def test_a_hidden_process_of_a_container_is_not_ours(proc, deny):
+    (process(proc, 20) / "status").write_text("NSpid:\t20\t1\n")
+    deny(20)
+    assert ProcessTable(str(proc)).hidden() == []
+
+
+def test_a_thread_of_the_kernel_and_one_that_has_ended_are_not_hidden(proc):
+    (process(proc, 2) / "exe").unlink()
+    (proc / "30").mkdir()
+    assert ProcessTable(str(proc)).hidden() == []
 
 
 def test_what_runs_from_a_folder_that_was_left_counts_as_replaced():

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils import transaction, transient_scope
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import Hidden
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
@@ -25,11 +26,17 @@ def process(pid, unit, command="x", files=None):
     return Process(pid, command, unit, 10, files or LIBSSL)
 
 
+def hidden(pid, unit, *words, started_s=10):
+    return Hidden(pid, "x", unit, started_s, list(words))
+
+
 class Processes:
     """The process table of a host; a restarted unit's processes are no longer stale."""
 
     def __init__(self):
         self.found = []
+        self.unseen = []
+        self.left = ()
         self.starts = {}
         self.ours = {4242}
         self.our_unit = "ssh.service"
@@ -37,6 +44,9 @@ class Processes:
 
     def stale(self):
         return sorted(self.found)
+
+    def hidden(self):
+        return self.unseen
 
     def started_s(self, pid):
         return self.starts.get(pid, 10)
@@ -49,6 +59,7 @@ class Processes:
 
     def restarted(self, unit):
         self.found = [one for one in self.found if one.unit != unit or unit in self.sticky or one.pid in self.ours]
+        self.unseen = [one._replace(started_s=ENDED + 1) if one.unit == unit else one for one in self.unseen]
 
 
 @pytest.fixture(autouse=True)
@@ -361,12 +372,88 @@ def test_templates():
     assert template_of("nginx.service") == "nginx.service"
 
 
-def test_removed_packages_ship_nothing():
-    def files(entries):
-        return {entry["name"]: ["/lib/systemd/system/{name}.service".format(**entry)] for entry in entries}
+def test_units_among_the_paths_of_packages():
+    paths = {"a": ["/lib/systemd/system/a.service", "/etc/systemd/system/own.service"], "b": ["/usr/bin/b"]}
+    assert shipped_units(paths) == {"a.service": "a"}
 
-    gone, here = ({"name": name, "arch": "all", "from": "1", "to": to} for name, to in (("a", None), ("b", "2")))
-    assert shipped_units(files, [gone, here]) == {"b.service": "b"}
+
+def test_removed_packages_ship_nothing(run, systemctl, root):
+    (root / "var/lib/dpkg/info/nginx-common.list").write_text("/lib/systemd/system/nginx.service\n")
+    systemctl.main = {"nginx.service": 20}
+    assert run(wanted("nginx-common", to=None))["restarted"] == []
+
+
+POSTGRES = "/usr/lib/postgresql/15/bin/postgres"
+
+
+@pytest.mark.parametrize("shipped", [POSTGRES, POSTGRES[len("/usr") :]])
+def test_a_hidden_process_whose_program_was_replaced_is_restarted(run, processes, systemctl, root, shipped):
+    """As PostgreSQL in a container, whose root may not see what its processes run."""
+    (root / "var/lib/dpkg/info/postgresql-15.list").write_text(shipped + "\n")
+    processes.unseen = [
+        hidden(20, "postgresql@15-main.service", POSTGRES, "-D", "/var/lib/postgresql"),
+        hidden(21, "postgresql@15-main.service", "postgres:", "checkpointer"),
+    ]
+    result = run(wanted("postgresql-15"))
+    assert systemctl.calls == ["daemon-reload", "restart postgresql@15-main.service"]
+    assert result["restarted"][0]["reason"] == (
+        "x (20) was started from {}, which its package postgresql-15 has replaced".format(POSTGRES)
+    )
+    assert result["owed"] == []
+
+
+def test_any_other_hidden_process_that_began_before_is_owed(run, processes, systemctl):
+    processes.unseen = [
+        hidden(20, "app.service", "/opt/app/run"),
+        hidden(21, "app.service", "/opt/app/work"),
+        hidden(30, None, "agent"),
+        hidden(40, "young.service", "/usr/bin/young", started_s=ENDED + 1),
+        hidden(4242, "ssh.service", "python3"),
+    ]
+    result = run()
+    assert systemctl.calls == []
+    assert [(one["unit"], one["pid"]) for one in result["owed"]] == [("app.service", 20), (None, 30)]
+    assert result["owed"][0]["reason"] == (
+        "x (20) and 1 more runs since 1970-01-01T00:00:10Z, and root may not see what it runs: "
+        "it lacks CAP_SYS_PTRACE, or a security module forbids it"
+    )
+
+
+def test_nothing_was_installed_so_that_hidden_processes_owe_nothing(run, processes):
+    processes.unseen = [hidden(20, "app.service", "/opt/app/run")]
+    assert run(ended=None)["owed"] == []
+
+
+def test_a_hidden_process_of_a_version_no_longer_in_use_is_restarted(run, processes, systemctl):
+    processes.left = ("/opt/viewer/1/",)
+    processes.unseen = [hidden(20, "viewer.service", "/opt/viewer/1/serve")]
+    result = run(ended=None)
+    assert units(result["restarted"]) == ["viewer.service"]
+    assert "/opt/viewer/1/serve, a version that is no longer in use" in result["restarted"][0]["reason"]
+    assert result["owed"] == []
+
+
+def test_a_hidden_session_is_no_reason_to_restart_its_daemon(run, processes, systemctl, root):
+    (root / "var/lib/dpkg/info/openssh-server.list").write_text("/usr/sbin/sshd\n")
+    systemctl.main = {"ssh.service": 37}
+    processes.starts = {37: ENDED + 1}
+    processes.unseen = [hidden(99, "ssh.service", "sshd:", "patient@pts/0", "/usr/sbin/sshd")]
+    result = run(wanted("openssh-server"))
+    assert result["restarted"] == []
+    assert units(result["owed"]) == ["ssh.service"]
+
+
+def test_a_hidden_process_of_an_excluded_unit_is_owed_once(run, processes, systemctl, root):
+    (root / "var/lib/dpkg/info/dbus-daemon.list").write_text("/usr/bin/dbus-daemon\n")
+    processes.unseen = [hidden(33, "dbus.service", "/usr/bin/dbus-daemon", "--system")]
+    (owed,) = run(wanted("dbus-daemon"))["owed"]
+    assert "has replaced; every service talks through it" in owed["reason"]
+
+
+def test_without_systemd_hidden_processes_are_owed_too(run, processes, root):
+    (root / "run/systemd/system").rmdir()
+    processes.unseen = [hidden(20, None, "daemon")]
+    assert [one["pid"] for one in run()["owed"]] == [20]
 
 
 def test_units_are_restarted_in_the_sites_order_then_after_what_they_need(run, processes, systemctl):

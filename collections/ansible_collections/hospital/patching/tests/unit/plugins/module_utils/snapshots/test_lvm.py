@@ -45,9 +45,13 @@ def refusal(host, **options):
 
 @pytest.mark.parametrize("options", [{}, {"volumes": ["/srv/data", "/"]}])
 def test_a_root_is_held_only_where_somebody_has_seen_it_come_back(host, options):
+    provider = host.provider(**{"volumes": ["/"], "root_tried": False, **options})
+    assert "/ is among volumes" in provider.available("portal1")
     with pytest.raises(PatchingError, match="/ is among volumes") as caught:
-        registry.create_provider("lvm", options, host, host.clock)
+        provider.create(RUN, "portal1", "why", EXPIRES)
     assert "root_tried: true" in caught.value.next_step
+    # Who lists or deletes need not know what is held.
+    assert provider.list() == []
 
 
 def without(host, word):
