@@ -73,7 +73,7 @@ def told(vm: machines.Machine) -> dict[str, Any]:
     back = step("put back", lambda: vm.do("host_snapshot_rollback", id=point["id"], **own))
     seen["reverted"] = back["reverted"]
     look("put back")
-    seen["left"] = vm.call("host_snapshot_info", provider="lvm")["snapshots"]
+    seen["left"] = vm.do("host_snapshot_info", provider="lvm")["snapshots"]
     step("next boot", vm.reboot)
     vm.sh(MOUNT_THIN)
     look("next boot")

@@ -61,7 +61,7 @@ def delete(vm, one, run_id=RUN) -> dict[str, Any]:
 
 
 def listed(vm) -> list[dict[str, Any]]:
-    return list(vm.call("host_snapshot_info", provider="lvm")["snapshots"])
+    return list(vm.do("host_snapshot_info", provider="lvm")["snapshots"])
 
 
 def volumes_of(vm) -> dict[str, dict[str, str]]:

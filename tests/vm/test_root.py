@@ -75,7 +75,7 @@ def told(fresh: machines.Machine) -> dict[str, Any]:
     reboot("reboot that merges the root")
     seen["ended"] = vm.do("host_snapshot_rollback", id=point["id"], **own)
     look("put back")
-    seen["left"] = vm.call("host_snapshot_info", provider="lvm")["snapshots"]
+    seen["left"] = vm.do("host_snapshot_info", provider="lvm")["snapshots"]
     seen["archives"] = vm.sh("ls /var/lib/hospital-patching/boot")
     seen["tags"] = vm.sh("lvs --noheadings -o lv_tags hospital")
     # What it boots next time as well: all merges are done, nothing waits.
