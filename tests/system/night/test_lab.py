@@ -36,7 +36,7 @@ def portal() -> Iterator[str]:
     lab.reset(["portal2"])
 
 
-def eventually(condition: Callable[[], bool], within_s: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], within_s: float = 90) -> bool:
     """Whether the condition came true in time."""
     deadline = time.monotonic() + within_s
     while not condition():
