@@ -5,6 +5,7 @@ Root needs CAP_SYS_PTRACE for processes of other users, which a container's root
 forbid it too (ptrace(2), "Ptrace access mode checking"). Everyone may read their command line, unit and start.
 """
 
+import os
 import re
 import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -15,29 +16,50 @@ Hidden = NamedTuple(
 )
 
 WHY = "root may not see what it runs: it lacks CAP_SYS_PTRACE, or a security module forbids it"
-_MERGED = re.compile(r"/usr(?=/(?:bin|sbin|lib|lib32|lib64|libx32)/)")
+VEILED = "/proc hides other users' processes (its mount option hidepid), and root lacks CAP_SYS_PTRACE"
+_MERGED = re.compile(r"\A/usr(?=/(?:bin|sbin|lib|lib32|lib64|libx32)/)")
+_CODE = re.compile(r"\.(?:jar|war|py|pl|rb|js|php|sh)\Z")
 
 
 def words_of(command_line: str) -> List[str]:
-    """Return the words of a /proc/pid/cmdline; a process that names itself anew has blanks instead of NULs."""
-    return [word for word in re.split(r"[\0\s]+", command_line) if word]
+    """Return the words of a /proc/pid/cmdline, the program first.
 
-
-def changed_by(process: Hidden, paths: Mapping[str, Sequence[str]], left: Sequence[str] = ()) -> Optional[str]:
-    """Return why a process runs what was changed, as far as its command line tells it.
-
-    ``paths`` are the files that were installed, by package; ``left`` are folders, ending in a slash, of versions that
-    are no longer in use.
+    What is between blanks follows: a process that names itself anew has blanks instead of NULs.
     """
-    named = {_plain(word): word for word in process.words if word.startswith("/")}
-    found = [(package, _plain(path)) for package in sorted(paths) for path in paths[package] if _plain(path) in named]
-    who = "{} ({}) was started".format(process.command, process.pid)
-    for package, plain in found:
-        return "{} from {}, which its package {} has replaced".format(who, named[plain], package)
-    for word in named.values():
-        if word.startswith(tuple(left)):
-            return "{} from {}, a version that is no longer in use".format(who, word)
-    return None
+    whole = [word for word in command_line.split("\0") if word.strip()]
+    return list(dict.fromkeys(whole + [part for word in whole for part in word.split()]))
+
+
+class Changed:
+    """What a transaction has replaced, to be held against the command lines of hidden processes.
+
+    ``paths`` are the files of its packages, installed until ``ended``, in seconds since the epoch. ``left`` are
+    folders, ending in a slash, of versions that are no longer in use, and ``links`` those that lead to another now.
+    """
+
+    def __init__(
+        self, paths: Mapping[str, Sequence[str]], ended: int, left: Sequence[str] = (), links: Sequence[str] = ()
+    ) -> None:
+        self.ended = ended
+        self.left = tuple(left)
+        self.links = links
+        self.packages: Dict[str, str] = {}
+        for package in paths:
+            self.packages.update((_plain(path), package) for path in paths[package])
+
+    def reason(self, process: Hidden) -> Optional[str]:
+        """Return why a process runs what was replaced, as far as its command line tells it."""
+        for number, word in enumerate(process.words):
+            if not word.startswith("/"):
+                continue
+            package = self.packages.get(_plain(word)) if process.started_s <= self.ended else None
+            if package and _is_code(number, word):
+                return _named(process, word, "package {} has replaced".format(package))
+            if word.startswith(self.left):
+                return _named(process, word, "is of a version that is no longer in use")
+            if any(word.startswith(link + "/") and process.started_s <= _moment(link) for link in self.links):
+                return _named(process, word, "leads to another version now")
+        return None
 
 
 def told(processes: Sequence[Hidden]) -> List[Tuple[Optional[str], Hidden, str]]:
@@ -55,6 +77,28 @@ def told(processes: Sequence[Hidden]) -> List[Tuple[Optional[str], Hidden, str]]
     return found
 
 
+def _named(process: Hidden, word: str, what: str) -> str:
+    return "{} ({}) has {} on its command line, which {}".format(process.command, process.pid, word, what)
+
+
+def _is_code(number: int, word: str) -> bool:
+    """Whether a changed file is what runs: the program, or an argument that can be one, and no folder or setting."""
+    if os.path.isdir(word):
+        return False
+    if number == 0:
+        return True
+    code = os.path.isfile(word) and (os.access(word, os.X_OK) or bool(_CODE.search(word)))
+    return code and not word.startswith(("/etc/", "/var/"))
+
+
+def _moment(link: str) -> int:
+    """Return when a link was made, which is when it was made to lead there; one that is gone is younger than all."""
+    try:
+        return int(os.lstat(link).st_mtime)
+    except OSError:
+        return int(time.time())
+
+
 def _plain(path: str) -> str:
     """Where /bin is a link to /usr/bin, packages name either."""
-    return _MERGED.sub("", path, count=1) if path.startswith("/usr/") else path
+    return _MERGED.sub("", path) if path.startswith("/usr/") else path

@@ -26,6 +26,8 @@ _NOT_INSTALLED = (
     "/anon_hugepage",
     "/drm",
 )
+#: Of include/linux/sched.h and include/uapi/linux/capability.h.
+_PF_KTHREAD, _CAP_SYS_PTRACE = 0x00200000, 19
 _UNIT = re.compile(r"[^/]+\.(?:service|scope)\Z")
 
 
@@ -64,8 +66,10 @@ def parse_cgroup(text: str) -> Optional[str]:
 class ProcessTable:
     """The processes under ``proc``."""
 
-    def __init__(self, proc: str = "/proc", left: Sequence[str] = ()) -> None:
+    def __init__(self, proc: str = "/proc", left: Sequence[str] = (), links: Sequence[str] = ()) -> None:
         self.proc = proc
+        #: Links that lead to another version now: what was started through one before runs the other.
+        self.links = tuple(links)
         #: Folders of versions that are no longer in use: what runs from there counts as replaced.
         self.left = tuple(folder.rstrip("/") + "/" for folder in left)
 
@@ -105,17 +109,24 @@ class ProcessTable:
 
     def hidden(self) -> List[Hidden]:
         """Return the processes of this host at which this process may not look."""
-        return [
-            Hidden(
-                pid,
-                self._read("{}/comm".format(pid)).strip(),
-                self.unit_of(pid),
-                self.started_s(pid),
-                words_of(self._read("{}/cmdline".format(pid))),
-            )
-            for pid in sorted(int(name) for name in os.listdir(self.proc) if name.isdigit() and self._denied(name))
-            if not self._nested(pid)
-        ]
+        found = []
+        for pid in sorted(int(name) for name in os.listdir(self.proc) if name.isdigit()):
+            if self._denied(pid) and self._is_program(pid) and not self._nested(pid):
+                command, unit = self._read("{}/comm".format(pid)).strip(), self.unit_of(pid)
+                words = words_of(self._read("{}/cmdline".format(pid)))
+                one = Hidden(pid, command, unit, self.started_s(pid), words)
+                if self._is_program(pid):  # else it ended while it was read
+                    found.append(one)
+        return found
+
+    def veiled(self) -> bool:
+        """Return whether other users' processes are not even listed: proc(5), hidepid."""
+        option = re.search(r"(?:^|,)hidepid=(?!0\b|off)", self._options())
+        if option is None or self._may_trace():
+            return False
+        # Members of this group see all of them; root's own group is the default.
+        group = re.search(r"(?:^|,)gid=(\d+)", self._options())
+        return int(group.group(1)) not in [os.getegid(), *os.getgroups()] if group else False
 
     def unit_of(self, pid: int) -> Optional[str]:
         """Return the unit that a process belongs to."""
@@ -133,6 +144,16 @@ class ProcessTable:
             found.add(pid)
             fields = self._read("{}/stat".format(pid)).rsplit(")", 1)[-1].split()
             pid = int(fields[1]) if len(fields) > 1 else 0
+        return found
+
+    def own_logins(self) -> Set[str]:
+        """Return the user managers that our own login may have started; they end with it."""
+        found = set()
+        for pid in self.ancestors():
+            try:
+                found.add("user@{}.service".format(os.stat(os.path.join(self.proc, str(pid))).st_uid))
+            except OSError:
+                continue
         return found
 
     def _replaced(self, name: str) -> List[str]:
@@ -155,14 +176,28 @@ class ProcessTable:
         except OSError:
             return ""
 
-    def _denied(self, name: str) -> bool:
+    def _denied(self, pid: int) -> bool:
         try:
-            os.readlink(os.path.join(self.proc, name, "exe"))
+            os.readlink(os.path.join(self.proc, str(pid), "exe"))
         except PermissionError:
             return True
         except OSError:
-            return False  # a thread of the kernel, or ended meanwhile
+            return False  # it has ended, or there is nothing to hide
         return False
+
+    def _is_program(self, pid: int) -> bool:
+        """Whether it is there and runs a file: no thread of the kernel, whose files are denied too, and no zombie."""
+        fields = self._read("{}/stat".format(pid)).rsplit(")", 1)[-1].split()
+        return len(fields) > 19 and fields[0] not in "ZXx" and not int(fields[6]) & _PF_KTHREAD
+
+    def _options(self) -> str:
+        """Return the mount options of /proc."""
+        lines = [line.split() for line in self._read("self/mounts").splitlines()]
+        return next((line[3] for line in lines if len(line) > 3 and line[1] == "/proc"), "")
+
+    def _may_trace(self) -> bool:
+        found = re.search(r"^CapEff:\s*([0-9a-f]+)", self._read("self/status"), re.MULTILINE)
+        return bool(found and int(found.group(1), 16) >> _CAP_SYS_PTRACE & 1)
 
     def _nested(self, pid: int) -> bool:
         """Return whether a process is in a PID namespace below this one's: proc(5), NSpid, which all may read."""

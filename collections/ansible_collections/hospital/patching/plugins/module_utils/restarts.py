@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """After an installation: restart once what runs replaced files, and say what is owed."""
 
+import calendar
 import json
 import os
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+import time
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
     boot_passphrase,
@@ -65,7 +67,9 @@ class Restarts:
         self.state_dir = state_dir
         self.processes = processes
         self.journal = Journal(state_dir, clock)
-        self.began_s = int(clock.now().timestamp())
+        self.run_id = ""
+        #: Processes at which root may not look, from before the restarts.
+        self.suspects: List[hidden_processes.Hidden] = []
         self.restarted: List[Dict[str, Any]] = []
         self.failed: List[Dict[str, str]] = []
         self.owed: List[Dict[str, Any]] = []
@@ -87,6 +91,7 @@ class Restarts:
         unless it ``boots_unattended``.
         """
         transaction.validate(wanted)
+        self.run_id = run_id
         entries = transaction.part(wanted, names)
         if not check:
             # A call that lost its connection may still restart units: what is read meanwhile is stale.
@@ -159,8 +164,10 @@ class Restarts:
             if package and main and self.processes.started_s(main) <= (ended or 0):
                 todo[service["Id"]] = "its package {} was changed".format(package)
         reasons = [(process.pid, process.unit, _runs_replaced(process)) for process in self.processes.stale()]
-        for hidden in self._hidden(wanted):
-            why = hidden_processes.changed_by(hidden, paths, self.processes.left)
+        changed = hidden_processes.Changed(paths, ended or 0, self.processes.left, self.processes.links)
+        self.suspects = self._hidden(wanted)
+        for hidden in self.suspects:
+            why = changed.reason(hidden)
             reasons += [(hidden.pid, hidden.unit, why)] if why else []
         ours = self.processes.ancestors()
         for pid, unit, reason in reasons:
@@ -180,13 +187,27 @@ class Restarts:
 
     def _hidden(self, wanted: Dict[str, Any]) -> List[hidden_processes.Hidden]:
         """Return the processes that may run what was changed, and cannot be asked."""
-        ended = self._ended(wanted)
-        if ended is None and not self.processes.left:
+        limit_s = self._changed_until(wanted)
+        if limit_s is None:
             return []
-        # When another version of declared software was taken into use is not recorded.
-        limit_s = self.began_s if self.processes.left else int(ended or 0)
-        ours = self.processes.ancestors()
-        return [one for one in self.processes.hidden() if one.started_s <= limit_s and one.pid not in ours]
+        ours, logins = self.processes.ancestors(), self.processes.own_logins()
+        return [
+            one
+            for one in self.processes.hidden()
+            if one.started_s <= limit_s and one.pid not in ours and one.unit not in logins
+        ]
+
+    def _changed_until(self, wanted: Dict[str, Any]) -> Optional[int]:
+        """Return when packages or declared software were last changed by this run; None when nothing was."""
+        times = [self._ended(wanted)]
+        if self.processes.left:
+            records = [record for record in self.journal.read() if record["run_id"] == self.run_id]
+            times += [
+                calendar.timegm(time.strptime(record["time"], "%Y-%m-%dT%H:%M:%SZ"))
+                for record in records
+                if record["step"] in ("install", "rollback") and record["event"] in ("done", "failed")
+            ]
+        return max([moment for moment in times if moment is not None], default=None)
 
     def _active_services(self) -> List[Dict[str, str]]:
         listed = self.runner.run(
@@ -262,14 +283,20 @@ class Restarts:
             else:
                 why = "it still does after its {}".format(self._how(process.unit))
             self.owed.append({"unit": process.unit, "pid": process.pid, "reason": _runs_replaced(process) + "; " + why})
-        known |= {item["unit"] for item in self.restarted if item["how"] == "restart"}
-        known |= {item["unit"] for item in self.owed if item["unit"]}
-        self._owe_hidden(wanted, known)
+        self._owe_hidden(wanted)
 
-    def _owe_hidden(self, wanted: Dict[str, Any], known: Set[Optional[str]]) -> None:
-        hidden = [process for process in self._hidden(wanted) if process.unit is None or process.unit not in known]
+    def _owe_hidden(self, wanted: Dict[str, Any]) -> None:
+        """Name what may run replaced files and cannot be asked, also where it outlived its unit's restart."""
+        known = {item["unit"] for item in self.owed + self.failed if item["unit"]}
+        hidden = [one for one in self._hidden(wanted) if one.unit not in known]
+        again = {item["unit"] for item in self.restarted if item["how"] == "restart"}
+        # What a restart has started may be of the very second of the change.
+        hidden = [one for one in hidden if one.unit not in again or one in self.suspects]
         for unit, first, reason in hidden_processes.told(hidden):
-            self.owed.append({"unit": unit, "pid": first.pid, "reason": reason})
+            ends = "; a session that began before; it ends by itself" if unit in SESSION_HOLDERS else ""
+            self.owed.append({"unit": unit, "pid": first.pid, "reason": reason + ends})
+        if self._changed_until(wanted) is not None and self.processes.veiled():
+            self.owed.append({"unit": None, "pid": None, "reason": hidden_processes.VEILED})
 
     def _how(self, unit: str) -> str:
         return next((str(item["how"]) for item in self.restarted if item["unit"] == unit), "restart")
@@ -280,7 +307,7 @@ class Restarts:
                 self.owed.append(
                     {"unit": process.unit, "pid": process.pid, "reason": _runs_replaced(process) + "; " + why}
                 )
-        self._owe_hidden(wanted, set())
+        self._owe_hidden(wanted)
 
     def _result(self, reboot: Dict[str, Any], note: Optional[str] = None) -> Dict[str, Any]:
         return {

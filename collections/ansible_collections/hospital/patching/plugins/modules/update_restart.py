@@ -9,6 +9,8 @@ version_added: 0.1.0
 description:
   - Finds units whose processes run files that were replaced, or a version of declared software that is no longer in
     use, and running units of changed packages, and restarts each of them once. PID 1 is executed anew in place.
+  - Of a process at which root may not look, as it lacks C(CAP_SYS_PTRACE) in many containers, the command line is
+    believed where it names a replaced program; otherwise the process is returned under RV(owed).
   - Never restarts what would take users' work, the network, containers, virtual machines, a cluster or disks with it.
     These are returned under RV(owed).
   - Says whether a reboot is required. Then nothing is restarted, because the reboot restarts everything.
@@ -113,7 +115,11 @@ from ansible_collections.hospital.patching.plugins.module_utils.replaced_files i
 from ansible_collections.hospital.patching.plugins.module_utils.restarts import Restarts
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import replaced_folders, select_for
+from ansible_collections.hospital.patching.plugins.module_utils.third_party.joined import (
+    replaced_folders,
+    replaced_links,
+    select_for,
+)
 
 
 def main():
@@ -138,7 +144,8 @@ def main():
         manager = select_for(given["transaction"], given["manager"], host)
         packages, names = parts.of_packages(given["transaction"], given["names"])
         left = replaced_folders(host, given["transaction"], given["names"], given["expect"])
-        restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], ProcessTable(left=left), manager.files)
+        processes = ProcessTable(left=left, links=replaced_links(given["transaction"], given["names"]))
+        restarts = Restarts(Runner(), Clock(), "/", given["state_dir"], processes, manager.files)
         result = restarts.run(
             given["run_id"],
             packages,

@@ -4,7 +4,7 @@
 import os
 from typing import Any, Dict, List, Optional, Set, cast
 
-from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import told
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import VEILED, told
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.listening_sockets import TABLES, Socket, parse_line
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
@@ -67,6 +67,7 @@ def collect(host: Host, owners: Optional[Owners] = None) -> List[Dict[str, Any]]
     rows = [row for _key, row in sorted(found.items())]
     lost = ["{protocol} {address} port {port}".format(**row) for row in rows if row["pid"] is None]
     unseen = [why for _unit, _first, why in told(processes.table.hidden())] if lost else []
+    unseen += [VEILED] if lost and processes.table.veiled() else []
     who = "who listens on {}{}".format(", ".join(lost[:NAMED]), ", ..." if len(lost) > NAMED else "")
     return cast(List[Dict[str, Any]], whole(who, rows, unseen))
 

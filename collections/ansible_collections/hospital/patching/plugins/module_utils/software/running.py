@@ -3,7 +3,7 @@
 
 from typing import Any, Dict, List, cast
 
-from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import told
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import VEILED, told
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.reboot_required import flag_reasons, kernel_reasons
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable, as_facts
@@ -20,6 +20,7 @@ def replaced_libraries(host: Host) -> List[Dict[str, Any]]:
     """
     table = ProcessTable(below(host.root, "proc"))
     unseen = ["{}{}".format(unit + ": " if unit else "", why) for unit, _first, why in told(table.hidden())]
+    unseen += [VEILED] if table.veiled() else []
     return cast(List[Dict[str, Any]], whole("what processes run", as_facts(table.stale()), unseen))
 
 

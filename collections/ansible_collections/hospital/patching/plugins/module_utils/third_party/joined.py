@@ -206,6 +206,15 @@ def replaced_folders(host: Host, wanted: Dict[str, Any], names: List[str], expec
     ]
 
 
+def replaced_links(wanted: Dict[str, Any], names: List[str]) -> List[str]:
+    """Return the links that lead to another version now, whichever way it went."""
+    return [
+        entry["software"]["link"]
+        for entry in parts.declared(wanted)
+        if entry["software"].get("link") and (not names or entry["name"] in names)
+    ]
+
+
 def _differs(installer: Any, version: Optional[str]) -> bool:
     try:
         return bool(installer.installed() != version)

@@ -2,7 +2,7 @@
 """Which of the processes that must not run do."""
 
 import os
-from typing import List, Sequence
+from typing import List, Optional, Sequence, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import words_of
 from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
@@ -17,34 +17,43 @@ def running(wanted: Sequence[str], proc: str = "/proc") -> List[str]:
     ours = ProcessTable(proc).ancestors()
     found = []
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()):
-        program = _program(os.path.join(proc, str(pid)))
-        names = {_text(os.path.join(proc, str(pid), "comm")), os.path.basename(program)}
-        if pid not in ours and any(_is(item, program, names) for item in wanted):
+        directory = os.path.join(proc, str(pid))
+        name, programs = _text(os.path.join(directory, "comm")).strip(), _programs(directory)
+        names = {name} | {os.path.basename(program) for program in programs or ()}
+        if pid not in ours and any(_is(item, programs, names) for item in wanted):
             found.append("{} ({})".format(sorted(names - {""})[0], pid))
     return found
 
 
-def _is(item: str, program: str, names: "set[str]") -> bool:
+def _is(item: str, programs: Optional[Sequence[str]], names: Set[str]) -> bool:
+    if item.endswith("/"):
+        return any(program.startswith(item) for program in programs or ())
     if "/" in item:
-        return program.startswith(item) if item.endswith("/") else program == item
+        # Which file one runs that hides it and calls itself something else is not known: its name decides.
+        return _named(os.path.basename(item), names) if programs is None else item in programs
+    return _named(item, names)
+
+
+def _named(name: str, names: Set[str]) -> bool:
     # The kernel cuts a process's name at 15 characters.
-    return item in names or (len(item) > 15 and item[:15] in names)
+    return name in names or (len(name) > 15 and name[:15] in names)
 
 
-def _program(directory: str) -> str:
-    """Return a process's program; of one at which we may not look, what its command line calls it."""
+def _programs(directory: str) -> Optional[List[str]]:
+    """Return a process's program; of one that hides it, what its command line says; None where that is no path."""
     try:
-        return os.readlink(os.path.join(directory, "exe"))
+        return [os.readlink(os.path.join(directory, "exe"))]
     except PermissionError:
         words = words_of(_text(os.path.join(directory, "cmdline")))
-        return words[0] if words else ""
+        paths = [word for word in words[:1] if word.startswith("/")]
+        return paths + [os.path.realpath(path) for path in paths] or None
     except OSError:
-        return ""
+        return []
 
 
 def _text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.read().strip()
+            return handle.read()
     except OSError:
         return ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import VEILED, WHY
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.failures import without_next
 
@@ -23,14 +24,29 @@ def why(kind: str, hosts: Hosts, stopped: bool) -> str:
             [path for host in hosts for path in host["conffile_proposals"]]
         )
     if kind == "reboot_owed":
-        owed = list(
-            dict.fromkeys(str(one["unit"] or one["pid"] or one["reason"]) for host in hosts for one in host["owed"])
-        )
-        reasons = list(dict.fromkeys(reason for host in hosts for reason in host["reboot"]["reasons"]))
-        return "still running old code: " + words.some(owed or reasons or ["unknown"])
+        sure: list[str] = []
+        unsure: list[str] = []
+        for one in (one for host in hosts for one in host["owed"]):
+            told = str(one["unit"] or one["pid"] or one["reason"])
+            (unsure if _unseen(one) else sure).append(told)
+        reasons = [reason for host in hosts for reason in host["reboot"]["reasons"]]
+        parts = [
+            f"{what}: {words.some(list(dict.fromkeys(found)))}"
+            for what, found in (
+                ("still running old code", sure or reasons or ([] if unsure else ["unknown"])),
+                ("not known what it runs", [one for one in unsure if one not in sure]),
+            )
+            if found
+        ]
+        return "; ".join(parts)
     text = _cause(hosts[0])
     here = stopped and kind in ("rolled_back", "stuck") and not hosts[0]["asked"]
     return f"{text}; the run stopped there" if here else text
+
+
+def _unseen(owed: Mapping[str, Any]) -> bool:
+    """Whether it is owed because root could not see what it runs."""
+    return any(why in str(owed["reason"]) for why in (WHY, VEILED))
 
 
 def _cause(host: Mapping[str, Any]) -> str:

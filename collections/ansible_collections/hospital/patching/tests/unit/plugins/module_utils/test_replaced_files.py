@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes that run replaced files, fed with files of a Debian 12 host in a container."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -74,12 +79,18 @@ def process(
     (directory / "maps").write_text(maps)
     (directory / "comm").write_text("x\n")
     (directory / "cgroup").write_text(cgroup)
-    (directory / "stat").write_text(
-        "{} (x y) S 1 {} {}\n".format(pid, " ".join(["0"] * 17), start * os.sysconf("SC_CLK_TCK"))
-    )
+    state(directory, start=start)
     (directory / "exe").symlink_to(exe)
     (directory / "ns/pid").symlink_to(namespace)
     return directory
+
+
+def state(directory, letter="S", flags=0x400040, start=100):
+    """Write stat: the state is its 3rd field, the flags are its 9th, the start its 22nd."""
+    others = ["0"] * 17
+    others[4] = str(flags)
+    ticks = start * os.sysconf("SC_CLK_TCK")
+    (directory / "stat").write_text("{} (x y) {} 1 {} {}\n".format(directory.name, letter, " ".join(others), ticks))
 
 
 @pytest.fixture
@@ -165,10 +176,65 @@ def test_a_hidden_process_of_a_container_is_not_ours(proc, deny):
     assert ProcessTable(str(proc)).hidden() == []
 
 
-def test_a_thread_of_the_kernel_and_one_that_has_ended_are_not_hidden(proc):
-    (process(proc, 2) / "exe").unlink()
-    (proc / "30").mkdir()
+def test_a_thread_of_the_kernel_a_zombie_and_one_that_has_ended_hide_nothing(proc, deny, monkeypatch):
+    """The kernel denies their links too."""
+    state(process(proc, 2), flags=0x208040)
+    state(process(proc, 30), letter="Z")
+    ended = process(proc, 40)
+    for pid in (2, 30, 40):
+        deny(pid)
+    unit_of = ProcessTable.unit_of
+
+    def ends(table, pid):
+        if pid == 40:
+            (ended / "stat").unlink()
+        return unit_of(table, pid)
+
+    monkeypatch.setattr(ProcessTable, "unit_of", ends)
+    (proc / "50").mkdir()
     assert ProcessTable(str(proc)).hidden() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "capabilities", "veiled"),
+    [
+        ("rw,nosuid", "00000000a80425fb", False),
+        ("rw,hidepid=0,gid=4711", "00000000a80425fb", False),
+        ("rw,hidepid=invisible", "00000000a80425fb", False),
+        ("rw,hidepid=invisible,gid=4711", "00000000a80425fb", True),
+        ("rw,gid=4711,hidepid=2", "00000000a80425fb", True),
+        ("rw,hidepid=2,gid=4711", "000001ffffffffff", False),
+    ],
+)
+def test_processes_that_are_not_even_listed(proc, options, capabilities, veiled):
+    """Root's own group sees them all, unless another one was named (Documentation/filesystems/proc.rst)."""
+    sysfs = "sysfs /sys sysfs rw,hidepid=2,gid=4711 0 0\n"
+    (proc / "1/mounts").write_text("proc /proc proc {} 0 0\n".format(options) + sysfs)
+    (proc / "1/status").write_text("Name:\tx\nCapEff:\t{}\n".format(capabilities))
+    assert ProcessTable(str(proc)).veiled() is veiled
+
+
+LOOK = """
+import json, os
+from ansible_collections.hospital.patching.plugins.module_utils.replaced_files import ProcessTable
+print(json.dumps([[one.pid, one.words] for one in ProcessTable().hidden()]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
+def test_what_this_kernel_denies_to_a_root_without_the_capability():
+    other = subprocess.Popen(["setpriv", "--reuid=65534", "--clear-groups", "sleep", "60"])
+    try:
+        while not ProcessTable()._read("{}/comm".format(other.pid)).startswith("sleep"):
+            time.sleep(0.01)
+        look = ["setpriv", "--bounding-set=-sys_ptrace", sys.executable, "-c", LOOK]
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+        found = dict(json.loads(subprocess.check_output(look, env=environment).decode()))
+    finally:
+        other.kill()
+        other.wait()
+    assert found[other.pid][0] == "sleep"
+    assert all(words for words in found.values()), "a thread of the kernel has no command line"
 
 
 def test_what_runs_from_a_folder_that_was_left_counts_as_replaced():

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restarts after an installation: once, never the excluded, and what is left is owed."""
 
+import calendar
 import json
 import os
+import time
 
 import pytest
 
@@ -36,7 +38,10 @@ class Processes:
     def __init__(self):
         self.found = []
         self.unseen = []
-        self.left = ()
+        self.left, self.links = (), ()
+        self.logins = set()
+        self.is_veiled = False
+        self.survivors = set()
         self.starts = {}
         self.ours = {4242}
         self.our_unit = "ssh.service"
@@ -47,6 +52,12 @@ class Processes:
 
     def hidden(self):
         return self.unseen
+
+    def own_logins(self):
+        return self.logins
+
+    def veiled(self):
+        return self.is_veiled
 
     def started_s(self, pid):
         return self.starts.get(pid, 10)
@@ -59,7 +70,12 @@ class Processes:
 
     def restarted(self, unit):
         self.found = [one for one in self.found if one.unit != unit or unit in self.sticky or one.pid in self.ours]
-        self.unseen = [one._replace(started_s=ENDED + 1) if one.unit == unit else one for one in self.unseen]
+        self.unseen = [
+            one._replace(pid=one.pid + 1000, started_s=ENDED + 1)
+            if one.unit == unit and one.pid not in self.survivors
+            else one
+            for one in self.unseen
+        ]
 
 
 @pytest.fixture(autouse=True)
@@ -397,9 +413,49 @@ def test_a_hidden_process_whose_program_was_replaced_is_restarted(run, processes
     result = run(wanted("postgresql-15"))
     assert systemctl.calls == ["daemon-reload", "restart postgresql@15-main.service"]
     assert result["restarted"][0]["reason"] == (
-        "x (20) was started from {}, which its package postgresql-15 has replaced".format(POSTGRES)
+        "x (20) has {} on its command line, which package postgresql-15 has replaced".format(POSTGRES)
     )
     assert result["owed"] == []
+    again = run(wanted("postgresql-15"))
+    assert (again["changed"], again["owed"]) == (False, [])
+
+
+def test_a_folder_or_a_setting_on_a_command_line_is_no_code(run, processes, root):
+    """Packages list the folders of their files too, /etc among them."""
+    setting, script = root / "proc/mime.types", root / "proc/main.py"
+    setting.write_text("")
+    script.write_text("")
+    (root / "var/lib/dpkg/info/tzdata.list").write_text("/etc\n{}\n".format(setting))
+    (root / "var/lib/dpkg/info/app.list").write_text("{}\n".format(script))
+    processes.unseen = [
+        hidden(20, "backup.service", "/usr/bin/restic", "backup", "/etc"),
+        hidden(30, "agent.service", "/opt/agent", "-m", str(setting)),
+        hidden(40, "app.service", "/usr/bin/python3", str(script)),
+    ]
+    result = run(wanted("tzdata", "app"))
+    assert units(result["restarted"]) == ["app.service"]
+    assert units(result["owed"]) == ["backup.service", "agent.service"]
+
+
+def test_what_outlived_the_restart_of_its_unit_is_owed(run, processes, root):
+    (root / "var/lib/dpkg/info/cron.list").write_text("/usr/sbin/cron\n")
+    processes.unseen = [hidden(20, "cron.service", "/usr/sbin/cron"), hidden(21, "cron.service", "job")]
+    processes.survivors = {21}
+    result = run(wanted("cron"))
+    assert units(result["restarted"]) == ["cron.service"]
+    assert [(one["unit"], one["pid"]) for one in result["owed"]] == [("cron.service", 21)]
+
+
+def test_the_manager_of_our_own_login_is_not_owed(run, processes):
+    processes.unseen = [hidden(20, "user@1000.service", "/lib/systemd/systemd"), hidden(30, "user@33.service", "x")]
+    processes.logins = {"user@1000.service"}
+    assert units(run()["owed"]) == ["user@33.service"]
+
+
+def test_that_processes_are_not_even_listed_is_owed(run, processes):
+    processes.is_veiled = True
+    assert run(ended=None)["owed"] == []
+    assert "hidepid" in run()["owed"][0]["reason"]
 
 
 def test_any_other_hidden_process_that_began_before_is_owed(run, processes, systemctl):
@@ -424,13 +480,37 @@ def test_nothing_was_installed_so_that_hidden_processes_owe_nothing(run, process
     assert run(ended=None)["owed"] == []
 
 
-def test_a_hidden_process_of_a_version_no_longer_in_use_is_restarted(run, processes, systemctl):
+@pytest.fixture
+def changed(root):
+    """Declared software was changed by this run, at a moment that its journal knows."""
+    record = Journal(str(root / "state")).append("R1", "install", "done", installed=[])
+    return calendar.timegm(time.strptime(record["time"], "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def test_hidden_processes_of_a_version_no_longer_in_use_are_restarted_once(run, processes, systemctl, root, changed):
+    link = root / "current"
+    link.symlink_to("2")
+    processes.left, processes.links = ("/opt/viewer/1/",), (str(link),)
+    processes.unseen = [
+        hidden(20, "viewer.service", "/opt/viewer/1/serve", started_s=changed),
+        hidden(30, "linked.service", str(link / "serve"), started_s=changed - 10),
+        hidden(40, "young.service", str(link / "serve"), started_s=changed + 60),
+        hidden(50, "other.service", "/opt/other", started_s=changed - 10),
+        hidden(60, "postgresql@15-main.service", POSTGRES, started_s=ENDED + 1),
+    ]
+    (root / "var/lib/dpkg/info/postgresql-15.list").write_text(POSTGRES + "\n")
+    result = run(wanted("postgresql-15"))
+    assert units(result["restarted"]) == ["linked.service", "viewer.service"]
+    assert "serve on its command line, which leads to another version now" in result["restarted"][0]["reason"]
+    assert "/opt/viewer/1/serve on its command line, which is of a version" in result["restarted"][1]["reason"]
+    # The database began after its package was installed, and may still have read what was declared before that changed.
+    assert units(result["owed"]) == ["other.service", "postgresql@15-main.service"]
+
+
+def test_a_restarted_process_that_is_younger_than_the_change_is_settled(run, processes, systemctl, changed):
     processes.left = ("/opt/viewer/1/",)
-    processes.unseen = [hidden(20, "viewer.service", "/opt/viewer/1/serve")]
-    result = run(ended=None)
-    assert units(result["restarted"]) == ["viewer.service"]
-    assert "/opt/viewer/1/serve, a version that is no longer in use" in result["restarted"][0]["reason"]
-    assert result["owed"] == []
+    processes.unseen = [hidden(20, "viewer.service", "/opt/viewer/2/serve", started_s=changed + 1)]
+    assert (run()["changed"], run()["owed"]) == (False, [])
 
 
 def test_a_hidden_session_is_no_reason_to_restart_its_daemon(run, processes, systemctl, root):

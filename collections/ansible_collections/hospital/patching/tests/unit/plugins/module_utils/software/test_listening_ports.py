@@ -59,6 +59,8 @@ def process(host, pid, inodes, exe="/usr/sbin/x", unit="x.service", namespace="p
     os.symlink("/dev/null", os.path.join(directory, "fd/0"))
     os.symlink(exe, os.path.join(directory, "exe"))
     os.symlink(namespace, os.path.join(directory, "ns/pid"))
+    with open(os.path.join(directory, "stat"), "w") as handle:
+        handle.write("{} (x) S 1 {}\n".format(pid, " ".join(["0"] * 18)))
     for name, text in (("comm", exe.split("/")[-1].split(" ")[0]), ("cgroup", "0::/system.slice/" + unit)):
         with open(os.path.join(directory, name), "w") as handle:
             handle.write(text + "\n")

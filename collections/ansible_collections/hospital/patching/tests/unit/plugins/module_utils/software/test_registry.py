@@ -103,6 +103,31 @@ def test_every_part_is_there_on_a_host_that_has_nothing_of_it(host):
     assert set(facts["errors"]) <= {"listening_ports", "replaced_libraries"}, "this root has no /proc"
 
 
+def test_what_processes_run_is_told_in_part_where_root_may_not_look(host, monkeypatch):
+    for pid, maps in ((1, ""), (20, ""), (30, "7f0 r-xp 00000000 00:05 1 /usr/lib/libx.so.1 (deleted)\n")):
+        directory = os.path.join(host.root, "proc", str(pid))
+        os.makedirs(os.path.join(directory, "ns"))
+        os.symlink("pid:[1]", os.path.join(directory, "ns/pid"))
+        os.symlink("/usr/bin/x", os.path.join(directory, "exe"))
+        stat = "{} (x) S 1 {}\n".format(pid, " ".join(["0"] * 18))
+        unit = "0::/system.slice/app{}.service\n".format(pid)
+        for name, text in (("comm", "x\n"), ("cgroup", unit), ("stat", stat), ("maps", maps)):
+            with open(os.path.join(directory, name), "w") as handle:
+                handle.write(text)
+    os.symlink("1", os.path.join(host.root, "proc/self"))
+    read = os.readlink
+
+    def readlink(path):
+        if "/proc/20/" in str(path):
+            raise PermissionError(13, "Permission denied", path)
+        return read(path)
+
+    monkeypatch.setattr(os, "readlink", readlink)
+    facts = collect(Call(host), parts("replaced_libraries"))
+    assert [one["unit"] for one in facts["replaced_libraries"]] == ["app30.service"]
+    assert "app20.service: x (20) runs since" in facts["errors"]["replaced_libraries"]
+
+
 def test_archives_are_scanned_when_asked(host):
     lib = os.path.join(host.root, "opt/app")
     os.makedirs(lib)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.hidden_processes import VEILED, WHY
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import build_report, words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.next_steps import KINDS
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp, stamp
@@ -290,6 +291,22 @@ def test_a_patched_host_may_still_need_someone(step: str, detail: Document, kind
     (line,) = build_report(plan, records, {}, None, [])["needs_you"]
     assert (line["kind"], line["host"]) == (kind, "ws1")
     assert line["why"]
+
+
+@pytest.mark.parametrize(
+    ("owed", "told"),
+    [
+        (["excluded"], "still running old code: app0.service"),
+        (["a (1) runs since x, and " + WHY], "not known what it runs: app0.service"),
+        (["a (1) runs y", VEILED], "still running old code: app0.service; not known what it runs: app1.service"),
+    ],
+)
+def test_what_root_could_not_see_is_not_called_old_code(owed: list[str], told: str):
+    plan, records = sample_night.good_night()
+    items = [{"unit": f"app{number}.service", "pid": 1, "reason": reason} for number, reason in enumerate(owed)]
+    next(one for one in records if one["host"] == "ws1" and one["step"] == "restart")["detail"]["owed"] = items
+    (line,) = build_report(plan, records, {}, None, [])["needs_you"]
+    assert (line["kind"], line["why"]) == ("reboot_owed", told)
 
 
 def test_a_run_that_was_cut_off_is_to_be_resumed():
