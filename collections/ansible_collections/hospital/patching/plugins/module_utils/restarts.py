@@ -164,11 +164,11 @@ class Restarts:
             if package and main and self.processes.started_s(main) <= (ended or 0):
                 todo[service["Id"]] = "its package {} was changed".format(package)
         reasons = [(process.pid, process.unit, _runs_replaced(process)) for process in self.processes.stale()]
-        changed = hidden_processes.Changed(paths, ended or 0, self.processes.left, self.processes.links)
         self.suspects = self._hidden(wanted)
-        for hidden in self.suspects:
-            why = changed.reason(hidden)
-            reasons += [(hidden.pid, hidden.unit, why)] if why else []
+        if self.suspects:
+            changed = hidden_processes.Changed(paths, ended or 0, self.processes.left, self.processes.links)
+            told = [(one.pid, one.unit, changed.reason(one)) for one in self.suspects]
+            reasons += [(pid, unit, why) for pid, unit, why in told if why]
         ours = self.processes.ancestors()
         for pid, unit, reason in reasons:
             if pid == 1:
