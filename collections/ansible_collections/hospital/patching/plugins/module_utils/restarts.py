@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """After an installation: restart once what runs replaced files, and say what is owed."""
 
-import calendar
 import json
 import os
-import time
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import (
@@ -16,7 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils import (
     transaction,
     transient_scope,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock, seconds_of
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.hold_check import refuse_other_holder
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal
@@ -203,7 +201,7 @@ class Restarts:
         if self.processes.left:
             records = [record for record in self.journal.read() if record["run_id"] == self.run_id]
             times += [
-                calendar.timegm(time.strptime(record["time"], "%Y-%m-%dT%H:%M:%SZ"))
+                seconds_of(record["time"])
                 for record in records
                 if record["step"] in ("install", "rollback") and record["event"] in ("done", "failed")
             ]

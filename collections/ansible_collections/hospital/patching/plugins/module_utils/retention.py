@@ -18,6 +18,7 @@ import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction
+from ansible_collections.hospital.patching.plugins.module_utils.clock import seconds_of
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
 from ansible_collections.hospital.patching.plugins.module_utils.journal import STAGE_STEP, Journal
@@ -130,8 +131,8 @@ class _Sweep:
 
     def _now_s(self) -> int:
         """Return the earlier of both clocks: one that is wrong makes nothing old."""
-        now = _seconds(self.host.clock.stamp())
-        return min(now, _seconds(self.wanted.controller_time)) if self.wanted.controller_time else now
+        now = seconds_of(self.host.clock.stamp())
+        return min(now, seconds_of(self.wanted.controller_time)) if self.wanted.controller_time else now
 
     def _measured(self, name: str, paths: List[str]) -> List[Dict[str, Any]]:
         """Return what is removed of a transaction: all of it, or nothing where a part cannot be read."""
@@ -216,9 +217,9 @@ def _about(records: Records, name: str) -> Iterator[Dict[str, Any]]:
 def _moments(mine: Records) -> Iterator[int]:
     """Yield when a transaction was in use: by the host's clock, by the runs' ids, and by the windows it is for."""
     for record in mine:
-        yield _seconds(record["time"])
+        yield seconds_of(record["time"])
         if record["detail"].get("window_end"):
-            yield _seconds(record["detail"]["window_end"])
+            yield seconds_of(record["detail"]["window_end"])
         begun = re.match(r"(\d{8}T\d{6}Z)-", record["run_id"])
         if begun:
             yield calendar.timegm(time.strptime(begun.group(1), "%Y%m%dT%H%M%SZ"))
@@ -243,10 +244,6 @@ def _newest(records: Records) -> Set[str]:
             if record["detail"].get("transaction") not in back:
                 standing.append(record["run_id"])
     return set(finished[:1] + standing[:1])
-
-
-def _seconds(stamp: str) -> int:
-    return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def _size_bytes(path: str) -> int:

@@ -5,13 +5,12 @@ A writable snapshot of ours changes places with the subvolume: one step of the k
 what was there lies in our folder. Whatever mounts it by path, or as the default subvolume, has the reverted one.
 """
 
-import calendar
 import contextlib
 import os
 import time
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP, Clock, seconds_of
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.mount_table import Mount
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import btrfs_text
@@ -28,8 +27,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.snapshots.btrfs_
     mounts,
 )
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.mounted import mounted_at, read_text
-
-STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Reverts:
@@ -80,7 +77,7 @@ class Reverts:
 
     def _record(self, chosen: Set, identity: str, entries: List[Dict[str, Any]]) -> Dict[str, Any]:
         old, now = chosen.record, self.clock.stamp()
-        kept_s = max(0, _seconds(old["expires"]) - _seconds(old["created"]))
+        kept_s = max(0, seconds_of(old["expires"]) - seconds_of(old["created"]))
         return {
             "kind": SET_ASIDE,
             "of": identity,
@@ -89,7 +86,7 @@ class Reverts:
             "host": old["host"],
             "reason": "set aside by the revert to {}".format(identity),
             "created": now,
-            "expires": time.strftime(STAMP, time.gmtime(_seconds(now) + kept_s)),
+            "expires": time.strftime(STAMP, time.gmtime(seconds_of(now) + kept_s)),
             "subvolumes": entries,
         }
 
@@ -308,7 +305,3 @@ def by_id(mount: str, number: str) -> PatchingError:
         "a mount by path (subvol=), or of the default subvolume: the reverted one has another number",
         "name it there by subvol= alone",
     )
-
-
-def _seconds(stamp: str) -> int:
-    return calendar.timegm(time.strptime(stamp, STAMP))

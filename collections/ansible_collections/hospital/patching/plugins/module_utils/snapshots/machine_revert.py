@@ -6,18 +6,14 @@ hypervisors keep descriptions beside the machine's disks, so that a revert does 
 interruption goes on from there, and a failure is undone.
 """
 
-import calendar
 import os
-import time
 from datetime import timedelta
 from typing import Any, Dict, NamedTuple, Optional
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP, Clock, seconds_of
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import machine_records as records
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_records import Found, Tree
-
-STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 #: ``power`` is the hypervisor's own word for it.
 State = NamedTuple("State", [("power", str), ("tree", Tree)])
@@ -150,7 +146,7 @@ class MachineRevert:
     def _kept_until(self) -> str:
         """For as long as the restore point was to be kept, from now."""
         try:
-            lifetime = _seconds(self.facts["expires"]) - _seconds(self.facts["created"])
+            lifetime = seconds_of(self.facts["expires"]) - seconds_of(self.facts["created"])
         except ValueError:
             return self.facts["expires"]
         return (self.clock.now() + timedelta(seconds=max(lifetime, 0))).strftime(STAMP)
@@ -182,7 +178,7 @@ class MachineRevert:
     def _lost_s(self, stopped: Optional[str]) -> Optional[int]:
         """Return for how long the machine had run on since the snapshot."""
         try:
-            return max(_seconds(stopped or self.clock.stamp()) - _seconds(self.facts["created"]), 0)
+            return max(seconds_of(stopped or self.clock.stamp()) - seconds_of(self.facts["created"]), 0)
         except ValueError:
             return None
 
@@ -235,7 +231,3 @@ class MachineRevert:
     def error(self, seen: str, expected: str, next_step: str) -> PatchingError:
         """Return an error about the machine."""
         return PatchingError(self.subject, seen, expected, next_step)
-
-
-def _seconds(stamp: str) -> int:
-    return calendar.timegm(time.strptime(stamp, STAMP))

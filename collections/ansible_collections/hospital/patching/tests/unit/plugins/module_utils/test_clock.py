@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock, require_agreement
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock, require_agreement, seconds_of
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 
 
@@ -24,3 +24,12 @@ def test_a_larger_one_is_refused_with_both_times(there):
     with pytest.raises(PatchingError, match="clock of controller ctl1: {}".format(there)) as refused:
         require_agreement(Fixed(), "ctl1", there, 300)
     assert "2026-11-22T01:00:00Z" in str(refused.value)
+
+
+def test_a_stamp_read_again_is_the_moment_it_was_written():
+    assert seconds_of(Fixed().stamp()) == int(Fixed().now().timestamp())
+
+
+def test_a_stamp_of_another_form_is_not_guessed():
+    with pytest.raises(ValueError, match="does not match format"):
+        seconds_of("2026-11-22 01:00:00")
