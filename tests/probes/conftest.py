@@ -86,12 +86,20 @@ def stopped() -> Callable[[subprocess.Popen[bytes]], contextlib.AbstractContextM
     @contextlib.contextmanager
     def stop(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.send_signal(signal.SIGSTOP)
+        # On a busy machine a thread may still take a connection after the signal was sent.
+        while any(state(task) != "T" for task in Path(f"/proc/{process.pid}/task").iterdir()):
+            time.sleep(0.01)
         try:
             yield
         finally:
             process.send_signal(signal.SIGCONT)
 
     return stop
+
+
+def state(task: Path) -> str:
+    """Return the state of a thread, as proc(5) names it; T where it is stopped."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.fixture(scope="module")

@@ -121,15 +121,22 @@ class DicomProbe(WireProbe):
         def keep(event: Any) -> None:
             opened.append((event.assoc.dul, event.assoc.dul.socket.socket))
 
-        handlers = [(library.evt.EVT_CONN_OPEN, keep)]
+        rejections: List[str] = []
+
+        def note(event: Any) -> None:
+            if type(event.pdu).__name__ == "A_ASSOCIATE_RJ":
+                rejections.append(_reason(event.pdu))
+
+        handlers = [(library.evt.EVT_CONN_OPEN, keep), (library.evt.EVT_PDU_RECV, note)]
         association = entity.associate(
             address, options["port"], ae_title=options["called_ae_title"], tls_args=tls, evt_handlers=handlers
         )
         if association.is_established:
             return association
-        if association.is_rejected:
-            reason = getattr(association.acceptor.primitive, "reason_str", "no reason")
-            raise Failed("the association was rejected: {}".format(reason[:80]))
+        # Not is_rejected: where the answer and the end of the connection come before the library's own thread looks, it
+        # aborts and forgets the answer.
+        if rejections:
+            raise Failed("the association was rejected: {}".format(rejections[0][:80]))
         if self._left() <= 0.01:
             raise Inconclusive("no association within {} s".format(self.timeout_s))
         if getattr(association.acceptor.primitive, "result", None) == 0:
@@ -196,3 +203,10 @@ def _end(opened: List[Any]) -> None:
 
 def _is_ascii(text: str) -> bool:
     return all(ord(character) < 128 for character in text)
+
+
+def _reason(rejection: Any) -> str:
+    try:
+        return str(rejection.reason_str)
+    except ValueError:
+        return "a reason that the standard does not know"

@@ -6,11 +6,12 @@ import shutil
 import ssl
 import sys
 import threading
+import time
 
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
+from ansible_collections.hospital.patching.plugins.module_utils.probes import dicom, registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import STUDY_ROOT_FIND, VERIFICATION
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -118,6 +119,26 @@ def test_a_broken_archive_is_failed(archive, read):
         + read(archive(contexts=[STUDY_ROOT_FIND]), studies_at_least=1)["detail"]
     )
     assert "does not offer to find" in read(archive(contexts=[VERIFICATION]), studies_at_least=1)["detail"]
+
+
+def test_a_rejection_is_told_where_the_library_looks_after_the_connection_has_ended(archive, read, monkeypatch):
+    acse = pytest.importorskip("pynetdicom.acse", reason="the Python library pynetdicom is not here")
+    send = acse.ACSE.send_request
+
+    def send_and_be_starved(self):
+        send(self)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(acse.ACSE, "send_request", send_and_be_starved)
+    result = read(archive(titles=True), called_ae_title="ANOTHER")
+    assert (result["verdict"], "rejected: Called AE title not recognised" in result["detail"]) == ("failed", True)
+
+
+def test_a_rejection_for_an_unknown_reason_is_a_rejection():
+    pdu = pytest.importorskip("pynetdicom.pdu", reason="the Python library pynetdicom is not here")
+    rejection = pdu.A_ASSOCIATE_RJ()
+    rejection.source, rejection.reason_diagnostic = 1, 200
+    assert dicom._reason(rejection) == "a reason that the standard does not know"
 
 
 def test_what_is_no_archive_is_failed(listener, archive, read):
