@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Variants, each of which starts Ansible once or twice more.
+SLOW = pytest.mark.slow
 HOSTS = """\
 all:
   hosts: {ehr1: {ansible_host: 10.1.0.1}, ehr2: {ansible_host: 10.1.0.2}, pump1: {ansible_host: 10.9.1.1}}
@@ -66,7 +68,11 @@ def test_explain_says_what_it_says(site):
 
 
 @pytest.mark.parametrize(
-    "playbook", ["hospital.patching.explain", "hospital.patching.plan", "hospital.patching.assess"]
+    "playbook",
+    [
+        "hospital.patching.plan",
+        *(pytest.param(f"hospital.patching.{name}", marks=SLOW) for name in ("explain", "assess")),
+    ],
 )
 def test_no_playbook_goes_on_without_it(site, playbook):
     (site / "zz-catalogue.yml").write_text(CATALOGUE.replace("tier", "teir"))
@@ -96,8 +102,15 @@ def test_what_the_site_says_elsewhere_goes_before_it_but_unlocks_nothing(site):
     assert any("patching_tier" in line and "group all" in line for line in shown.splitlines())
 
 
-@pytest.mark.parametrize("declared", [[], ["10.20.0.0/16"]])
-@pytest.mark.parametrize("where", ["group_vars/all.yml", "hosts.yml"])
+@pytest.mark.parametrize(
+    ("where", "declared"),
+    [
+        ("group_vars/all.yml", []),
+        pytest.param("group_vars/all.yml", ["10.20.0.0/16"], marks=SLOW),
+        pytest.param("hosts.yml", [], marks=SLOW),
+        pytest.param("hosts.yml", ["10.20.0.0/16"], marks=SLOW),
+    ],
+)
 def test_no_other_file_takes_a_device_network_away(site, declared, where):
     (site / "group_vars").mkdir()
     text = json.dumps({"patching_device_segments": declared})
@@ -120,7 +133,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize(
+    "broken", ["no YAML", *(pytest.param(name, marks=SLOW) for name in BROKEN if name != "no YAML")]
+)
 def test_what_ansible_itself_cannot_read_closes_the_site(site, broken):
     (site / "zz-catalogue.yml").write_bytes(BROKEN[broken])
     (site / "group_vars").mkdir()

@@ -57,6 +57,7 @@ def engine_runs_by() -> str:
     return lab.exec("ws1", "readlink /proc/$(systemctl show -p MainPID --value engine)/exe").split("/")[3]
 
 
+@pytest.mark.slow
 def test_a_runtime_and_a_browser_are_updated_and_one_is_put_back(workstation, runtimes):
     night, (old, new) = workstation, runtimes
     browser = version("ws1", BROWSER)

@@ -110,6 +110,7 @@ def test_the_readme_and_the_design_write_the_same():
     }
 
 
+@pytest.mark.slow
 def test_five_lines_patch_a_pair_safely(site):
     listed = {
         host: set(re.findall(r"^Inst (\S+)", lab.exec(host, "apt-get -s dist-upgrade"), re.MULTILINE))

@@ -137,6 +137,7 @@ def three():
     lab.reset(hosts)
 
 
+@pytest.mark.slow
 def test_a_finished_host_does_not_wait_for_its_slow_neighbour(three, tmp_path):
     """The strategy is host_pinned: under linear the first would stay out until the second has caught up."""
     endpoints = {"patching_kind": "endpoint", "patching_service": None, "patching_policy": "managed"}

@@ -31,6 +31,7 @@ def approved(night, tmp_path):
     return night
 
 
+@pytest.mark.slow
 def test_a_host_is_dropped_without_a_new_approval_and_nothing_is_added_without_one(approved):
     before = as_found("portal2")
     dropped = approved.play("plan", plan_from=approved.plan["digest"], plan_drop="portal2")

@@ -109,6 +109,7 @@ def test_a_request_that_is_wrong_changes_nothing(patched):
     assert as_found("portal1") == found["portal1"]
 
 
+@pytest.mark.slow
 def test_where_packages_cannot_be_put_back_the_sites_policy_may_allow_the_disk(night):
     """What was preserved is lost after the stage, so only the restore point has the portal in good health."""
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "unhealthy"))

@@ -388,6 +388,7 @@ def test_too_many_events_and_too_many_occurrences_are_refused(ics, monkeypatch):
         endless.next_after(utc("2026-11-02T00:00"))
 
 
+@pytest.mark.slow
 def test_ten_thousand_events_are_read(ics):
     lines = "DTSTART:20261101T000000Z", "DURATION:PT3H"
     calendar = ics(*(event(*lines, uid=str(number)) for number in range(10_000)))

@@ -145,6 +145,7 @@ def test_names_and_versions_that_are_too_long_are_cut_and_have_no_purl():
     assert whole["purl"].startswith("pkg:deb/debian/openssl@")
 
 
+@pytest.mark.slow
 def test_ten_thousand_packages_are_valid_within_bounds():
     of = software(packages=[package(f"package-{number}", f"1.{number}-1") for number in range(10_000)])
     began = time.process_time()
