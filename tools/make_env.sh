@@ -30,6 +30,6 @@ echo "Installing $(grep -c '^[a-z0-9]' requirements.lock) locked Python packages
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
 # Where the environment keeps Python from writing what it compiles (PYTHONDONTWRITEBYTECODE), every start of Ansible
 # would compile its libraries again, for half a second. What cannot be compiled is nothing that is imported.
-.venv/bin/python -m compileall -q -j 0 -x 'ansible_collections|/tests?/' .venv/lib/python3.*/site-packages || true
+.venv/bin/python -m compileall -q -j 0 -x 'ansible_collections|/tests/' .venv/lib/python3.*/site-packages || true
 cp requirements.lock "$stamp"
 echo "The environment is ready: .venv ($(.venv/bin/python --version), $(.venv/bin/ansible --version | sed -n 1p))."

@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 COLLECTION = "collections/ansible_collections/hospital/patching"
 LOGS = ROOT / ".cache/suites"
 FULL_RUN = ROOT / "docs/test-full.md"
-AT_ONCE = 3  # one more than cores: some of them wait for servers most of the time
+AT_ONCE = 3  # on two cores: some of them wait for servers most of the time
+CORES = 2  # what shares are of
 PROGRESS_EVERY_S = 60
 
 # "12 passed, 1 skipped in 3.45s": pytest's closing line.
@@ -55,7 +56,7 @@ class Outcome(NamedTuple):
     failed: Sequence[str]
     seconds: float
     counts: dict[str, int]
-    beside: int = 1  # labs that were at work meanwhile
+    beside: float = 1  # how many had the machine meanwhile
 
     @property
     def share_s(self) -> float:
@@ -216,7 +217,8 @@ def run_at_once(suites: Sequence[Suite], full: bool) -> list[Outcome]:
                 say("still to come: " + ", ".join(suite.name for suite in waiting.values()))
             for future in done:
                 del waiting[future]
-                outcomes.append(report(future.result(), streamed=False))
+                outcome = future.result()
+                outcomes.append(report(outcome._replace(beside=AT_ONCE / CORES), streamed=False))
     return outcomes
 
 

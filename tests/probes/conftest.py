@@ -26,6 +26,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.runner import Ru
 from ansible_collections.hospital.patching.plugins.plugin_utils.schema import validate
 
 Read = Callable[..., dict[str, Any]]
+#: By a signal or a tracer; or no more there.
+STOPPED = ("T", "t", "")
 
 
 @pytest.fixture
@@ -86,10 +88,8 @@ def stopped() -> Callable[[subprocess.Popen[bytes]], contextlib.AbstractContextM
     @contextlib.contextmanager
     def stop(process: subprocess.Popen[bytes]) -> Iterator[None]:
         process.send_signal(signal.SIGSTOP)
-        # On a busy machine a thread may still take a connection after the signal was sent.
-        while any(state(task) != "T" for task in Path(f"/proc/{process.pid}/task").iterdir()):
-            time.sleep(0.01)
         try:
+            until_stopped(process)
             yield
         finally:
             process.send_signal(signal.SIGCONT)
@@ -97,9 +97,21 @@ def stopped() -> Callable[[subprocess.Popen[bytes]], contextlib.AbstractContextM
     return stop
 
 
+def until_stopped(process: subprocess.Popen[bytes]) -> None:
+    """Wait for each thread to stop: on a busy machine one may still take a connection after the signal was sent."""
+    deadline = time.monotonic() + 20
+    while any(state(task) not in STOPPED for task in Path(f"/proc/{process.pid}/task").iterdir()):
+        assert process.poll() is None, f"{process.args!r} has ended"
+        assert time.monotonic() < deadline, f"{process.args!r} does not stop"
+        time.sleep(0.01)
+
+
 def state(task: Path) -> str:
-    """Return the state of a thread, as proc(5) names it; T where it is stopped."""
-    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    """Return the state of a thread, as proc(5) names it, or nothing of one that has ended."""
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,6 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from tests.support import lab
 from tests.support.expect import version
 from tests.support.night import PORTALS, Night, as_found
@@ -32,7 +30,6 @@ def until_it_is_gated(night: Night, host: str) -> None:
     raise AssertionError(f"{host} did not come through its gate within {LIMIT_S} s")
 
 
-@pytest.mark.slow
 def test_a_block_between_two_hosts_keeps_the_second_from_it_and_one_command_takes_it_back(two_updates):
     night = two_updates
     lab.exec("lb1", f"rm -f {MAY_GO.format('*')}; touch {MAY_GO.format('portal1')}")

@@ -100,7 +100,6 @@ def test_a_runtime_and_a_browser_are_updated_and_one_is_put_back(workstation, ru
     assert version("ws1", BROWSER) == targets[BROWSER], "the browser was put back too"
 
 
-@pytest.mark.slow
 def test_an_archive_with_another_sum_is_refused_at_stage(workstation, runtimes):
     night, (old, _new) = workstation, runtimes
     night.settings["patching_third_party"][0]["sha256"] = old["sha256"]

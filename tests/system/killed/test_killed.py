@@ -19,7 +19,7 @@ from tests.support.night import PORTALS, Night, as_found
 from tests.support.playbook import Played
 from tests.support.traffic import Traffic
 
-#: Where the controller is killed in ``make test``, each time in the run that resumes the one before.
+#: Where the controller is killed again and again, each time in the run that resumes the one before.
 CHOSEN = (
     ("portal1", "lock"),
     ("portal1", "drain"),
@@ -98,7 +98,6 @@ def test_a_run_that_is_killed_at_any_step_boundary(recovered, staged_once, stage
         assert final_state() == undisturbed, f"killed after record {number} of {points}"
 
 
-@pytest.mark.slow
 def test_a_controller_killed_while_a_host_reboots(night):
     """The reboot in flight is awaited; none that was completed is made again."""
     lab.publish(lab.PortalVersion("1.0.0"), lab.PortalVersion("1.1.0", "reboot"))

@@ -26,6 +26,8 @@ from ansible_collections.hospital.patching.plugins.module_utils.probes.wire impo
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 SUCCESS, PENDING = 0x0000, (0xFF00, 0xFF01)
+#: A-ASSOCIATE-RJ of DICOM part 8: its type, and its length with source and reason as the last two bytes.
+REJECTION, REJECTION_BYTES = b"\x03", 10
 #: So many studies are enough for any comparison.
 MOST_STUDIES = 1000
 
@@ -124,17 +126,17 @@ class DicomProbe(WireProbe):
         rejections: List[str] = []
 
         def note(event: Any) -> None:
-            if type(event.pdu).__name__ == "A_ASSOCIATE_RJ":
-                rejections.append(_reason(event.pdu))
+            if event.data[:1] == REJECTION and len(event.data) >= REJECTION_BYTES:
+                rejections.append(_reason(library, bytes(event.data)))
 
-        handlers = [(library.evt.EVT_CONN_OPEN, keep), (library.evt.EVT_PDU_RECV, note)]
+        # The bytes, because of what the library cannot decode no later event tells.
+        handlers = [(library.evt.EVT_CONN_OPEN, keep), (library.evt.EVT_DATA_RECV, note)]
         association = entity.associate(
             address, options["port"], ae_title=options["called_ae_title"], tls_args=tls, evt_handlers=handlers
         )
         if association.is_established:
             return association
-        # Not is_rejected: where the answer and the end of the connection come before the library's own thread looks, it
-        # aborts and forgets the answer.
+        # Not is_rejected: where the connection has ended before the library's own thread looks, it forgets the answer.
         if rejections:
             raise Failed("the association was rejected: {}".format(rejections[0][:80]))
         if self._left() <= 0.01:
@@ -205,8 +207,11 @@ def _is_ascii(text: str) -> bool:
     return all(ord(character) < 128 for character in text)
 
 
-def _reason(rejection: Any) -> str:
+def _reason(library: Any, data: bytes) -> str:
+    """Return why, in the library's words; a number that the standard does not have as it is."""
+    rejection = library.pdu.A_ASSOCIATE_RJ()
     try:
+        rejection.decode(data)
         return str(rejection.reason_str)
     except ValueError:
-        return "a reason that the standard does not know"
+        return "source {}, reason {}, which the standard does not know".format(data[8], data[9])

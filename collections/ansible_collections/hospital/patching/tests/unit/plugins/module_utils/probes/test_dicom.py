@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.module_utils.probes import dicom, registry
+from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import STUDY_ROOT_FIND, VERIFICATION
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
@@ -134,11 +134,24 @@ def test_a_rejection_is_told_where_the_library_looks_after_the_connection_has_en
     assert (result["verdict"], "rejected: Called AE title not recognised" in result["detail"]) == ("failed", True)
 
 
-def test_a_rejection_for_an_unknown_reason_is_a_rejection():
-    pdu = pytest.importorskip("pynetdicom.pdu", reason="the Python library pynetdicom is not here")
-    rejection = pdu.A_ASSOCIATE_RJ()
-    rejection.source, rejection.reason_diagnostic = 1, 200
-    assert dicom._reason(rejection) == "a reason that the standard does not know"
+# The library's thread ends of what it does not know.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (b"\x01\x01\xc8", "source 1, reason 200, which the standard does not know"),
+        (b"\x01\x09\x01", "source 9, reason 1, which the standard does not know"),
+        (b"\x09\x01\x07", "Called AE title not recognised"),
+        (b"\x01\x01\x04", "Reserved"),
+    ],
+)
+def test_a_rejection_that_the_library_does_not_understand_is_a_rejection(listener, archive, read, numbers, said):
+    def reject(connection, stop):
+        if connection.recv(4096):
+            connection.sendall(b"\x03\x00\x00\x00\x00\x04\x00" + numbers)
+
+    result = read(listener(reject), timeout_s=1)
+    assert (result["verdict"], result["detail"]) == ("failed", "the association was rejected: " + said)
 
 
 def test_what_is_no_archive_is_failed(listener, archive, read):
