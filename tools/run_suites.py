@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
 SUITES = (
     Suite("lab", 240, ["make --no-print-directory lab"]),
     # Most of it is the start of Ansible: one syntax check a playbook and role.
-    Suite("ansible-lint", 240, ["ansible-lint --offline --nocolor"]),
+    Suite("ansible-lint", 160, ["ansible-lint --offline --nocolor"]),
     Suite(
         "lint",
         20,
@@ -85,8 +85,8 @@ SUITES = (
         [f"pytest {COLLECTION}/tests/unit tests/tools tests/versions -m 'not slow'"],
         full_commands=[f"pytest {COLLECTION}/tests/unit tests/tools tests/versions"],
     ),
-    Suite("unit36", 60, ["tools/python36.sh"]),
-    Suite("sanity", 240, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),
+    Suite("unit36", 200, ["tools/python36.sh"]),
+    Suite("sanity", 300, ["python tools/sanity.py"], full_commands=["python tools/sanity.py --full"]),
     Suite("docs", 60, ["tools/docs.sh"]),
     Suite("report", 60, ["pytest tests/report"]),
     # Against the real servers of tools/server_packages.sh; those that are absent are skipped by name.
@@ -95,7 +95,7 @@ SUITES = (
     # virtual machine, which takes most of it.
     Suite(
         "snapshots",
-        300,
+        320,
         ["pytest tests/snapshots -m 'not slow'"],
         full_commands=["pytest tests/snapshots --durations=15"],
     ),
