@@ -115,7 +115,7 @@ def client():
 def backend(client):
     backend = ec2_backends[ACCOUNT][REGION]
     yield backend
-    for kept in (backend.reservations, backend.volumes, backend.snapshots):
+    for kept in (backend.reservations, backend.volumes, backend.snapshots, backend.tags):
         kept.clear()
 
 
