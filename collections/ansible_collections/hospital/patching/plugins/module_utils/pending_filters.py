@@ -23,6 +23,7 @@ import fnmatch
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PendingRequest
 
@@ -30,7 +31,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 Reason = NamedTuple("Reason", [("kind", str), ("text", str)])
 Update = Dict[str, Any]
 
-FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 #: A hundred years: what waits longer never comes, and a calendar ends.
 MOST_DAYS = 36500
 #: How often the package manager is asked (about a second each) which update needs something held back.
@@ -51,7 +51,7 @@ def check(wanted: PendingRequest) -> None:
             raise PatchingError(
                 "first_seen",
                 "{!r} for {}".format(seen, label),
-                "times as {}".format(FORMAT),
+                "times as {}".format(STAMP),
                 "hand in the times as text",
             )
 
@@ -67,7 +67,7 @@ def dated(update: Update, first_seen: Optional[Dict[str, str]], now: datetime) -
         return update
     known = [_time(update["published"]), _time(first_seen.get(version_label(update))), now]
     earliest = min(moment for moment in known if moment is not None)
-    return dict(update, published=earliest.strftime(FORMAT), published_by="seen")
+    return dict(update, published=earliest.strftime(STAMP), published_by="seen")
 
 
 def unmatched(wanted: PendingRequest, installed: Iterable[str], *listed: Iterable[Dict[str, Any]]) -> List[str]:
@@ -295,6 +295,6 @@ def _deferral(update: Update, min_age_days: int, now: datetime) -> Optional[Reas
 
 def _time(text: Optional[str]) -> Optional[datetime]:
     try:
-        return datetime.strptime(text or "", FORMAT).replace(tzinfo=timezone.utc)
+        return datetime.strptime(text or "", STAMP).replace(tzinfo=timezone.utc)
     except ValueError:
         return None

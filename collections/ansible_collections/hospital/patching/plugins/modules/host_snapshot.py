@@ -246,7 +246,7 @@ from datetime import timedelta
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP, Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping
@@ -271,7 +271,7 @@ def main():
     )
     wanted, clock, write = module.params, Clock(), not module.check_mode
     until = clock.now() + timedelta(seconds=wanted["retention_s"])
-    expires = wanted["expires"] or until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    expires = wanted["expires"] or until.strftime(STAMP)
     try:
         provider = create_provider(wanted["provider"], wanted["options"], Runner(), clock)
         if wanted["state"] == "present":

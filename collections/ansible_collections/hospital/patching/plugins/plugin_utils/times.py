@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-
-FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def stamp(moment: datetime) -> str:
     """Return an aware datetime as text; fractions of a second are cut."""
-    return moment.astimezone(UTC).strftime(FORMAT)
+    return moment.astimezone(UTC).strftime(STAMP)
 
 
 def read_stamp(text: str) -> datetime:
@@ -22,7 +21,7 @@ def read_stamp(text: str) -> datetime:
         PatchingError: the text is no stamp.
     """
     try:
-        return datetime.strptime(text, FORMAT).replace(tzinfo=UTC)
+        return datetime.strptime(text, STAMP).replace(tzinfo=UTC)
     except (TypeError, ValueError) as error:
         raise PatchingError(
             "a time", repr(text), "UTC like 2026-11-22T01:00:00Z", "correct the document that carries it"

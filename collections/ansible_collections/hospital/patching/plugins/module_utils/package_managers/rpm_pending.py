@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils import pending_filters, rpm_database
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers import rpm_origins
 from ansible_collections.hospital.patching.plugins.module_utils.pending_filters import Reason
@@ -61,7 +62,7 @@ def _published(issued_s: Optional[int], built_s: Optional[int]) -> Tuple[Optiona
                 moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
             except OverflowError:
                 continue  # no date that a calendar has
-            return moment.strftime(pending_filters.FORMAT), by
+            return moment.strftime(STAMP), by
     return None, None
 
 
