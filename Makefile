@@ -43,6 +43,7 @@ test: system browser servers vcenter env ## Every test, with seconds per suite
 	@.venv/bin/python tools/run_suites.py
 
 test-full: system browser servers vcenter hypervisor env ## Every test, the slow ones as well
+	@tools/system_packages.sh btrfs-progs mmdebstrap podman qemu-system-x86 runc
 	@.venv/bin/python tools/run_suites.py --full
 
 lint: env ## ruff, yamllint, ansible-lint, shellcheck

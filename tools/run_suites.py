@@ -46,7 +46,7 @@ class Suite(NamedTuple):
     needs_lab: bool = False
     full_commands: Sequence[str] = ()
     full_s: int = 0  # what the slow tests take as well, where that is much longer
-    named_only: bool = False  # takes too long beside all others
+    full_only: bool = False  # emulated, so it needs both cores: no part of `make test`, and nothing beside it
 
 
 class Outcome(NamedTuple):
@@ -128,8 +128,8 @@ SUITES = (
         full_commands=["pytest tests/system/continuity --durations=15"],
         full_s=1900,
     ),
-    # A virtual machine with a kernel, a boot loader and LVM of its own; emulated, so that each start takes minutes.
-    Suite("vm", 1800, ["pytest tests/vm --durations=15"], named_only=True),
+    # A virtual machine with a kernel, a boot loader and LVM of its own.
+    Suite("vm", 1800, ["pytest tests/vm --durations=15"], full_only=True),
 )
 
 
@@ -309,12 +309,16 @@ def main() -> int:
         parser.error(f"unknown suite {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SUITES)}")
 
     LOGS.mkdir(parents=True, exist_ok=True)
-    everyone = [suite.name for suite in SUITES if not suite.named_only]
+    everyone = [suite.name for suite in SUITES if options.full or not suite.full_only]
     chosen = [suite for suite in SUITES if suite.name in (options.suites or everyone)]
     if len(chosen) == 1:
         return 1 if report(run_suite(chosen[0], options.full, stream=True), streamed=True).failed else 0
 
-    outcomes = run_at_once([suite for suite in chosen if not suite.needs_lab], options.full)
+    outcomes = run_at_once([suite for suite in chosen if not suite.needs_lab and not suite.full_only], options.full)
+    for suite in chosen:
+        if suite.full_only:
+            say(f"{suite.name} begins, alone")
+            outcomes.append(report(run_suite(suite, options.full, stream=False), streamed=False))
     lab_is_up = not any(outcome.suite.name == "lab" and outcome.failed for outcome in outcomes)
     on_hosts = [suite for suite in chosen if suite.needs_lab]
     if lab_is_up:

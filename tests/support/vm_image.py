@@ -57,6 +57,9 @@ COMMAND_LINE = "console=ttyS0 net.ifnames=0 udev.event_timeout=900"
 PATIENCE = """#!/bin/sh
 [ "$1" = prereqs ] || echo ROOTDELAY=900 >>/conf/param.conf
 """
+#: Emulated processors read the initramfs, and build it at a kernel update: it holds what a start needs, alone.
+#: LVM's own hook adds the device mapper's modules.
+MODULES = "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n"
 
 
 class Image(NamedTuple):
@@ -89,14 +92,21 @@ def build(cache: Path) -> Image:
 
 def _build(tree: Path, made: Path, mirror: machine.Mirror) -> None:
     _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", made / "id_ed25519")
-    patience = tree.with_name("patience")
-    patience.write_text(PATIENCE, encoding="utf-8")
-    place = "$1/etc/initramfs-tools/scripts/local-top/patience"
+    settings = (
+        ("etc/initramfs-tools/scripts/local-top/patience", "755", PATIENCE),
+        ("etc/initramfs-tools/conf.d/listed", "644", "MODULES=list\n"),
+        ("usr/share/initramfs-tools/modules.d/needed", "644", MODULES),
+    )
+    hooks = []
+    for place, mode, text in settings:
+        source = tree.with_name(Path(place).name)
+        source.write_text(text, encoding="utf-8")
+        hooks.append(f'--essential-hook=install -D -m {mode} {source} "$1/{place}"')
     _run(
         *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
         *("--skip=cleanup/apt", '--aptopt=Acquire::Languages "none"'),
         # Before the first initramfs is made.
-        f'--essential-hook=install -D -m 755 {patience} "{place}"',
+        *hooks,
         *(RELEASE, tree),
         f"deb {mirror.main} {RELEASE} main",
         env={"DPKG_FORCE": "unsafe-io"},
