@@ -38,7 +38,7 @@ sync
 
 
 def provider(volumes: list[str], **options: Any) -> dict[str, Any]:
-    return {"provider": "lvm", "options": {"volumes": volumes, "root_tried": True, "change_bytes": 64 * MIB, **options}}
+    return {"provider": "lvm", "options": {"volumes": volumes, "change_bytes": 64 * MIB, **options}}
 
 
 def make(vm, volumes, run_id=RUN, **options) -> dict[str, Any]:
@@ -110,6 +110,11 @@ def test_data_on_thick_and_thin_volumes_is_put_back_as_it_was(clean):
     assert digests(vm, *BOTH) == before
     assert {uuid: row["lv_tags"] for uuid, row in volumes_of(vm).items()} == tags
     assert not listed(vm), "it is used up"
+
+
+def test_the_provider_of_a_host_with_its_root_on_lvm_is_found_out(clean):
+    told = clean.do("snapshot_provider_info", host=HOST)
+    assert (told["provider"], told["why"]) == ("lvm", "/ is ext4 on /dev/mapper/hospital-root")
 
 
 def test_a_thin_volume_that_was_put_back_comes_back_at_the_next_boot(clean):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 HOST = "vm1"
 RUN, OTHER = "20261124T034500Z-ab12cd34", "20261125T034500Z-ab12cd34"
 MIB = 1024 * 1024
-LVM = {"provider": "lvm", "options": {"volumes": ["/", "/srv/data"], "root_tried": True, "change_bytes": 1024 * MIB}}
+LVM = {"provider": "lvm", "options": {"volumes": ["/", "/srv/data"], "change_bytes": 1024 * MIB}}
 #: What a kernel update changes: modules, /boot, the package database; and what else has to be as it was.
 #: LVM keeps backups of its metadata in /etc/lvm, and these go on.
 ROOT_DIGEST = """

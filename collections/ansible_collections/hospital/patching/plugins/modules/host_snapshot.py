@@ -89,15 +89,14 @@ options:
         before. C(timeout_s) (default 60) of one command; C(create_timeout_s), C(remove_timeout_s) and
         C(revert_timeout_s) (default 1800), C(stop_timeout_s) (default 300), C(start_timeout_s) (default 900),
         C(poll_s) (default 2)."
-      - "V(lvm): C(volumes), by mount point (default C([/])); C(at_reboot), those that are in use, so that their
-        revert waits for a reboot, as that of C(/) always does; C(root_tried) (default false), without which C(/) is
-        refused; C(change_bytes) (default 2 GiB), what is expected to change on each volume, which is the size of a
-        thick snapshot and what a thin pool must have left; C(change_bytes_of), other sizes by mount point;
-        C(min_free_bytes) (default 0) that stay free in the volume group; C(max_pool_percent) (default 90) and
-        C(max_metadata_percent) (default 80) of a thin pool; C(max_snapshots) (default 8) of a volume, and how deep it
-        may be a snapshot of snapshots; C(boot), C(archive) (the default) or C(leave); C(boot_folder), where the archive
-        is kept (default C(/var/lib/hospital-patching/boot)); for a revert C(merge_timeout_s) (default 3600) and
-        C(poll_s) (default 2)."
+      - "V(lvm): C(volumes), by mount point (default C([/])); C(at_reboot), those that are in use, so that their revert
+        waits for a reboot, as that of C(/) always does; C(change_bytes) (default 2 GiB), what is expected to change on
+        each volume, which is the size of a thick snapshot and what a thin pool must have left; C(change_bytes_of),
+        other sizes by mount point; C(min_free_bytes) (default 0) that stay free in the volume group;
+        C(max_pool_percent) (default 90) and C(max_metadata_percent) (default 80) of a thin pool; C(max_snapshots)
+        (default 8) of a volume, and how deep it may be a snapshot of snapshots; C(boot), C(archive) (the default) or
+        C(leave); C(boot_folder), where the archive is kept (default C(/var/lib/hospital-patching/boot)); for a revert
+        C(merge_timeout_s) (default 3600) and C(poll_s) (default 2)."
       - "V(preserved): C(transaction), as M(hospital.patching.update_stage) returned it, and C(preserved_dir), which by
         default is where that module preserves packages."
       - "V(proxmox): C(server), C(port) (default 8006) and C(token_id) (C(USER@REALM!NAME)), C(token_file), a file

@@ -45,7 +45,6 @@ class LvmProvider(SnapshotProvider):
     OPTIONS = {
         "volumes": {"type": "list", "elements": "path", "default": ["/"]},
         "at_reboot": {"type": "list", "elements": "path", "default": []},
-        "root_tried": {"type": "bool", "default": False},
         "change_bytes": {"type": "int", "default": 2 * GIB},
         "change_bytes_of": {"type": "dict", "default": {}},
         "min_free_bytes": {"type": "int", "default": 0},
@@ -301,14 +300,6 @@ class LvmProvider(SnapshotProvider):
         Raises:
             PatchingError: a volume or ``/boot`` cannot be held, no root could be merged, or there is no room.
         """
-        if "/" in self.options["volumes"] and not self.options["root_tried"]:
-            raise PatchingError(
-                "snapshot provider lvm",
-                "/ is among volumes",
-                "data volumes: a host whose root is merged while it starts was not seen to start yet",
-                "name data volumes, and leave the root's way back to packages; where you have seen a host like this one"
-                " start so, add root_tried: true",
-            )
         room = Room(lvm, self.options)
         held, risks = room.checked()
         for one in held:

@@ -132,7 +132,7 @@ class Host:
         self._write_mounts()
 
     def provider(self, **options):
-        given = {"volumes": ["/", "/srv/data", "/srv/thin"], "change_bytes": 256 * MIB, "root_tried": True}
+        given = {"volumes": ["/", "/srv/data", "/srv/thin"], "change_bytes": 256 * MIB}
         given["boot_folder"] = str(self.folder / "archives")
         given.update(options)
         return LvmProvider(given, self, self.clock, self.places)

@@ -43,17 +43,6 @@ def refusal(host, **options):
     return str(error.value)
 
 
-@pytest.mark.parametrize("options", [{}, {"volumes": ["/srv/data", "/"]}])
-def test_a_root_is_held_only_where_somebody_has_seen_it_come_back(host, options):
-    provider = host.provider(**{"volumes": ["/"], "root_tried": False, **options})
-    assert "/ is among volumes" in provider.available("portal1")
-    with pytest.raises(PatchingError, match="/ is among volumes") as caught:
-        provider.create(RUN, "portal1", "why", EXPIRES)
-    assert "root_tried: true" in caught.value.next_step
-    # Who lists or deletes need not know what is held.
-    assert provider.list() == []
-
-
 def without(host, word):
     """Take the lines with a word out of what is in the initramfs."""
     host.initramfs = "".join(line for line in host.initramfs.splitlines(True) if word not in line)
