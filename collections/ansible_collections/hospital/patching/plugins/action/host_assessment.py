@@ -12,7 +12,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.clock import Clo
 from ansible_collections.hospital.patching.plugins.plugin_utils import assessments, evidence
 from ansible_collections.hospital.patching.plugins.plugin_utils.controller_work import ControllerWork
 
-KEPT = ("status", "reason", "software", "pending", "holder", "addresses", "answered", "shortened")
+KEPT = ("status", "reason", "software", "pending", "holder", "addresses", "answered", "shortened", "restore_points")
 #: What of the software a plan needs.
 PLANNED = ("competing_updaters", "reboot_required")
 
@@ -34,6 +34,7 @@ class ActionModule(ControllerWork, ActionBase):  # type: ignore[misc]
         "addresses": {"type": "list", "elements": "str", "default": []},
         "answered": {"type": "bool"},
         "shortened": {"type": "list", "elements": "str", "default": []},
+        "restore_points": {"type": "dict"},
     }
 
     def work(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,9 @@ options:
     type: list
     elements: str
     default: []
+  restore_points:
+    description: What M(hospital.patching.snapshot_provider_info) has found out, where that was asked.
+    type: dict
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils import fleet, se
 from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import RUN_VARIABLES
 from ansible_collections.hospital.patching.plugins.plugin_utils.cve_feed import CveFeed
 from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import found_out
 
 #: Outcome of a host whose assessment says it could not be assessed.
 OUTCOME_OF = {"unreachable": "unreachable", "failed": "refused", "not_contacted": "excluded"}
@@ -53,6 +54,7 @@ def candidate(
         why_not = fleet.Exclusion("excluded", missing.reason)
         return fleet.Candidate(known, address, None, why_not, missing=why_not)
     document = variables.get("ansible_facts", {}).get("patching_assessment") or assessment
+    known = replace(known, snapshot=found_out(known.snapshot, (document or {}).get("restore_points")))
     if document is None:
         why_not = fleet.Exclusion("refused", "it was never assessed: run assess.yml first")
         return fleet.Candidate(known, address, None, why_not)

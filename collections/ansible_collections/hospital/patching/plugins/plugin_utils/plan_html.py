@@ -21,6 +21,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import
     reboots_owed,
     silences_of,
     urgency,
+    ways_back_found,
 )
 from ansible_collections.hospital.patching.plugins.plugin_utils.report import words
 from ansible_collections.hospital.patching.plugins.plugin_utils.report.gantt import Axis, line, percent
@@ -78,6 +79,7 @@ def plan_page(plan: Mapping[str, Any]) -> str:
         _about(plan["hosts"], "health", "Health is judged otherwise than by default", health_terms(plan["hosts"])),
         _about(plan["hosts"], "people", "Asked of people before the broad ring", asked_of(plan)),
         _about(plan["hosts"], "silences", "Alerts that are silenced meanwhile", silences_of(plan["hosts"])),
+        _about(plan["hosts"], "ways_back", "Ways back that were found out", ways_back_found(plan["hosts"])),
         _about(plan["hosts"], "hooks", "Hooks", hooks_of(plan["hosts"])),
         _updates(plan["hosts"]),
         _not_planned(plan["not_planned"]),

@@ -42,6 +42,9 @@ def plan_table(plan: Mapping[str, Any]) -> str:
     silenced = silences_of(plan["hosts"])
     if silenced:
         lines += ["", "Alerts that are silenced meanwhile", *_shared_lines(silenced, len(plan["hosts"]))]
+    found = ways_back_found(plan["hosts"])
+    if found:
+        lines += ["", "Ways back that were found out", *_shared_lines(found, len(plan["hosts"]))]
     told = hooks_of(plan["hosts"])
     if told:
         lines += ["", "Hooks", *_shared_lines(told, len(plan["hosts"]))]
@@ -215,6 +218,16 @@ def silences_of(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[
     for host in sorted(hosts, key=natural_key):
         if hosts[host].get("silence"):
             found.setdefault(silences.told(hosts[host]["silence"]), []).append(host)
+    return sorted(found.items())
+
+
+def ways_back_found(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return each provider that assess found out, and why it is that one, with its hosts."""
+    found: dict[str, list[str]] = {}
+    for host in sorted(hosts, key=natural_key):
+        point = hosts[host]["snapshot"]
+        if point.get("found"):
+            found.setdefault(f"{point['provider']}, because {point['found']}", []).append(host)
     return sorted(found.items())
 
 

@@ -11,7 +11,23 @@ from ansible_collections.hospital.patching.plugins.module_utils.firmware import 
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 
 #: Keys of ``patching_snapshot`` that are not options of the provider.
-OWN_KEYS = ("provider", "reason", "on")
+OWN_KEYS = ("provider", "reason", "on", "found")
+#: The provider of a host of which the site says none: assess finds it out.
+AUTO = "auto"
+
+
+def found_out(wanted: Mapping[str, Any], assessed: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return ``patching_snapshot`` with a provider in ``auto``'s place, and in ``found`` why it is that one.
+
+    Args:
+        wanted: the setting.
+        assessed: ``provider`` and ``why`` of ``snapshot_provider_info``, or None where nobody has asked.
+    """
+    if wanted["provider"] != AUTO:
+        return dict(wanted)
+    if not assessed:
+        return {"provider": "preserved", "found": "assess has not asked the host"}
+    return {"provider": assessed["provider"], "found": assessed["why"]}
 
 
 def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:

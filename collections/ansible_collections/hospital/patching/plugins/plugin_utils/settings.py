@@ -216,9 +216,10 @@ SETTINGS = (
     ),
     Setting(
         "patching_snapshot",
-        "{provider, ...} | preserved",
-        {"provider": "preserved"},
-        "the way back, see docs/snapshots.md; {provider: none, reason: ...} for a host that has none",
+        "{provider, ...} | preserved | auto",
+        {"provider": "auto"},
+        "the way back, see docs/snapshots.md; auto: as assess finds it out on the host; {provider: none, reason: ...}"
+        " for a host that has none",
         types.snapshot,
     ),
     Setting(

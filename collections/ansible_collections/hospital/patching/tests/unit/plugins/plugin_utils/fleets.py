@@ -68,7 +68,9 @@ def candidate(
     host: str, variables: dict[str, Any], assessment: Any = "one", why_not: Exclusion | None = None
 ) -> Candidate:
     found = pending(update()) if assessment == "one" else assessment
-    return Candidate(effective(host, {**ALL_HOSTS, **variables}), None, found, why_not)
+    # As if assess had found out that nothing on the host makes restore points.
+    known = effective(host, {**ALL_HOSTS, "patching_snapshot": "preserved", **variables})
+    return Candidate(known, None, found, why_not)
 
 
 def server(host: str, service: str, assessment: Any = "one", **settings: Any) -> Candidate:

@@ -25,6 +25,31 @@ def test_an_assessed_host_brings_its_pending_updates():
     assert (found.address, found.assessment, found.why_not) == ("10.1.0.1", PENDING, None)
 
 
+@pytest.mark.parametrize("given", [{}, {"patching_snapshot": "auto"}, {"patching_snapshot": {"provider": "auto"}}])
+def test_a_way_back_that_assess_found_out_is_planned_and_told(given):
+    known = {"provider": "lvm", "why": "/ is ext4 on /dev/mapper/system-root"}
+    document = {"status": "assessed", "pending": PENDING, "reason": "", "restore_points": known}
+    found = candidates.candidate("portal1", {**VARIABLES, **given}, document).settings.snapshot
+    assert found == {"provider": "lvm", "found": known["why"]}
+    fleet = portal_pair()
+    fleet["portal1"] = replace(fleet["portal1"], settings=replace(fleet["portal1"].settings, snapshot=found))
+    plan = planned(fleet).plan
+    assert plan["hosts"]["portal1"]["snapshot"] == found
+    for told in (plan_table(plan), str(plan_page(plan))):
+        assert "lvm, because / is ext4 on /dev/mapper/system-root" in told
+
+
+def test_a_way_back_that_the_site_names_is_not_found_out():
+    document = {
+        "status": "assessed",
+        "pending": PENDING,
+        "reason": "",
+        "restore_points": {"provider": "lvm", "why": ""},
+    }
+    given = {**VARIABLES, "patching_snapshot": "preserved"}
+    assert candidates.candidate("portal1", given, document).settings.snapshot == {"provider": "preserved"}
+
+
 def test_a_fact_of_the_same_play_goes_before_the_stored_document():
     document = {"status": "assessed", "pending": PENDING, "reason": ""}
     fresh = {**VARIABLES, "ansible_facts": {"patching_assessment": document}}

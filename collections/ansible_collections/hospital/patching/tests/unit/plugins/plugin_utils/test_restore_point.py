@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
-from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import restore_point
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import found_out, restore_point
 
 STAGE = {"preserved_dir": "/kept", "transaction": {"digest": "sha256:1"}, "not_preserved": []}
 #: Of one machine, as vCenter and as Linux may write it.
@@ -19,6 +19,24 @@ def test_preserved_packages_lie_on_the_host():
     assert asked["on"] == "ws1"
     assert asked["options"] == {"preserved_dir": "/kept", "transaction": STAGE["transaction"]}
     assert asked["reason"] == "before run run"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "assessed", "expected"),
+    [
+        ("preserved", {"provider": "lvm", "why": "/ is on LVM"}, {"provider": "preserved"}),
+        ("auto", None, {"provider": "preserved", "found": "assess has not asked the host"}),
+        ("auto", {"provider": "lvm", "why": "/ is on LVM"}, {"provider": "lvm", "found": "/ is on LVM"}),
+    ],
+)
+def test_what_the_site_does_not_say_is_as_assess_found_it_out(wanted, assessed, expected):
+    assert found_out({"provider": wanted}, assessed) == expected
+
+
+def test_why_a_provider_was_found_out_is_no_option_of_it():
+    wanted = {"provider": "btrfs", "found": "/ is btrfs on /dev/sda2"}
+    asked = restore_point("ws1", "run", {"snapshot": wanted}, STAGE)
+    assert (asked["provider"], asked["on"], asked["options"]) == ("btrfs", "ws1", {})
 
 
 def test_another_provider_runs_where_it_is_told_to():

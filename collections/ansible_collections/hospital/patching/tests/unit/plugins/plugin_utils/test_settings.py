@@ -35,7 +35,7 @@ def test_the_smallest_configuration_of_the_design_is_accepted_as_written():
     assert found.device_segments == ("10.9.0.0/16",)
     assert found.drain == {"type": "haproxy", "host": "lb1", "backend": "portal"}
     assert (found.tier, found.soak_s, found.estimate_s, found.way_back_s) == (3, 600, 1800, 1800)
-    assert found.snapshot == {"provider": "preserved"}
+    assert found.snapshot == {"provider": "auto"}
     assert found.security_only
     assert found.evidence_dir == "./evidence"
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Find out what makes restore points of a host."""
+
+DOCUMENTATION = r"""
+module: snapshot_provider_info
+short_description: Find out what makes restore points of a host
+version_added: 0.1.0
+description:
+  - Tells by what a host can be put back of which the site does not say it (C(patching_snapshot) is V(auto)). It runs on
+    that host, and changes nothing.
+  - A root on btrfs is held by V(snapper), where that has a configuration for it, else by V(btrfs); one on a logical
+    volume by V(lvm). The provider is asked, with its default options, whether it could make a restore point now.
+  - Where none can, V(preserved) is the way back, the packages that are replaced.
+  - Providers that reach a host from outside, such as V(vsphere), need a login that only the site knows, so they are
+    never found out.
+author: The hospital.patching engineers (@hospital-patching)
+extends_documentation_fragment:
+  - hospital.patching.attributes
+  - hospital.patching.attributes.info_module
+options:
+  host:
+    description: Inventory name of the host.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Find out what makes restore points of the host
+  hospital.patching.snapshot_provider_info:
+    host: "{{ inventory_hostname }}"
+  register: way_back
+"""
+
+RETURN = r"""
+provider:
+  description: Name of the provider, V(btrfs), V(lvm), V(preserved) or V(snapper).
+  type: str
+  returned: always
+why:
+  description: What the host's root is on and, of a provider that cannot hold it, why.
+  type: str
+  returned: always
+  sample: / is ext4 on /dev/mapper/system-root
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.found_out import find_out
+
+
+def main():
+    module = AnsibleModule(argument_spec=dict(host=dict(type="str", required=True)), supports_check_mode=True)
+    found = find_out(module.params["host"], Runner(), Clock())
+    module.exit_json(changed=False, **found._asdict())
+
+
+if __name__ == "__main__":
+    main()
