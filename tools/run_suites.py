@@ -46,7 +46,7 @@ class Suite(NamedTuple):
     needs_lab: bool = False
     full_commands: Sequence[str] = ()
     full_s: int = 0  # what the slow tests take as well, where that is much longer
-    full_only: bool = False  # emulated, so it needs both cores: no part of `make test`, and nothing beside it
+    full_only: bool = False  # emulated, so it needs both cores: no part of `make test`, and no other suite beside it
 
 
 class Outcome(NamedTuple):

@@ -46,4 +46,10 @@ addresses:
   type: list
   elements: str
   returned: success
+asks_snapshot_provider:
+  description:
+    - Whether it is patched, and C(patching_snapshot) is V(auto), so that M(hospital.patching.snapshot_provider_info)
+      has to be asked.
+  type: bool
+  returned: success
 """

@@ -8,9 +8,13 @@ short_description: Find out what makes restore points of a host
 version_added: 0.1.0
 description:
   - Tells by what a host can be put back of which the site does not say it (C(patching_snapshot) is V(auto)). It runs on
-    that host, and changes nothing.
+    that host as root, and changes nothing. Meanwhile it takes the lock of such snapshots, and mounts the top level of a
+    root on btrfs where it looks.
   - A root on btrfs is held by V(snapper), where that has a configuration for it, else by V(btrfs); one on a logical
-    volume by V(lvm). The provider is asked, with its default options, whether it could make a restore point now.
+    volume by V(lvm), where its initramfs is that of initramfs-tools. The provider is asked, with its default options,
+    whether it could make a restore point now.
+  - Nothing is found out where C(/usr), C(/var) or the like is another mount, with btrfs also C(/boot): it would not go
+    back with the root.
   - Where none can, V(preserved) is the way back, the packages that are replaced.
   - Providers that reach a host from outside, such as V(vsphere), need a login that only the site knows, so they are
     never found out.
@@ -44,15 +48,19 @@ why:
   sample: / is ext4 on /dev/mapper/system-root
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.found_out import find_out
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.found_out import ELSE, find_out
 
 
 def main():
     module = AnsibleModule(argument_spec=dict(host=dict(type="str", required=True)), supports_check_mode=True)
+    if os.geteuid():
+        module.exit_json(changed=False, provider=ELSE, why="this is not root there, who alone can find it out")
     found = find_out(module.params["host"], Runner(), Clock())
     module.exit_json(changed=False, **found._asdict())
 

@@ -54,7 +54,8 @@ def candidate(
         why_not = fleet.Exclusion("excluded", missing.reason)
         return fleet.Candidate(known, address, None, why_not, missing=why_not)
     document = variables.get("ansible_facts", {}).get("patching_assessment") or assessment
-    known = replace(known, snapshot=found_out(known.snapshot, (document or {}).get("restore_points")))
+    wanted, why = found_out(known.snapshot, (document or {}).get("restore_points"))
+    known = replace(known, snapshot=wanted)
     if document is None:
         why_not = fleet.Exclusion("refused", "it was never assessed: run assess.yml first")
         return fleet.Candidate(known, address, None, why_not)
@@ -66,9 +67,8 @@ def candidate(
         competing = _refusal_of_updaters(host, known.competing_updaters, document)
         pending = (cves or CveFeed()).named(document["pending"], known.debian_tracker)
         owed = tuple(((document.get("software") or {}).get("reboot_required") or {}).get("reasons") or ())
-        return fleet.Candidate(
-            known, address, pending, competing, is_young=bool(document.get("shortened")), reboot_owed=owed
-        )
+        young = bool(document.get("shortened"))
+        return fleet.Candidate(known, address, pending, competing, is_young=young, reboot_owed=owed, snapshot_found=why)
     if document["status"] == "lost":
         found_since = "it was marked as missing when assess ran last: run assess.yml again"
         return fleet.Candidate(known, address, None, fleet.Exclusion("refused", found_since))

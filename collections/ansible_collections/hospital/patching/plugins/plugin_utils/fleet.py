@@ -46,6 +46,8 @@ class Candidate:
     is_young: bool = False
     #: Why it owed a reboot when it was assessed: a reboot of the night may not be the patch's doing alone.
     reboot_owed: tuple[str, ...] = ()
+    #: Why its way back is the one that assess found out; empty where the site names it.
+    snapshot_found: str = ""
 
 
 def declared_segments(candidates: Mapping[str, Candidate]) -> list[str] | None:

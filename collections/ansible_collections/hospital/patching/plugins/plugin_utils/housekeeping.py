@@ -19,7 +19,7 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.contacts import 
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import ID, Evidence, read_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.ledger import Ledger, Record
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
-from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import place
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import found_out, place
 from ansible_collections.hospital.patching.plugins.plugin_utils.snapshot_retention import Owner, RoomLeft, Verdict
 
 #: How many of the newest runs are asked for places that the inventory does not name any more, and for what they made.
@@ -74,7 +74,7 @@ def places(store: Evidence, hosts: Sequence[str], hostvars: Mapping[str, Any]) -
         except PatchingError as error:
             problems.append(str(error))
             continue
-        wanted = [known.snapshot, *planned.get(host, [])]
+        wanted = [_found_out(store, host, known.snapshot), *planned.get(host, [])]
         asked = [place(host, one) for one in wanted if _makes(one)]
         mine = [one for number, one in enumerate(asked) if one not in asked[:number]]
         if mine and known.policy == "vendor_locked":
@@ -84,6 +84,13 @@ def places(store: Evidence, hosts: Sequence[str], hostvars: Mapping[str, Any]) -
         elif mine:
             found[host] = mine
     return Places(found, problems)
+
+
+def _found_out(store: Evidence, host: str, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return found_out(wanted, (store.assessment(host) or {}).get("restore_points"))[0]
+    except (PatchingError, ValueError, AttributeError):
+        return wanted  # an assessment that cannot be read; plans tell as well
 
 
 def _makes(wanted: Mapping[str, Any]) -> bool:

@@ -279,6 +279,7 @@ def _host(
         "drain": _drain(host, candidate),
         **_silence(settings.silence),
         "snapshot": settings.snapshot,
+        **({"snapshot_found": candidate.snapshot_found} if candidate.snapshot_found else {}),
         **({"disk_revert": True} if settings.disk_revert else {}),
         "probes": _probes(candidate),
         **({"asks": asks} if (asks := answers.planned_asks(settings)) else {}),
@@ -365,7 +366,8 @@ def _probes(candidate: Candidate) -> list[dict[str, Any]]:
 def plan_digest(plan: Mapping[str, Any]) -> str:
     """Return the digest that approval binds to: over everything but names, times of making, estimates and CVEs.
 
-    Which CVEs an update fixes is a feed's knowledge of the day; the update stays the same.
+    Why a way back was found out may tell how much was free that day; the way back itself is bound. Which CVEs an update
+    fixes is a feed's knowledge of the day; the update stays the same.
 
     Raises:
         PatchingError: a value has no canonical form, such as a number with a fraction.
@@ -373,7 +375,7 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
     body = {key: value for key, value in plan.items() if key not in OUTSIDE_DIGEST}
     body["hosts"] = {
         host: {
-            **{key: value for key, value in entry.items() if key not in ESTIMATES},
+            **{key: value for key, value in entry.items() if key not in ESTIMATES | {"snapshot_found"}},
             "updates": [{**update, "cves": None} for update in entry["updates"]],
         }
         for host, entry in plan["hosts"].items()

@@ -225,9 +225,9 @@ def ways_back_found(hosts: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, l
     """Return each provider that assess found out, and why it is that one, with its hosts."""
     found: dict[str, list[str]] = {}
     for host in sorted(hosts, key=natural_key):
-        point = hosts[host]["snapshot"]
-        if point.get("found"):
-            found.setdefault(f"{point['provider']}, because {point['found']}", []).append(host)
+        why = hosts[host].get("snapshot_found")
+        if why:
+            found.setdefault(f"{hosts[host]['snapshot']['provider']}, because {why}", []).append(host)
     return sorted(found.items())
 
 

@@ -11,23 +11,31 @@ from ansible_collections.hospital.patching.plugins.module_utils.firmware import 
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 
 #: Keys of ``patching_snapshot`` that are not options of the provider.
-OWN_KEYS = ("provider", "reason", "on", "found")
+OWN_KEYS = ("provider", "reason", "on")
 #: The provider of a host of which the site says none: assess finds it out.
 AUTO = "auto"
+#: What may be found out, all of it on the host itself; and how much of the reason is kept.
+FOUND_OUT = ("btrfs", "lvm", "preserved", "snapper")
+WHY_LENGTH = 400
 
 
-def found_out(wanted: Mapping[str, Any], assessed: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return ``patching_snapshot`` with a provider in ``auto``'s place, and in ``found`` why it is that one.
+def found_out(wanted: Mapping[str, Any], assessed: Mapping[str, Any] | None) -> tuple[dict[str, Any], str]:
+    """Return ``patching_snapshot`` with a provider in ``auto``'s place, and why it is that one; else nothing.
+
+    What a host answers chooses nothing that runs elsewhere.
 
     Args:
         wanted: the setting.
         assessed: ``provider`` and ``why`` of ``snapshot_provider_info``, or None where nobody has asked.
     """
     if wanted["provider"] != AUTO:
-        return dict(wanted)
+        return dict(wanted), ""
     if not assessed:
-        return {"provider": "preserved", "found": "assess has not asked the host"}
-    return {"provider": assessed["provider"], "found": assessed["why"]}
+        return {"provider": "preserved"}, "assess has not asked the host"
+    provider, why = assessed.get("provider"), assessed.get("why")
+    if provider not in FOUND_OUT or not isinstance(why, str):
+        return {"provider": "preserved"}, "what the host answered is not understood"
+    return {"provider": provider}, "".join(one if one.isprintable() else " " for one in why)[:WHY_LENGTH]
 
 
 def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,8 +52,10 @@ def restore_point(host: str, run_id: str, entry: Mapping[str, Any], stage: Mappi
     """
     wanted = dict(entry["snapshot"])
     asked = place(host, wanted)
-    if asked["provider"] == "preserved":
+    # A disk is put back by itself only where somebody wants that, so what was found out is no way back alone.
+    if asked["provider"] == "preserved" or entry.get("snapshot_found"):
         _require_all(host, stage)
+    if asked["provider"] == "preserved":
         asked["options"].update(preserved_dir=stage["preserved_dir"], transaction=stage["transaction"])
     _require_same_machine(host, asked["options"], stage)
     for key in PROVIDERS[asked["provider"]].FROM_STAGE:

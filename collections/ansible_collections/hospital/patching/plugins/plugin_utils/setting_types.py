@@ -354,15 +354,15 @@ def snapshot(value: object) -> dict[str, Any]:
     """Read ``auto``, ``preserved`` or ``{provider: NAME, ...}``; no way back needs a reason."""
     if value in ("auto", "preserved"):
         return {"provider": str(value)}
-    if value == {"provider": "auto"}:
+    if isinstance(value, Mapping) and value.get("provider") == "auto":
+        if len(value) > 1:
+            raise ValueError("nothing beside provider auto")
         return {"provider": "auto"}
     if not isinstance(value, Mapping) or "provider" not in value:
         raise ValueError("auto, preserved, {provider: NAME, ...}, or {provider: none, reason: WHY}")
     # YAML reads an unquoted on as true.
     found: dict[str, Any] = plain({"on" if key is True else key: item for key, item in value.items()})
     found["provider"] = name(found["provider"])
-    if "found" in found:
-        raise ValueError("without found, which assess says")
     if found["provider"] not in snapshots.PROVIDERS:
         raise ValueError(f"as provider one of {', '.join(sorted(snapshots.PROVIDERS))}")
     if found["provider"] == "aws_ebs":

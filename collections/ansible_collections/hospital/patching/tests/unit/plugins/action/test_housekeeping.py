@@ -206,6 +206,14 @@ def test_places_of_earlier_plans_are_looked_at_too(site):
     assert [one["provider"] for one in places["portal2"]] == ["container", "btrfs"]
 
 
+def test_a_place_that_assess_found_out_is_looked_at_as_well(site):
+    site.hostvars["portal1"]["patching_snapshot"] = "auto"
+    known = {"provider": "lvm", "why": "/ is ext4 on /dev/mapper/system-root"}
+    site.run.evidence.save_assessment("portal1", {"status": "assessed", "restore_points": known})
+    places = site.opened()["ansible_facts"]["patching_run"]["places"]
+    assert {"provider": "lvm", "options": {}, "on": "portal1"} in places["portal1"]
+
+
 def test_a_host_that_keeps_none_is_not_contacted(site):
     for host in ("portal1", "portal2"):
         site.hostvars[host]["patching_snapshot"] = "preserved"

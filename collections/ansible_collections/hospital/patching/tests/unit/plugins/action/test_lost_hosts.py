@@ -125,6 +125,26 @@ def test_a_host_that_is_marked_may_not_be_contacted(tmp_path):
     assert act(host_contact, {"evidence_dir": None}, variables)["allowed"]
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, False),
+        ({"patching_policy": "managed"}, True),
+        ({"patching_service": "portal"}, True),
+        ({"patching_policy": "managed", "patching_snapshot": None}, True),
+        ({"patching_policy": "managed", "patching_snapshot": {"provider": "auto"}}, True),
+        ({"patching_policy": "managed", "patching_snapshot": "preserved"}, False),
+        ({"patching_policy": "managed", "patching_snapshot": {"provider": "lvm"}}, False),
+        ({"patching_policy": "managed", "patching_snapshot": "no such"}, False),
+        ({"patching_policy": "observed", "patching_snapshot": "auto"}, False),
+    ],
+)
+def test_what_makes_restore_points_is_asked_of_patched_hosts_whose_site_does_not_say_it(tmp_path, given, asked):
+    variables = {"ansible_host": "127.0.0.1", "patching_device_segments": [], **given}
+    told = act(host_contact, {"evidence_dir": str(tmp_path)}, variables)
+    assert (told["allowed"], told["asks_snapshot_provider"]) == (True, asked)
+
+
 def test_a_lost_host_that_answers_is_seen_without_a_word_being_sent(tmp_path):
     report(tmp_path, {})
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -13,7 +13,6 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hospital.patching.plugins.module_utils import competing_updaters
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.journal import Journal, tail_digest
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots import found_out
 from ansible_collections.hospital.patching.plugins.modules import (
     app_health_info,
     host_journal,
@@ -23,6 +22,7 @@ from ansible_collections.hospital.patching.plugins.modules import (
     host_snapshot_rollback,
     snapshot_provider_info,
 )
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import FOUND_OUT
 from ansible_collections.hospital.patching.plugins.plugin_utils.schema import validate
 from ansible_collections.hospital.patching.plugins.plugin_utils.times import read_stamp
 
@@ -192,13 +192,15 @@ def test_an_engine_that_is_missing_is_refused(call, monkeypatch):
         assert result["subject"] == "/nonexistent/podman"
 
 
-def test_what_makes_restore_points_of_this_host_is_found_out(call, monkeypatch, tmp_path):
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text("24 1 8:1 / / rw - ext4 /dev/sda1 rw\n")
-    monkeypatch.setattr(found_out, "MOUNTS", str(mounts))
+def test_what_makes_restore_points_of_this_host_is_found_out(call, monkeypatch):
+    monkeypatch.setattr(snapshot_provider_info.os, "geteuid", lambda: 0)
     result = call(snapshot_provider_info, host="a", _ansible_check_mode=True)
-    assert (result["provider"], result["changed"]) == ("preserved", False)
-    assert result["why"].startswith("/ is ext4 on /dev/sda1")
+    assert result["changed"] is False
+    assert result["provider"] in FOUND_OUT
+    assert result["why"]
+    monkeypatch.setattr(snapshot_provider_info.os, "geteuid", lambda: 1000)
+    result = call(snapshot_provider_info, host="a")
+    assert (result["provider"], "not root" in result["why"]) == ("preserved", True)
 
 
 def test_subvolumes_that_are_none_are_refused(call):

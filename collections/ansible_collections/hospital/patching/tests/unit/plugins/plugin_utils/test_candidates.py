@@ -7,6 +7,7 @@ import pytest
 
 from ansible_collections.hospital.patching.plugins.plugin_utils import candidates
 from ansible_collections.hospital.patching.plugins.plugin_utils.lost import Mark
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import plan_digest
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_html import plan_page
 from ansible_collections.hospital.patching.plugins.plugin_utils.plan_text import plan_table
 from ansible_collections.hospital.patching.tests.unit.plugins.plugin_utils.fleets import (
@@ -29,12 +30,15 @@ def test_an_assessed_host_brings_its_pending_updates():
 def test_a_way_back_that_assess_found_out_is_planned_and_told(given):
     known = {"provider": "lvm", "why": "/ is ext4 on /dev/mapper/system-root"}
     document = {"status": "assessed", "pending": PENDING, "reason": "", "restore_points": known}
-    found = candidates.candidate("portal1", {**VARIABLES, **given}, document).settings.snapshot
-    assert found == {"provider": "lvm", "found": known["why"]}
+    found = candidates.candidate("portal1", {**VARIABLES, **given}, document)
+    assert (found.settings.snapshot, found.snapshot_found) == ({"provider": "lvm"}, known["why"])
     fleet = portal_pair()
-    fleet["portal1"] = replace(fleet["portal1"], settings=replace(fleet["portal1"].settings, snapshot=found))
+    settings = replace(fleet["portal1"].settings, snapshot=found.settings.snapshot)
+    fleet["portal1"] = replace(fleet["portal1"], settings=settings, snapshot_found=found.snapshot_found)
     plan = planned(fleet).plan
-    assert plan["hosts"]["portal1"]["snapshot"] == found
+    assert plan["hosts"]["portal1"]["snapshot"] == {"provider": "lvm"}
+    fleet["portal1"] = replace(fleet["portal1"], snapshot_found="another number of bytes is free")
+    assert plan_digest(planned(fleet).plan) == plan_digest(plan), "what holds is the provider, not the reason"
     for told in (plan_table(plan), str(plan_page(plan))):
         assert "lvm, because / is ext4 on /dev/mapper/system-root" in told
 

@@ -24,19 +24,33 @@ def test_preserved_packages_lie_on_the_host():
 @pytest.mark.parametrize(
     ("wanted", "assessed", "expected"),
     [
-        ("preserved", {"provider": "lvm", "why": "/ is on LVM"}, {"provider": "preserved"}),
-        ("auto", None, {"provider": "preserved", "found": "assess has not asked the host"}),
-        ("auto", {"provider": "lvm", "why": "/ is on LVM"}, {"provider": "lvm", "found": "/ is on LVM"}),
+        ("preserved", {"provider": "lvm", "why": "/ is on LVM"}, ("preserved", "")),
+        ("auto", None, ("preserved", "assess has not asked the host")),
+        ("auto", {"provider": "lvm", "why": "/ is on\x1b[31m LVM"}, ("lvm", "/ is on [31m LVM")),
+        *(
+            ("auto", said, ("preserved", "what the host answered is not understood"))
+            for said in (
+                {"provider": "vsphere", "why": "runs on the controller"},
+                {"provider": "none", "why": "no way back"},
+                {"provider": ["lvm"], "why": ""},
+                {"provider": "lvm", "why": ["no", "text"]},
+                {"why": "no provider"},
+            )
+        ),
     ],
 )
 def test_what_the_site_does_not_say_is_as_assess_found_it_out(wanted, assessed, expected):
-    assert found_out({"provider": wanted}, assessed) == expected
+    provider, why = expected
+    assert found_out({"provider": wanted}, assessed) == ({"provider": provider}, why)
 
 
-def test_why_a_provider_was_found_out_is_no_option_of_it():
-    wanted = {"provider": "btrfs", "found": "/ is btrfs on /dev/sda2"}
-    asked = restore_point("ws1", "run", {"snapshot": wanted}, STAGE)
-    assert (asked["provider"], asked["on"], asked["options"]) == ("btrfs", "ws1", {})
+def test_beside_a_provider_that_was_found_out_packages_have_to_be_preserved_as_well():
+    entry = {"snapshot": {"provider": "btrfs"}, "snapshot_found": "/ is btrfs on /dev/sda2"}
+    assert restore_point("ws1", "run", entry, STAGE)["options"] == {}
+    lost = {**STAGE, "not_preserved": [LOST]}
+    with pytest.raises(PatchingError, match="not preserved: viewer"):
+        restore_point("ws1", "run", entry, lost)
+    assert restore_point("ws1", "run", {"snapshot": entry["snapshot"]}, lost)["provider"] == "btrfs"
 
 
 def test_another_provider_runs_where_it_is_told_to():

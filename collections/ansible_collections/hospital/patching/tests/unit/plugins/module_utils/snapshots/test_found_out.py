@@ -6,93 +6,120 @@ import pytest
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.found_out import FoundOut, find_out
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.found_out import FoundOut, Places, find_out
 from ansible_collections.hospital.patching.tests.unit.plugins.module_utils.snapshots.lvm_double import GIB, Host
 
-LINE = "24 1 {} / rw,relatime - {} {} rw\n"
+LVM_UUID = "LVM-7tzAE0kq5ScfLqNGXnMmXkpsDv4hG3Ro\n"
 
 
-class Answers:
-    """Makes doubles of providers: what each says of a restore point, None where it can make one."""
+class Says:
+    """A double of a provider: what it says of a restore point, None where it can make one."""
 
-    def __init__(self, **reasons):
-        self.reasons = reasons
-        self.asked = []
-
-    def __call__(self, name, options, _runner, _clock):
-        assert options == {}
-        self.asked.append(name)
-        self.name = name
-        return self
+    def __init__(self, said):
+        self.said = said
 
     def available(self, host):
         assert host == "db1"
-        said = self.reasons[self.name]
-        if isinstance(said, Exception):
-            raise said
-        return said
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
 
 
 @pytest.fixture
-def mounts(tmp_path):
-    def write(kind, source):
-        path = tmp_path / "mountinfo"
-        path.write_text(LINE.format("253:0 /", kind, source) + "25 24 8:1 / /boot rw - ext4 /dev/mapper/boot rw\n")
-        return str(path)
+def places(tmp_path):
+    """Return a way to write what the kernel tells of a host."""
+
+    def write(kind, source, *others, uuid=LVM_UUID, image=True):
+        mounts = ["24 1 253:0 / / rw,relatime - {} {} rw".format(kind, source)]
+        mounts += ["25 24 8:1 / {} rw - ext4 /dev/sda1 rw".format(path) for path in others]
+        (tmp_path / "mountinfo").write_text("\n".join(mounts) + "\n")
+        device = tmp_path / "block" / "253:0" / "dm"
+        device.mkdir(parents=True)
+        (device / "uuid").write_text(uuid)
+        if image:
+            (tmp_path / "initrd.img-6.1.0-1").write_text("")
+        return Places(str(tmp_path / "mountinfo"), str(tmp_path / "block"), str(tmp_path / "initrd.img-*"))
 
     return write
 
 
-def found(mounts, **reasons):
-    answers = Answers(**reasons)
-    return find_out("db1", Runner(), Clock(), mounts, answers), answers.asked
+def found(places, **said):
+    """Return what is found out, and which providers were asked."""
+    asked = []
+
+    def maker(name):
+        def make(_runner, _clock):
+            asked.append(name)
+            return Says(said[name])
+
+        return make
+
+    return find_out("db1", Runner(), Clock(), places, {name: maker(name) for name in said}), asked
 
 
 @pytest.mark.parametrize(
-    ("reasons", "provider", "asked"),
+    ("said", "provider", "asked"),
     [
         ({"snapper": None}, "snapper", ["snapper"]),
         ({"snapper": "no configuration", "btrfs": None}, "btrfs", ["snapper", "btrfs"]),
         ({"snapper": OSError("no such command"), "btrfs": None}, "btrfs", ["snapper", "btrfs"]),
     ],
 )
-def test_a_root_on_btrfs_is_snappers_where_it_has_one_configured(mounts, reasons, provider, asked):
-    assert found(mounts("btrfs", "/dev/sda2"), **reasons) == (FoundOut(provider, "/ is btrfs on /dev/sda2"), asked)
+def test_a_root_on_btrfs_is_snappers_where_it_has_one_configured(places, said, provider, asked):
+    assert found(places("btrfs", "/dev/sda2"), **said) == (FoundOut(provider, "/ is btrfs on /dev/sda2"), asked)
 
 
-def test_where_none_can_packages_are_the_way_back_and_every_reason_is_told(mounts):
-    full = PatchingError("file system /", "1 byte is free", "more", "make room")
-    said, asked = found(mounts("btrfs", "/dev/sda2"), snapper="no configuration", btrfs=full)
+@pytest.mark.parametrize("trouble", [PatchingError("file system /", "1 byte is free", "more", "x"), ValueError("'x'")])
+def test_where_none_can_packages_are_the_way_back_and_every_reason_is_told(places, trouble):
+    told, asked = found(places("btrfs", "/dev/sda2"), snapper="no configuration", btrfs=trouble)
     assert asked == ["snapper", "btrfs"]
-    assert said == FoundOut("preserved", "/ is btrfs on /dev/sda2, but no configuration; " + str(full))
+    assert told.provider == "preserved"
+    assert told.why.startswith("/ is btrfs on /dev/sda2, no configuration; btrfs: " + type(trouble).__name__)
 
 
-@pytest.mark.parametrize("source", ["/dev/mapper/system-root", "/dev/dm-0"])
-def test_a_root_on_a_logical_volume_is_lvms(mounts, source):
-    assert found(mounts("xfs", source), lvm=None) == (FoundOut("lvm", "/ is xfs on " + source), ["lvm"])
+@pytest.mark.parametrize("source", ["/dev/mapper/system-root", "/dev/dm-0", "/dev/system/root"])
+def test_a_root_on_a_logical_volume_is_lvms(places, source):
+    told = found(places("xfs", source, "/boot", "/srv"), lvm=None)
+    assert told == (FoundOut("lvm", "/ is xfs on " + source), ["lvm"])
 
 
-@pytest.mark.parametrize(("kind", "source"), [("ext4", "/dev/sda1"), ("overlay", "overlay"), ("zfs", "rpool/ROOT")])
-def test_any_other_root_asks_nobody(mounts, kind, source):
-    said, asked = found(mounts(kind, source))
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("ext4", "/dev/sda1"), ("overlay", "overlay"), ("zfs", "rpool/ROOT"), ("ext4", "/dev/mapper/luks-root")],
+)
+def test_any_other_root_asks_nobody(places, kind, source):
+    told, asked = found(places(kind, source, uuid="CRYPT-LUKS2-1"))
     assert asked == []
-    assert said.provider == "preserved"
-    assert said.why.startswith("/ is {} on {}, of which".format(kind, source))
+    assert told.provider == "preserved"
+    assert told.why.startswith("/ is {} on {}, of which".format(kind, source))
 
 
-def test_a_host_that_does_not_tell_its_root_goes_back_by_packages(tmp_path):
-    said = find_out("db1", Runner(), Clock(), str(tmp_path / "absent"), Answers())
-    assert (said.provider, "does not tell" in said.why) == ("preserved", True)
+@pytest.mark.parametrize(
+    ("kind", "apart"), [("ext4", "/var"), ("ext4", "/usr"), ("btrfs", "/var/lib"), ("btrfs", "/boot")]
+)
+def test_a_root_that_would_go_back_without_its_other_half_is_not_held(places, kind, apart):
+    told, asked = found(places(kind, "/dev/mapper/system-root", "/srv", apart), lvm=None, snapper=None)
+    assert (told.provider, asked) == ("preserved", [])
+    assert told.why.endswith(", and {} would not go back with it".format(apart))
+
+
+def test_lvm_is_not_found_out_where_nothing_is_known_of_the_initramfs(places):
+    told, asked = found(places("xfs", "/dev/mapper/system-root", image=False), lvm=None)
+    assert (told.provider, asked) == ("preserved", [])
+    assert "initramfs" in told.why
+
+
+def test_a_host_that_does_not_tell_its_root_goes_back_by_packages(places, tmp_path):
+    told, _asked = found(places("xfs", "/dev/sda1")._replace(mounts=str(tmp_path / "absent")))
+    assert (told.provider, "does not tell" in told.why) == ("preserved", True)
 
 
 @pytest.mark.parametrize(("free", "provider"), [(8 * GIB, "lvm"), (0, "preserved")])
-def test_lvm_itself_is_asked_whether_there_is_room(tmp_path, mounts, free, provider):
-    host = Host(tmp_path)
+def test_lvm_itself_is_asked_whether_there_is_room(tmp_path, places, free, provider):
+    (tmp_path / "host").mkdir()
+    host = Host(tmp_path / "host")
     host.group["vg_free"] = str(free)
-
-    def create(_name, _options, _runner, _clock):
-        return host.provider(volumes=["/"])
-
-    said = find_out("db1", host, host.clock, mounts("ext4", "/dev/mapper/hospital-root"), create)
-    assert said.provider == provider
+    makers = {"lvm": lambda _runner, _clock: host.provider(volumes=["/"])}
+    told = find_out("db1", host, host.clock, places("ext4", "/dev/mapper/hospital-root"), makers)
+    assert told.provider == provider
     assert host.changes == []
