@@ -43,7 +43,7 @@ test: system browser servers vcenter env ## Every test, with seconds per suite
 	@.venv/bin/python tools/run_suites.py
 
 test-full: system browser servers vcenter hypervisor env ## Every test, the slow ones as well
-	@tools/system_packages.sh btrfs-progs mmdebstrap podman qemu-system-x86 runc
+	@tools/system_packages.sh qemu-system-x86
 	@.venv/bin/python tools/run_suites.py --full
 
 lint: env ## ruff, yamllint, ansible-lint, shellcheck
@@ -62,8 +62,8 @@ report: browser env ## The report's page in headless Chromium, with screenshots
 probes: servers env ## Health probes against real servers on loopback
 	@.venv/bin/python tools/run_suites.py probes
 
-snapshots: vcenter hypervisor env ## Restore points of every provider, with a table of seconds
-	@tools/system_packages.sh btrfs-progs mmdebstrap podman qemu-system-x86 runc
+snapshots: system vcenter hypervisor env ## Restore points of every provider, with a table of seconds
+	@tools/system_packages.sh qemu-system-x86
 	@.venv/bin/python tools/run_suites.py --full snapshots
 
 unit36: env ## What travels to hosts, under Python 3.6

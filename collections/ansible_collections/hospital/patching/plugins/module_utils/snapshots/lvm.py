@@ -6,6 +6,7 @@ kept as an archive, where it is a file system that is not held.
 """
 
 import contextlib
+import math
 import re
 import uuid
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -355,7 +356,7 @@ class LvmProvider(SnapshotProvider):
                         "origin": member.volume.origin,
                         "thin": is_thin(member.volume),
                         "size_bytes": member.volume.size_bytes,
-                        "filled_percent": None if is_thin(member.volume) else member.volume.data_percent,
+                        "filled_percent": None if is_thin(member.volume) else _whole(member.volume.data_percent),
                         "full": lvm_sets.is_full(member.volume),
                     }
                     for member in one.members
@@ -388,6 +389,11 @@ def _undo(lvm: Lvm, boot: BootArchive, name: str) -> None:
 def _names(lvm: Lvm) -> List[str]:
     volumes = lvm.volumes()
     return [one.name for one in lvm_sets.sets_of(volumes)] + [one.name for one in lvm_sets.reverts_of(volumes)]
+
+
+def _whole(percent: Optional[float]) -> Optional[int]:
+    """Records carry whole numbers only; a snapshot is never less full than it is told."""
+    return None if percent is None else math.ceil(percent)
 
 
 def _half_done(revert: Revert) -> PatchingError:

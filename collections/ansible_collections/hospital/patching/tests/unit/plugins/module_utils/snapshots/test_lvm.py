@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping, lvm_sets, registry
 from ansible_collections.hospital.patching.tests.unit.plugins.module_utils.snapshots.lvm_double import (
@@ -110,6 +111,15 @@ def test_a_restore_point_is_a_snapshot_of_each_volume_known_by_uuid(host):
     # Thick ones have room for what is expected to change and its tables; thin ones no size.
     sizes = [int(host.volume(uuid)["lv_size"]) for uuid in ("SNAP1", "SNAP2")]
     assert all(256 * MIB < size < 270 * MIB and size % (4 * MIB) == 0 for size in sizes)
+
+
+@pytest.mark.parametrize(("told", "filled"), [("0.00", 0), ("6.24", 7), ("100.00", 100), ("", None)])
+def test_how_full_a_thick_snapshot_is_can_be_recorded(host, told, filled):
+    made(host)
+    host.volume("SNAP2").update(data_percent=told)
+    (point,) = host.provider().list()
+    assert point.detail["volumes"][1]["filled_percent"] == filled
+    assert digest(point.detail).startswith("sha256:")
 
 
 def test_a_second_call_returns_the_same_one(host):

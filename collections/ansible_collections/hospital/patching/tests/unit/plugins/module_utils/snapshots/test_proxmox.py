@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping, machine_records, registry
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_revert import GoesOn
@@ -71,6 +72,7 @@ def test_create_break_revert_and_retention(pve):
     machine.snapshot("hospital-patching", "hospital.patching restore point\nrun: x")
     mine = make(pve)
     assert make(pve) == mine, "a run makes one"
+    assert digest(mine.detail), "it can be recorded"
     vmid, name = mine.id.split("/")
     assert (vmid, mine.run_id, mine.host, mine.reason, mine.expires) == ("100", RUN, "db1", "before the night", EXPIRES)
     assert name.startswith("hpr-20261122T034500Z-ab-")
