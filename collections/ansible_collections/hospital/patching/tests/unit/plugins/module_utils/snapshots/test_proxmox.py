@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import digest
+from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping, machine_records, registry
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.machine_revert import GoesOn
