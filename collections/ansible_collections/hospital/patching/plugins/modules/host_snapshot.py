@@ -240,16 +240,54 @@ snapshot:
       type: dict
 """
 
+import re
 from datetime import timedelta
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.hospital.patching.plugins.module_utils import arguments
-from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP, Clock
+from ansible_collections.hospital.patching.plugins.module_utils.clock import STAMP, Clock, seconds_of
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import keeping
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS, create_provider
+
+#: What can be a folder of the evidence directory.
+RUN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z._-]*\Z")
+
+
+def _expires(wanted, clock):
+    """Return when the restore point may be deleted.
+
+    Raises:
+        PatchingError: it would never be, because no run can own it or nobody can read the time, or at once.
+    """
+    if not RUN_ID.match(wanted["run_id"]):
+        raise PatchingError(
+            "run_id of host {}".format(wanted["host"]),
+            repr(wanted["run_id"]),
+            "the id of a plan or run, as 20261122T010000Z-ab12cd34",
+            "correct it: what no run owns is never deleted",
+        )
+    if wanted["retention_s"] <= 0:
+        raise PatchingError(
+            "retention_s of host {}".format(wanted["host"]),
+            "{}".format(wanted["retention_s"]),
+            "seconds, more than 0",
+            "correct it",
+        )
+    if wanted["expires"] is None:
+        return (clock.now() + timedelta(seconds=wanted["retention_s"])).strftime(STAMP)
+    try:
+        seconds_of(wanted["expires"])
+    except ValueError:
+        raise PatchingError(
+            "expires of host {}".format(wanted["host"]),
+            repr(wanted["expires"]),
+            "a time in UTC, as 2026-11-25T01:00:00Z",
+            "correct it: what cannot be read is never deleted",
+        )
+    return wanted["expires"]
 
 
 def main():
@@ -269,14 +307,13 @@ def main():
         supports_check_mode=True,
     )
     wanted, clock, write = module.params, Clock(), not module.check_mode
-    until = clock.now() + timedelta(seconds=wanted["retention_s"])
-    expires = wanted["expires"] or until.strftime(STAMP)
     try:
+        expires = _expires(wanted, clock)
         provider = create_provider(wanted["provider"], wanted["options"], Runner(), clock)
         if wanted["state"] == "present":
             kept = keeping.present(provider, wanted["run_id"], wanted["host"], wanted["reason"], expires, write)
         else:
-            kept = keeping.absent(provider, wanted["run_id"], wanted["id"], write)
+            kept = keeping.absent(provider, wanted["run_id"], wanted["id"], write, wanted["host"])
     except PatchingError as error:
         module.fail_json(msg=str(error), **error.parts())
     module.exit_json(changed=kept.changed, snapshot=kept.snapshot and dict(kept.snapshot._asdict()))

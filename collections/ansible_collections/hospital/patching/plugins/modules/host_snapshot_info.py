@@ -26,7 +26,7 @@ options:
     choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, none, preserved, proxmox, snapper, vsphere]
     required: true
   options:
-    description: Options of the provider, as for M(hospital.patching.host_snapshot).
+    description: Options of the provider, the same with which M(hospital.patching.host_snapshot) made what is listed.
     type: dict
     default: {}
   run_id:
@@ -46,6 +46,13 @@ EXAMPLES = r"""
     provider: container
     host: portal1
   delegate_to: localhost
+
+- name: List what a host has made of its own subvolumes
+  hospital.patching.host_snapshot_info:
+    provider: btrfs
+    options:
+      subvolumes: [/srv/data]
+    host: db1
 """
 
 RETURN = r"""
@@ -93,7 +100,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Loss
+from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import NO_SUCH, Loss
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS, create_provider
 
 
@@ -122,7 +129,8 @@ def main():
     wanted, loss = module.params["loss_of"], None
     if wanted:
         try:
-            loss = provider.loss(wanted, module.params["host"])
+            mine = any(one.id == wanted for one in found)
+            loss = provider.loss(wanted, module.params["host"]) if mine else NO_SUCH
         except (PatchingError, OSError) as error:
             loss = Loss(None, str(error))
     module.exit_json(

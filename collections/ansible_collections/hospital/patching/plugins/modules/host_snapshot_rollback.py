@@ -51,9 +51,9 @@ options:
     description: Name of the provider.
     type: str
     choices: [aws_ebs, btrfs, container, hook, libvirt, lvm, proxmox, snapper, vsphere]
-    default: container
+    required: true
   options:
-    description: Options of the provider, as for M(hospital.patching.host_snapshot).
+    description: Options of the provider, the same with which M(hospital.patching.host_snapshot) made it.
     type: dict
     default: {}
   id:
@@ -72,7 +72,17 @@ EXAMPLES = r"""
     id: "{{ restore_point.snapshot.id }}"
     run_id: 20261122T010000Z-ab12cd34
     host: portal1
+    provider: container
   delegate_to: localhost
+
+- name: Put a subvolume back, on the host itself
+  hospital.patching.host_snapshot_rollback:
+    id: "{{ restore_point.snapshot.id }}"
+    run_id: 20261122T010000Z-ab12cd34
+    host: db1
+    provider: btrfs
+    options:
+      subvolumes: [/srv/data]
 """
 
 RETURN = r"""
@@ -118,7 +128,7 @@ def main():
             provider=dict(
                 type="str",
                 choices=["aws_ebs", "btrfs", "container", "hook", "libvirt", "lvm", "proxmox", "snapper", "vsphere"],
-                default="container",
+                required=True,
             ),
             options=dict(type="dict", default={}),
             id=dict(type="str", required=True),

@@ -13,8 +13,8 @@ description:
   - A root on btrfs is held by V(snapper), where that has a configuration for it, else by V(btrfs); one on a logical
     volume by V(lvm), where its initramfs is that of initramfs-tools. The provider is asked, with its default options,
     whether it could make a restore point now.
-  - What would not go back with the root, such as a C(/usr) or C(/var) of its own, with btrfs also a C(/boot), is a reason
-    against all of them.
+  - What would not go back with the root, such as a C(/usr) or C(/var) of its own, with btrfs also a C(/boot), is a
+    reason against all of them.
   - Where none can, V(preserved) is the way back, the packages that are replaced.
   - Providers that reach a host from outside, such as V(vsphere), need a login that only the site knows, so they are
     never found out.

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hospital.patching.plugins.module_utils.drains import registry as drains
+from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
+from ansible_collections.hospital.patching.plugins.module_utils.options import read_options
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import registry as snapshots
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
@@ -342,6 +344,23 @@ def _require_hook_commands(found: Mapping[str, Any]) -> None:
             raise ValueError(f"{expected}, and words in {key}")
 
 
+#: Providers whose options are read when the inventory is, and not on the host in the night; others are below.
+ON_THE_HOST = ("btrfs", "container", "lvm", "snapper")
+
+
+def _require_options(found: Mapping[str, Any]) -> None:
+    provider = snapshots.PROVIDERS[found["provider"]]
+    given = {key: value for key, value in found.items() if key not in ("provider", "reason", "on")}
+    try:
+        options = read_options(f"snapshot provider {provider.NAME}", provider.OPTIONS, given)
+    except PatchingError as error:
+        raise ValueError(f"{error.expected} ({error.seen})") from error
+    held = options.get("subvolumes") or options.get("volumes") or ()
+    others = [path for path in options.get("at_reboot", ()) if held and path not in held]
+    if others:
+        raise ValueError(f"in at_reboot only what is held, {', '.join(held)} (there is {', '.join(others)})")
+
+
 #: How providers that ask a hypervisor are written; none of them takes a password, because settings get into the plan.
 HYPERVISORS = {
     "libvirt": "{provider: libvirt, uri: qemu+ssh://HYPERVISOR/system, memory: true}",
@@ -364,7 +383,9 @@ def snapshot(value: object) -> dict[str, Any]:
     found: dict[str, Any] = plain({"on" if key is True else key: item for key, item in value.items()})
     found["provider"] = name(found["provider"])
     if found["provider"] not in snapshots.PROVIDERS:
-        raise ValueError(f"as provider one of {', '.join(sorted(snapshots.PROVIDERS))}")
+        raise ValueError(f"as provider, not {found['provider']}, but one of {', '.join(sorted(snapshots.PROVIDERS))}")
+    if found["provider"] in ON_THE_HOST:
+        _require_options(found)
     if found["provider"] == "aws_ebs":
         _require_aws_options(found)
     if found["provider"] == "hook":

@@ -476,7 +476,10 @@ def _require_unused(top: volume.TopLevel, path: str) -> None:
 def _btrfs(seen: Mount) -> Mount:
     if seen.kind != "btrfs":
         raise PatchingError(
-            "mount {}".format(seen.path), "it is {}".format(seen.kind), "btrfs", "choose another snapshot provider"
+            "mount {}".format(seen.path),
+            "it is {}".format(seen.kind),
+            "btrfs",
+            "give the options that name the subvolumes, or choose another snapshot provider",
         )
     return seen
 

@@ -30,11 +30,13 @@ def present(provider: SnapshotProvider, run_id: str, host: str, reason: str, exp
     return Kept(provider.MAKES, provider.create(run_id, host, reason, expires))
 
 
-def absent(provider: SnapshotProvider, run_id: str, snapshot_id: str, write: bool = True) -> Kept:
-    """Delete this run's snapshot.
+def absent(
+    provider: SnapshotProvider, run_id: str, snapshot_id: str, write: bool = True, host: Optional[str] = None
+) -> Kept:
+    """Delete this run's snapshot, of ``host`` where that is told.
 
     Raises:
-        PatchingError: the snapshot belongs to another run.
+        PatchingError: the snapshot belongs to another run, or to another host.
     """
     found = find(provider, snapshot_id)
     if found is None:
@@ -45,6 +47,13 @@ def absent(provider: SnapshotProvider, run_id: str, snapshot_id: str, write: boo
             "it belongs to run {}".format(found.run_id),
             "a snapshot of run {}".format(run_id),
             "name the run that made it, or leave it",
+        )
+    if host is not None and found.host != host:
+        raise PatchingError(
+            "snapshot {}".format(snapshot_id),
+            "it is of host {}".format(found.host),
+            "a snapshot of host {}".format(host),
+            "name the host that it is of, or leave it",
         )
     return Kept(provider.delete(snapshot_id) if write else True, None)
 

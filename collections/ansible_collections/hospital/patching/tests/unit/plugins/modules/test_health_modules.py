@@ -192,6 +192,22 @@ def test_an_engine_that_is_missing_is_refused(call, monkeypatch):
         assert result["subject"] == "/nonexistent/podman"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "subject"),
+    [
+        ({"expires": "tomorrow"}, "expires of host a"),
+        ({"expires": ""}, "expires of host a"),
+        ({"retention_s": -5}, "retention_s of host a"),
+        ({"run_id": ""}, "run_id of host a"),
+        ({"run_id": "../../x y"}, "run_id of host a"),
+    ],
+)
+def test_a_restore_point_that_nobody_would_ever_delete_is_not_made(call, wrong, subject):
+    point = {"run_id": RUN, "host": "a", "provider": "container", "options": {"engine": ["/nonexistent"]}, **wrong}
+    result = call(host_snapshot, **point)
+    assert (result["failed"], result["subject"]) == (True, subject)
+
+
 def test_what_makes_restore_points_of_this_host_is_found_out(call, monkeypatch):
     monkeypatch.setattr(snapshot_provider_info.os, "geteuid", lambda: 0)
     result = call(snapshot_provider_info, host="a", _ansible_check_mode=True)

@@ -354,3 +354,33 @@ def test_the_order_of_restarts_is_kept_and_names_each_unit_once():
     assert effective("h", given).restart_order == ("postgresql@15-main.service", "app.service")
     with pytest.raises(PatchingError, match="each of them once"):
         effective("h", {"patching_restart_order": ["a.service", "a.service"]})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen"),
+    [
+        ({"provider": "btrfs", "subvolume": ["/"]}, "unknown option subvolume"),
+        ({"provider": "btrfs", "min_free_bytes": "1 GiB"}, "min_free_bytes is str"),
+        ({"provider": "btrfs", "subvolumes": ["/"], "at_reboot": ["/var"]}, "there is /var"),
+        ({"provider": "snapper", "subvolumes": ["/"]}, "unknown option subvolumes"),
+        ({"provider": "lvm", "root_tried": True}, "unknown option root_tried"),
+        ({"provider": "container", "engines": ["podman"]}, "unknown option engines"),
+        ({"provider": "auto", "volumes": ["/"]}, "nothing beside provider auto"),
+    ],
+)
+def test_options_of_a_way_back_are_refused_where_they_are_written_not_in_the_night(wanted, seen):
+    with pytest.raises(PatchingError, match="patching_snapshot of portal1") as caught:
+        settings(snapshot=wanted)
+    assert seen in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"provider": "btrfs", "subvolumes": ["/", "/srv"], "at_reboot": ["/"], "on": "db1"},
+        {"provider": "lvm", "volumes": "/var", "change_bytes_of": {"/var": 5}, "reason": "monthly"},
+        {"provider": "snapper", "configs": ["root"], "min_free_bytes": "5"},
+    ],
+)
+def test_options_of_a_way_back_stay_as_they_are_written(wanted):
+    assert settings(snapshot=wanted).snapshot == wanted

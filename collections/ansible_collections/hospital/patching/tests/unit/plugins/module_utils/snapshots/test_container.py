@@ -200,6 +200,9 @@ def test_only_the_run_that_made_it_deletes_it(provider, podman):
     mine = make(provider).snapshot
     with pytest.raises(PatchingError, match="belongs to run"):
         keeping.absent(provider, OTHER, mine.id)
+    with pytest.raises(PatchingError, match=r"it is of host portal1; expected a snapshot of host portal2"):
+        keeping.absent(provider, RUN, mine.id, host="portal2")
+    assert keeping.absent(provider, RUN, mine.id, write=False, host="portal1").changed
     assert keeping.absent(provider, RUN, mine.id, write=False) == (True, None)
     assert len(podman.images) == 1
     assert keeping.absent(provider, RUN, mine.id) == (True, None)
