@@ -40,10 +40,11 @@ demo: lab ## One patch night on the lab hospital
 	@.venv/bin/python -m tests.demo.demo
 
 test: system browser servers vcenter env ## Every test, with seconds per suite
+	@tools/system_packages.sh snapper
 	@.venv/bin/python tools/run_suites.py
 
 test-full: system browser servers vcenter hypervisor env ## Every test, the slow ones as well
-	@tools/system_packages.sh qemu-system-x86
+	@tools/system_packages.sh qemu-system-x86 snapper
 	@.venv/bin/python tools/run_suites.py --full
 
 lint: env ## ruff, yamllint, ansible-lint, shellcheck

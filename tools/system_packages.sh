@@ -3,7 +3,7 @@
 # Install the Debian packages that the project needs, or those that are named. Changes nothing when they are there.
 #   system_packages.sh              all that the lab and the playbooks need
 #   system_packages.sh shellcheck   only these
-#   system_packages.sh snapper      for the tests of the snapshot provider snapper, which are skipped without it
+#   system_packages.sh snapper      for the tests of the snapshot provider snapper (make test)
 #   system_packages.sh chromium     the browser (80 MB) of the suite `report`, which nothing else needs
 set -eu
 

@@ -135,7 +135,7 @@ def test_a_plan_of_a_newer_schema_is_refused():
 
 
 def test_a_value_without_a_canonical_form_is_refused():
-    bad = candidate("portal1", PORTAL | {"patching_snapshot": {"provider": "container", "wait": 1.5}})
+    bad = candidate("portal1", PORTAL | {"patching_snapshot": {"provider": "preserved", "wait": 1.5}})
     with pytest.raises(PatchingError, match="whole numbers"):
         planned({**portal_pair(), "portal1": bad})
 
