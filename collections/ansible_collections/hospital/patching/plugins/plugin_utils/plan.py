@@ -43,9 +43,10 @@ from ansible_collections.hospital.patching.plugins.plugin_utils.waves import Wav
 
 SCHEMA = 1
 DEFAULT_LIMITS, WHOLE = Limits(), Shard()
-#: What the digest leaves out: names and times of making, and estimates, which are learned later.
+#: What the digest leaves out: names and times of making; and of a host estimates, which are learned later, and why its
+#: way back was found out, which may tell how much was free that day.
 OUTSIDE_DIGEST = frozenset({"digest", "plan_id", "created"})
-ESTIMATES = frozenset({"estimate_s", "way_back_s", "estimated_by", "estimated_steps_s"})
+UNBOUND = frozenset({"estimate_s", "way_back_s", "estimated_by", "estimated_steps_s", "snapshot_found"})
 
 
 #: By host.
@@ -364,10 +365,9 @@ def _probes(candidate: Candidate) -> list[dict[str, Any]]:
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:
-    """Return the digest that approval binds to: over everything but names, times of making, estimates and CVEs.
+    """Return the digest that approval binds to: over all but names, times of making, what is UNBOUND, and CVEs.
 
-    Why a way back was found out may tell how much was free that day; the way back itself is bound. Which CVEs an update
-    fixes is a feed's knowledge of the day; the update stays the same.
+    Which CVEs an update fixes is a feed's knowledge of the day; the update stays the same.
 
     Raises:
         PatchingError: a value has no canonical form, such as a number with a fraction.
@@ -375,7 +375,7 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
     body = {key: value for key, value in plan.items() if key not in OUTSIDE_DIGEST}
     body["hosts"] = {
         host: {
-            **{key: value for key, value in entry.items() if key not in ESTIMATES | {"snapshot_found"}},
+            **{key: value for key, value in entry.items() if key not in UNBOUND},
             "updates": [{**update, "cves": None} for update in entry["updates"]],
         }
         for host, entry in plan["hosts"].items()

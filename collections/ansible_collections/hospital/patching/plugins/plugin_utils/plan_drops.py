@@ -14,11 +14,11 @@ from typing import Any
 from ansible_collections.hospital.patching.plugins.module_utils.canonical import canonical_json
 from ansible_collections.hospital.patching.plugins.plugin_utils.evidence import Loaded
 from ansible_collections.hospital.patching.plugins.plugin_utils.manifest import allows
-from ansible_collections.hospital.patching.plugins.plugin_utils.plan import ESTIMATES
+from ansible_collections.hospital.patching.plugins.plugin_utils.plan import UNBOUND
 from ansible_collections.hospital.patching.plugins.plugin_utils.settings import RINGS
 
 #: Of a host's entry: what is compared by itself, or follows from the updates.
-_APART = frozenset({"updates", "manifest", "group", "ring"}) | ESTIMATES
+_APART = frozenset({"updates", "manifest", "group", "ring"}) | UNBOUND
 #: Of a service: hosts that are out now and were not then make a plan more careful.
 _CAREFUL = frozenset({"out"})
 

@@ -14,6 +14,7 @@ from ansible_collections.hospital.patching.plugins.module_utils.options import r
 from ansible_collections.hospital.patching.plugins.module_utils.probes import registry
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots import registry as snapshots
 from ansible_collections.hospital.patching.plugins.plugin_utils.plain import plain
+from ansible_collections.hospital.patching.plugins.plugin_utils.restore_point import AUTO, OWN_KEYS
 from ansible_collections.hospital.patching.plugins.plugin_utils.segments import read_segment
 
 #: What a failure budget is stated for.
@@ -350,7 +351,7 @@ ON_THE_HOST = ("btrfs", "container", "lvm", "snapper")
 
 def _require_options(found: Mapping[str, Any]) -> None:
     provider = snapshots.PROVIDERS[found["provider"]]
-    given = {key: value for key, value in found.items() if key not in ("provider", "reason", "on")}
+    given = {key: value for key, value in found.items() if key not in OWN_KEYS}
     try:
         options = read_options(f"snapshot provider {provider.NAME}", provider.OPTIONS, given)
     except PatchingError as error:
@@ -371,12 +372,12 @@ HYPERVISORS = {
 
 def snapshot(value: object) -> dict[str, Any]:
     """Read ``auto``, ``preserved`` or ``{provider: NAME, ...}``; no way back needs a reason."""
-    if value in ("auto", "preserved"):
+    if value in (AUTO, "preserved"):
         return {"provider": str(value)}
-    if isinstance(value, Mapping) and value.get("provider") == "auto":
+    if isinstance(value, Mapping) and value.get("provider") == AUTO:
         if len(value) > 1:
             raise ValueError("nothing beside provider auto")
-        return {"provider": "auto"}
+        return {"provider": AUTO}
     if not isinstance(value, Mapping) or "provider" not in value:
         raise ValueError("auto, preserved, {provider: NAME, ...}, or {provider: none, reason: WHY}")
     # YAML reads an unquoted on as true.

@@ -10,6 +10,7 @@ import os
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
+from ansible_collections.hospital.patching.plugins.module_utils.host import STATE_DIR
 from ansible_collections.hospital.patching.plugins.module_utils.mount_table import Mount, parse_mountinfo
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import SnapshotProvider
@@ -30,7 +31,7 @@ Places = NamedTuple("Places", [("mounts", str), ("devices", str), ("images", str
 PLACES = Places("/proc/self/mountinfo", "/sys/dev/block", "/boot/initrd.img-*")
 
 #: What has to be on the root itself.
-WITH_ROOT = ("/usr", "/etc", "/opt", "/var", "/var/lib", "/var/lib/dpkg", "/var/lib/rpm", "/var/lib/hospital-patching")
+WITH_ROOT = ("/usr", "/etc", "/opt", "/var", "/var/lib", "/var/lib/dpkg", "/var/lib/rpm", STATE_DIR)
 
 
 def _makers() -> Dict[str, Make]:
