@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test's sanity tests on the collection, without containers and without touching the user's home.
 
-Usage: sanity.py [--full]    --full adds the import and compile tests under every other Python of this machine.
+Usage: sanity.py [--full]    --full adds pylint, and import and compile under every other Python of this machine.
 
 ansible-test keeps environments and a bootstrap script of pip below HOME and fetches that script from a host of its own,
 which many sites cannot reach. So HOME is a folder of this project, and the script is put there beforehand: it uses the
@@ -32,6 +32,9 @@ sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--quiet"] + w
 
 # Name of a test → why it cannot run here. Everything else runs, or fails.
 SKIPPED: dict[str, str] = {}
+
+# Takes as long as all the others together; ruff, in the suite lint, asks most of what it asks.
+WITH_FULL = ("pylint",)
 
 # Modules under ansible-core 2.21 run on these; those that are missing on this machine are named.
 HOST_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -101,17 +104,19 @@ def give_libraries(target: Sequence[str], path: str) -> int:
 
 def main() -> int:
     """Run the controller's tests, then with --full those of the hosts' Pythons."""
+    full = "--full" in sys.argv[1:]
     write_bootstrap()
     write_pip_settings()
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
     for name, reason in SKIPPED.items():
         print(f"not run: {name}: {reason}")
-    skips = [word for name in SKIPPED for word in ("--skip-test", name)]
+    left_out = [*SKIPPED, *(() if full else WITH_FULL)]
+    skips = [word for name in left_out for word in ("--skip-test", name)]
     target = ["--local", "--python", own]
     status = give_libraries(target, path) or ansible_test(*target, *skips, path=path)
 
-    if "--full" in sys.argv[1:]:
+    if full:
         found = {version: interpreter(version) for version in HOST_PYTHONS if version != own}
         for version in [version for version, binary in found.items() if binary is None]:
             print(f"not run: import and compile under Python {version}: this machine has none")
