@@ -109,9 +109,9 @@ def main() -> int:
     write_pip_settings()
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     path = f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"
-    for name, reason in SKIPPED.items():
-        print(f"not run: {name}: {reason}")
-    left_out = [*SKIPPED, *(() if full else WITH_FULL)]
+    left_out = SKIPPED if full else SKIPPED | dict.fromkeys(WITH_FULL, "runs with --full")
+    for name, reason in left_out.items():
+        print(f"not run: {name}: {reason}", flush=True)
     skips = [word for name in left_out for word in ("--skip-test", name)]
     target = ["--local", "--python", own]
     status = give_libraries(target, path) or ansible_test(*target, *skips, path=path)
