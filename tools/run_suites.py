@@ -30,6 +30,9 @@ PROGRESS_EVERY_S = 60
 
 # "12 passed, 1 skipped in 3.45s": pytest's closing line.
 PYTEST_LINE = re.compile(r"^=* ?((?:\d+ [a-z]+(?:, )?)+) in ([\d.]+)s")
+# Of a failed suite, what tells a reader of the output's end what failed: pytest's reasons, and tests by name.
+TELLING = re.compile(r"^(?:E  |FAILED|ERROR|fatal: )")
+TOLD_LINES, TOLD_WIDTH = 12, 300
 PYTEST_ORDER = ("failed", "passed", "skipped", "deselected", "xfailed", "xpassed", "warnings", "error", "errors")
 
 
@@ -276,8 +279,20 @@ def keep_table(outcomes: Sequence[Outcome]) -> None:
     FULL_RUN.write_text("\n".join([*head, *rows, ""]), encoding="utf-8")
 
 
+def telling_lines(log: Path) -> list[str]:
+    """Return the last lines of a failed suite's log that name what failed, or its last lines where none does."""
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in log.read_text(errors="replace").splitlines()]
+    told = [line for line in lines if TELLING.match(line)] or lines
+    return [line[:TOLD_WIDTH] for line in told[-TOLD_LINES:]]
+
+
 def print_table(outcomes: Sequence[Outcome]) -> None:
-    """Print seconds, budgets and counts, name the suites over budget, and end with pytest's total."""
+    """Print what failed, seconds, budgets and counts, name the suites over budget, and end with pytest's total."""
+    for outcome in outcomes:
+        if outcome.failed and outcome.seconds:
+            print(f"\n{outcome.suite.name} failed: {'; '.join(outcome.failed)}")
+            for line in telling_lines(log_path(outcome.suite)):
+                print(f"  {line}")
     print(f"\n{'suite':<12} {'result':<7} {'seconds':>8} {'share':>7} {'of':>5}  tests")
     for outcome in outcomes:
         suite, result = outcome.suite, "FAILED" if outcome.failed else "ok"

@@ -273,7 +273,9 @@ def aws_bed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bed]:
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     endpoint = f"http://127.0.0.1:{server.server_port}"
-    yield AwsBed(boto3.client("ec2", region_name="eu-central-1", endpoint_url=endpoint), endpoint, gate)
+    client = boto3.client("ec2", region_name="eu-central-1", endpoint_url=endpoint)
+    yield AwsBed(client, endpoint, gate)
+    client.close()
     server.shutdown()
     thread.join()
     server.server_close()

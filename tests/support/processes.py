@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends a process and all that it has started, as a power failure would.
+"""Ends a process and all that it has started, as a power failure would; and waits for those that nobody started here.
 
 A process group is not enough: Ansible's workers and the commands of modules have sessions of their own.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -35,6 +36,30 @@ def descendants(pid: int) -> set[int]:
         fresh = children.get(waiting.pop(), set()) - found
         found |= fresh
         waiting += fresh
+    return found
+
+
+def wait_for_the_last_of(folder: Path, patience_s: float = 60) -> None:
+    """Return once no process has ``folder`` in its command line: podman's monitors clean up after `podman rm` ended.
+
+    Raises:
+        TimeoutError: some are still there.
+    """
+    deadline = time.monotonic() + patience_s
+    while left := _naming(os.fsencode(folder)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {patience_s} s there are still processes of {folder}: {left}")
+        time.sleep(0.05)
+
+
+def _naming(folder: bytes) -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes()
+                if folder in words:
+                    found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace")
     return found
 
 

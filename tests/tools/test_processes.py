@@ -8,7 +8,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.support.processes import descendants, kill_tree
+import pytest
+
+from tests.support.processes import descendants, kill_tree, wait_for_the_last_of
 
 
 def state(pid: int) -> str:
@@ -32,3 +34,13 @@ def test_processes_in_sessions_of_their_own_end_as_well():
     while any(state(pid) not in ("", "Z") for pid in started):
         assert time.monotonic() < deadline, "something is at work still"
         time.sleep(0.01)
+
+
+def test_a_folder_is_waited_for_until_nothing_names_it(tmp_path):
+    with subprocess.Popen(["sh", "-c", "read -r _; exit 0", "it", str(tmp_path)], stdin=subprocess.PIPE) as process:
+        with pytest.raises(TimeoutError, match=f"processes of {tmp_path}: .*{process.pid}"):
+            wait_for_the_last_of(tmp_path, patience_s=0.2)
+        assert process.stdin is not None
+        process.stdin.close()
+        wait_for_the_last_of(tmp_path)
+        assert state(process.pid) in ("", "Z")

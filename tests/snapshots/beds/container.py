@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.snapshots.beds.base import FilesBed, Point
 from tests.support.playbook import ROOT
+from tests.support.processes import wait_for_the_last_of
 
 sys.path.insert(0, str(ROOT / "roles/lab_engine/files"))
 
@@ -70,6 +71,7 @@ class ContainerBed(FilesBed):
     def stop(self) -> None:
         if self.engine.places.engine.exists():
             self.engine.podman("rm", "--all", "--force", "--time", "0", check=False)
+            wait_for_the_last_of(self.store)  # which would mount the store again
             subprocess.run(["umount", str(self.engine.places.storage / "overlay")], check=False, capture_output=True)
         shutil.rmtree(self.store)
 
