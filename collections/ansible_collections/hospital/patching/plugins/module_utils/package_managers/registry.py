@@ -1,18 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All package managers. Explicit imports, because only what is imported travels to a host."""
+"""All package managers by name, each imported when it is asked for (on_demand.py)."""
 
-from typing import Any, Dict
+from typing import Any, Dict, Type
 
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.host import Host
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
+from ansible_collections.hospital.patching.plugins.module_utils.on_demand import OnDemand
 from ansible_collections.hospital.patching.plugins.module_utils.package_managers.base import PackageManager
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf5 import Dnf5
-from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper
+
+
+def _apt() -> Type[PackageManager]:
+    from ansible_collections.hospital.patching.plugins.module_utils.package_managers.apt import Apt
+
+    return Apt
+
+
+def _zypper() -> Type[PackageManager]:
+    from ansible_collections.hospital.patching.plugins.module_utils.package_managers.zypper import Zypper
+
+    return Zypper
+
+
+def _dnf() -> Type[PackageManager]:
+    from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf import Dnf
+
+    return Dnf
+
+
+def _dnf5() -> Type[PackageManager]:
+    from ansible_collections.hospital.patching.plugins.module_utils.package_managers.dnf5 import Dnf5
+
+    return Dnf5
+
 
 #: In the order in which ``auto`` tries them: a host of one family may have another's tool, but rarely its database.
-PACKAGE_MANAGERS = (Apt, Zypper, Dnf, Dnf5)
+PACKAGE_MANAGERS = OnDemand({"apt": _apt, "zypper": _zypper, "dnf": _dnf, "dnf5": _dnf5})  # type: OnDemand[Type[PackageManager]]
 
 
 def select(name: str, host: Host) -> PackageManager:
@@ -21,23 +43,25 @@ def select(name: str, host: Host) -> PackageManager:
     Raises:
         PatchingError: the name is unknown, or nothing known runs this host.
     """
-    known = {manager.NAME: manager for manager in PACKAGE_MANAGERS}
-    if name in known:
-        if not known[name].present(host.root):
+    if name in PACKAGE_MANAGERS:
+        if not PACKAGE_MANAGERS[name].present(host.root):
             raise PatchingError(
                 "package manager", "{} is not installed here".format(name), "its database", "set manager to auto"
             )
-        return known[name](host)
+        return PACKAGE_MANAGERS[name](host)
     if name != "auto":
         raise PatchingError(
-            "package manager", repr(name), "auto or one of {}".format(", ".join(sorted(known))), "correct manager"
+            "package manager",
+            repr(name),
+            "auto or one of {}".format(", ".join(sorted(PACKAGE_MANAGERS))),
+            "correct manager",
         )
-    for manager in PACKAGE_MANAGERS:
+    for manager in PACKAGE_MANAGERS.values():
         if manager.present(host.root):
             return manager(host)
     raise PatchingError(
         "package manager",
-        "none of {} runs this host".format(", ".join(sorted(known))),
+        "none of {} runs this host".format(", ".join(sorted(PACKAGE_MANAGERS))),
         "a supported package manager",
         "set patching_policy to observed for this host, or patch it by hand",
     )

@@ -1,64 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All probes by their type. Explicit imports, because only what is imported travels to a host."""
+"""Makes probes of their definitions, and tells of a definition what there is to know without asking anybody."""
 
 from typing import Any, Dict, List, Sequence, Tuple
 
 from ansible_collections.hospital.patching.plugins.module_utils.clock import Clock
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
 from ansible_collections.hospital.patching.plugins.module_utils.probes.base import Probe, ProbeContext
-from ansible_collections.hospital.patching.plugins.module_utils.probes.clock_offset import TimeProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.command import CommandProbe
 from ansible_collections.hospital.patching.plugins.module_utils.probes.connector import Connector
-from ansible_collections.hospital.patching.plugins.module_utils.probes.dicom import DicomProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.disk import DiskProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.dns import DnsProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.fhir import FhirProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.hl7_mllp import Hl7MllpProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.ldap import LdapProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.load import LoadProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.log import LogProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.memory import MemoryProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.mounts import MountsProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.oracle import OracleProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.person import PersonProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.ports import PortsProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.postgresql import PostgresqlProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.process import ProcessProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.sqlserver import SqlserverProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.systemd import SystemdProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.tcp import TcpProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.tls import TlsProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.units import UnitsProbe
-from ansible_collections.hospital.patching.plugins.module_utils.probes.web import HttpProbe
+from ansible_collections.hospital.patching.plugins.module_utils.probes.kinds import PROBES
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
-
-#: Those that speak a protocol.
-_PROTOCOLS = (
-    DicomProbe,
-    DnsProbe,
-    FhirProbe,
-    Hl7MllpProbe,
-    LdapProbe,
-    OracleProbe,
-    PostgresqlProbe,
-    SqlserverProbe,
-    TlsProbe,
-)
-#: Those that read numbers of the host itself, its logs and processes.
-_OF_HOST = (
-    CommandProbe,
-    DiskProbe,
-    LoadProbe,
-    LogProbe,
-    MemoryProbe,
-    ProcessProbe,
-    SystemdProbe,
-    TimeProbe,
-)
-_FIRST = (HttpProbe, TcpProbe, UnitsProbe, PortsProbe, MountsProbe)
-#: Asked of people, before the broad ring.
-_OF_PEOPLE = (PersonProbe,)
-PROBES = {probe.NAME: probe for probe in _FIRST + _PROTOCOLS + _OF_HOST + _OF_PEOPLE}
 
 #: Names of the built-in probes; a site's own probe may not take one.
 BUILTIN_NAMES = ("builtin-units", "builtin-ports", "builtin-mounts")

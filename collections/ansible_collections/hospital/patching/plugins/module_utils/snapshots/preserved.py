@@ -16,7 +16,6 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.runner import Runner
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.base import Snapshot, SnapshotProvider
 from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.staging import way_back_lacks
 from ansible_collections.hospital.patching.plugins.module_utils.transaction import short_name, validate
 
 
@@ -70,9 +69,16 @@ class PreservedProvider(SnapshotProvider):
         kept = folder_of(self.options["transaction"]["manager"], self.folder)
         host = Host(self.runner, self.clock, "/", STATE_DIR)
         software = parts.software(self.options["transaction"].get("entries", []))
-        lacking = [(entry, way_back_lacks(host, entry)) for entry in software]
+        lacking = [(entry, _way_back_lacks(host, entry)) for entry in software]
         return [
             "{} {}".format(entry["name"], entry["from"])
             for entry in parts.packages(self._replaced())
             if kept.kept_architecture(entry["name"], entry["from"], entry["arch"]) is None
         ] + ["{} {} ({})".format(entry["name"], entry["from"] or "taken away", why) for entry, why in lacking if why]
+
+
+def _way_back_lacks(host: Host, entry: Dict[str, Any]) -> Any:
+    # Here, because most hosts have no declared software.
+    from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging
+
+    return staging.way_back_lacks(host, entry)

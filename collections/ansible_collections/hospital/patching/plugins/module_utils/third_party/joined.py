@@ -6,9 +6,12 @@ declared software that is the whole, untouched. Packages come first, then the
 software in its order; on the way back the same, the software in reverse. All
 that can be refused is refused before either begins; only on the way back does
 an entry that cannot go back keep nothing else, and fails the step at its end.
+
+What works on declared software is imported where there is some: most hosts
+have none, and would compile it at every call.
 """
 
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from ansible_collections.hospital.patching.plugins.module_utils import transaction, transient_scope
 from ansible_collections.hospital.patching.plugins.module_utils.errors import PatchingError
@@ -24,9 +27,10 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
     PendingRequest,
     StageRequest,
 )
-from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts, proof, registry, staging
-from ansible_collections.hospital.patching.plugins.module_utils.third_party import pending as pending_software
-from ansible_collections.hospital.patching.plugins.module_utils.third_party.work import SoftwareWork
+from ansible_collections.hospital.patching.plugins.module_utils.third_party import parts
+
+if TYPE_CHECKING:
+    from ansible_collections.hospital.patching.plugins.module_utils.third_party.work import SoftwareWork
 
 
 def select(
@@ -56,7 +60,11 @@ class Joined:
     def pending(self, wanted: PendingRequest) -> Dict[str, Any]:
         """Return what the host would update within ``wanted``."""
         found = self.packages.pending(wanted)
-        return pending_software.add(self.host, wanted, found, self.software) if self.software else found
+        if not self.software:
+            return found
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import pending
+
+        return pending.add(self.host, wanted, found, self.software)
 
     def files(self, entries: List[Dict[str, Any]]) -> Dict[str, List[str]]:
         """Return by name the paths that the installed packages of a transaction's entries have brought."""
@@ -67,6 +75,8 @@ class Joined:
         updates = parts.software(request.updates)
         if not updates:
             return self.packages.stage(request)
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging
+
         found = self._nothing_staged(request)
         if parts.packages(request.updates):
             found = self.packages.stage(request._replace(updates=parts.packages(request.updates)))
@@ -113,6 +123,8 @@ class Joined:
         }
 
     def _staged(self, request: StageRequest, both: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging
+
         journal = self.packages.journal
         journal.append(request.run_id, "stage", "begin", transaction=both["digest"])
         try:
@@ -155,8 +167,10 @@ class Joined:
             found = self.packages.rollback(request._replace(transaction=packages), own)
         return self._finish(request, work, found)
 
-    def _begin(self, request: InstallRequest, step: str, entries: List[Dict[str, Any]]) -> SoftwareWork:
+    def _begin(self, request: InstallRequest, step: str, entries: List[Dict[str, Any]]) -> "SoftwareWork":
         """Refuse what can be refused; from here on the work outlives the session."""
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party.work import SoftwareWork
+
         refuse_other_holder(self.packages.journal, request.run_id)
         refuse_other_pending(self.packages.journal, request.run_id)
         if not request.check:
@@ -166,7 +180,7 @@ class Joined:
         return work
 
     @staticmethod
-    def _finish(request: InstallRequest, work: SoftwareWork, found: Dict[str, Any]) -> Dict[str, Any]:
+    def _finish(request: InstallRequest, work: "SoftwareWork", found: Dict[str, Any]) -> Dict[str, Any]:
         if not request.check:
             work.run(found["etc_archive"])
         return work.merged(found)
@@ -176,6 +190,8 @@ class Joined:
         entries = parts.declared(wanted)
         if not entries:
             return self.packages.verify(wanted, expect, names)
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import proof, registry
+
         packages, own = parts.of_packages(wanted, names)
         found = _EQUAL
         if packages["entries"]:
@@ -198,12 +214,14 @@ class Joined:
 def replaced_folders(host: Host, wanted: Dict[str, Any], names: List[str], expect: str) -> List[str]:
     """Return the folders of versions that are no longer in use: what runs from there runs replaced files."""
     left = "from" if expect == "to" else "to"
-    return [
-        folder
-        for entry in parts.declared(wanted)
-        if entry[left] is not None and (not names or entry["name"] in names)
-        for folder in registry.build(host, entry["software"]).folders(entry[left])
+    gone = [
+        entry for entry in parts.declared(wanted) if entry[left] is not None and (not names or entry["name"] in names)
     ]
+    if not gone:
+        return []
+    from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
+
+    return [folder for entry in gone for folder in registry.build(host, entry["software"]).folders(entry[left])]
 
 
 def replaced_links(wanted: Dict[str, Any], names: List[str]) -> List[str]:

@@ -19,7 +19,7 @@ def restore_points_section(plan: Mapping[str, Any], records: Sequence[Mapping[st
     """
     hosts: dict[str, int] = {}
     for entry in plan["hosts"].values():
-        provider = (entry.get("snapshot") or {}).get("provider")
+        provider = str((entry.get("snapshot") or {}).get("provider"))
         if provider in PROVIDERS and PROVIDERS[provider].MAKES:
             hosts[provider] = hosts.get(provider, 0) + 1
     proofs = rehearsal.last_proven(records)

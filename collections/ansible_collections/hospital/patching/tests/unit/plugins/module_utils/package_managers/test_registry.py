@@ -47,7 +47,7 @@ def test_a_transaction_is_for_the_package_manager_that_resolved_it(debian, host)
 
 
 def test_the_modules_offer_what_is_registered():
-    assert arguments.MANAGER["manager"]["choices"] == ["auto"] + [manager.NAME for manager in PACKAGE_MANAGERS]
+    assert arguments.MANAGER["manager"]["choices"] == ["auto"] + list(PACKAGE_MANAGERS)
 
 
 def test_specs_are_composed():
