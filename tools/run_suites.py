@@ -281,7 +281,7 @@ def keep_table(outcomes: Sequence[Outcome]) -> None:
 
 def telling_lines(log: Path) -> list[str]:
     """Return the last lines of a failed suite's log that name what failed, or its last lines where none does."""
-    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in log.read_text(errors="replace").splitlines()]
+    lines = re.sub(r"\x1b\[[\d;]*m", "", log.read_text(encoding="utf-8", errors="replace")).splitlines()
     told = [line for line in lines if TELLING.match(line)] or lines
     return [line[:TOLD_WIDTH] for line in told[-TOLD_LINES:]]
 
@@ -289,7 +289,7 @@ def telling_lines(log: Path) -> list[str]:
 def print_table(outcomes: Sequence[Outcome]) -> None:
     """Print what failed, seconds, budgets and counts, name the suites over budget, and end with pytest's total."""
     for outcome in outcomes:
-        if outcome.failed and outcome.seconds:
+        if outcome.failed and outcome.seconds:  # a suite that never ran has an earlier run's log
             print(f"\n{outcome.suite.name} failed: {'; '.join(outcome.failed)}")
             for line in telling_lines(log_path(outcome.suite)):
                 print(f"  {line}")

@@ -46,7 +46,10 @@ def wait_for_the_last_of(folder: Path, patience_s: float = 60) -> None:
         TimeoutError: some are still there.
     """
     deadline = time.monotonic() + patience_s
-    while left := _naming(os.fsencode(folder)):
+    unseen = 0
+    while unseen < 3:  # looks in a row: a process that becomes another program has no words for a moment
+        left = _naming(os.fsencode(folder))
+        unseen = 0 if left else unseen + 1
         if time.monotonic() > deadline:
             raise TimeoutError(f"after {patience_s} s there are still processes of {folder}: {left}")
         time.sleep(0.05)

@@ -71,8 +71,11 @@ class ContainerBed(FilesBed):
     def stop(self) -> None:
         if self.engine.places.engine.exists():
             self.engine.podman("rm", "--all", "--force", "--time", "0", check=False)
-            wait_for_the_last_of(self.store)  # which would mount the store again
-            subprocess.run(["umount", str(self.engine.places.storage / "overlay")], check=False, capture_output=True)
+            try:
+                wait_for_the_last_of(self.store)  # which would mount the store again
+            finally:
+                overlay = str(self.engine.places.storage / "overlay")
+                subprocess.run(["umount", overlay], check=False, capture_output=True)
         shutil.rmtree(self.store)
 
     def words(self, script: str) -> list[str]:

@@ -4,7 +4,8 @@
 What a module imports is compiled on the host at every call, because a payload
 has no compiled files; a host needs one package manager and one snapshot
 provider of many. The importing functions are written out: only what an import
-statement names travels to a host.
+statement names travels to a host. A name that does not exist is noticed when
+it is asked for, not when the payload is built; a test asks for all of them.
 """
 
 from typing import Callable, Dict, Iterator, Mapping, TypeVar
@@ -13,7 +14,10 @@ Kind = TypeVar("Kind")
 
 
 class OnDemand(Mapping[str, Kind]):
-    """A mapping of names to what their functions import; no name is imported by asking whether it is known."""
+    """A mapping of names to what their functions import.
+
+    To iterate or to ask whether a name is known imports nothing; ``values()``, ``items()`` and ``==`` import them all.
+    """
 
     def __init__(self, importers: Dict[str, Callable[[], Kind]]) -> None:
         self._importers = importers

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All package managers by name, each imported when it is asked for (on_demand.py)."""
+"""All package managers by name, each imported when it is asked for (on_demand.py).
+
+``auto`` imports them in turn until one runs the host: a host of rpm compiles apt's as well when it is assessed, and
+no longer once its transaction names its package manager.
+"""
 
 from typing import Any, Dict, Type
 

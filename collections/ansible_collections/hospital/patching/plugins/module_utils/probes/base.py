@@ -47,7 +47,7 @@ class Inconclusive(Exception):
 class Probe:
     """One reading of health. A subclass states NAME and OPTIONS and implements look().
 
-    Adding a probe is one file with such a class and one line in registry.py.
+    Adding a probe is one file with such a class, and in kinds.py a function that imports it and its line.
     """
 
     NAME = ""

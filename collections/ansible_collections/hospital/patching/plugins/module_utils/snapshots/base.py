@@ -45,7 +45,7 @@ class NotSecurable(PatchingError):
 class SnapshotProvider:
     """One way to make a restore point. A subclass states NAME and OPTIONS and implements the rest.
 
-    Adding a provider is one file with such a class and one line in registry.py.
+    Adding a provider is one file with such a class, and in registry.py a function that imports it and its line.
     """
 
     NAME = ""

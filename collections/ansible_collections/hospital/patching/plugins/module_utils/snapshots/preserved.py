@@ -78,7 +78,7 @@ class PreservedProvider(SnapshotProvider):
 
 
 def _way_back_lacks(host: Host, entry: Dict[str, Any]) -> Any:
-    # Here, because most hosts have no declared software.
-    from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging
+    # Most hosts have no declared software.
+    from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging  # noqa: PLC0415
 
     return staging.way_back_lacks(host, entry)

@@ -8,7 +8,8 @@ that can be refused is refused before either begins; only on the way back does
 an entry that cannot go back keep nothing else, and fails the step at its end.
 
 What works on declared software is imported where there is some: most hosts
-have none, and would compile it at every call.
+have none, and would compile it at every call. Whoever changes the host has
+imported it before the first change.
 """
 
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
@@ -62,7 +63,7 @@ class Joined:
         found = self.packages.pending(wanted)
         if not self.software:
             return found
-        from ansible_collections.hospital.patching.plugins.module_utils.third_party import pending
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import pending  # noqa: PLC0415 - see above
 
         return pending.add(self.host, wanted, found, self.software)
 
@@ -75,7 +76,7 @@ class Joined:
         updates = parts.software(request.updates)
         if not updates:
             return self.packages.stage(request)
-        from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging  # noqa: PLC0415 - see above
 
         found = self._nothing_staged(request)
         if parts.packages(request.updates):
@@ -123,7 +124,7 @@ class Joined:
         }
 
     def _staged(self, request: StageRequest, both: Dict[str, Any], entries: List[Dict[str, Any]]) -> Dict[str, Any]:
-        from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import staging  # noqa: PLC0415 - see above
 
         journal = self.packages.journal
         journal.append(request.run_id, "stage", "begin", transaction=both["digest"])
@@ -169,7 +170,7 @@ class Joined:
 
     def _begin(self, request: InstallRequest, step: str, entries: List[Dict[str, Any]]) -> "SoftwareWork":
         """Refuse what can be refused; from here on the work outlives the session."""
-        from ansible_collections.hospital.patching.plugins.module_utils.third_party.work import SoftwareWork
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party.work import SoftwareWork  # noqa: PLC0415 - see above
 
         refuse_other_holder(self.packages.journal, request.run_id)
         refuse_other_pending(self.packages.journal, request.run_id)
@@ -190,7 +191,7 @@ class Joined:
         entries = parts.declared(wanted)
         if not entries:
             return self.packages.verify(wanted, expect, names)
-        from ansible_collections.hospital.patching.plugins.module_utils.third_party import proof, registry
+        from ansible_collections.hospital.patching.plugins.module_utils.third_party import proof, registry  # noqa: PLC0415 - see above
 
         packages, own = parts.of_packages(wanted, names)
         found = _EQUAL
@@ -219,7 +220,7 @@ def replaced_folders(host: Host, wanted: Dict[str, Any], names: List[str], expec
     ]
     if not gone:
         return []
-    from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry
+    from ansible_collections.hospital.patching.plugins.module_utils.third_party import registry  # noqa: PLC0415 - see above
 
     return [folder for entry in gone for folder in registry.build(host, entry["software"]).folders(entry[left])]
 

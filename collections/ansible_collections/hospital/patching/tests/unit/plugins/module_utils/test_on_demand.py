@@ -13,17 +13,35 @@ from ansible_collections.hospital.patching.plugins.module_utils.package_managers
 from ansible_collections.hospital.patching.plugins.module_utils.probes.kinds import PROBES
 from ansible_collections.hospital.patching.plugins.module_utils.snapshots.registry import PROVIDERS
 
-HERE = "ansible_collections.hospital.patching.plugins."
-#: Selects the host's package manager as every update module does, and prints what it has imported.
+HERE = "ansible_collections.hospital.patching.plugins.module_utils."
+#: Prints what is imported once ``{work}`` is done, in an interpreter of its own.
 IMPORTED = """
-import json, sys
-import {here}modules.{module}
-from {here}module_utils.package_managers.registry import PACKAGE_MANAGERS
-from {here}module_utils.snapshots.registry import PROVIDERS
-for registry, name in ((PACKAGE_MANAGERS, {manager!r}), (PROVIDERS, {provider!r})):
-    if name is not None:
-        assert registry[name].NAME == name
-print(json.dumps([name for name in sys.modules if name.startswith({here!r})]))
+import json, os, sys
+from {here}host import this_host
+{work}
+print(json.dumps([name[len({here!r}):] for name in sys.modules if name.startswith({here!r})]))
+"""
+#: As update modules do, for a transaction of packages alone.
+UPDATES = """
+from {here}package_managers import registry
+from {here}third_party import joined
+packages = registry.PACKAGE_MANAGERS[{name!r}](this_host())
+packages.pending = packages.verify = packages.install = packages.rollback = lambda *_: {{}}
+registry.select = registry.select_for = lambda *_: packages
+joined.select("auto", this_host()).pending(None)
+joined.select_for({{}}, "auto", this_host()).verify({{"entries": []}}, "to", [])
+joined.replaced_folders(this_host(), {{"entries": []}}, [], "to")
+"""
+PROVIDER = """
+from {here}clock import Clock
+from {here}runner import Runner
+from {here}snapshots import keeping
+from {here}snapshots.registry import create_provider
+create_provider("lvm", {{"volumes": ["/srv/data"]}}, Runner(), Clock())
+"""
+PROBE = """
+from {here}probes.registry import check
+check({{"name": "ssh", "type": "tcp", "host": "127.0.0.1", "port": 22}})
 """
 
 
@@ -67,36 +85,39 @@ def test_every_kind_is_registered_under_its_own_name(registry):
     assert {name: kind.NAME for name, kind in registry.items()} == {name: name for name in registry}
 
 
-def imported(module, manager=None, provider=None):
-    script = IMPORTED.format(here=HERE, module=module, manager=manager, provider=provider)
+def imported(work, **values):
+    script = IMPORTED.format(here=HERE, work=work.format(here=HERE, **values))
     path = os.pathsep.join(filter(None, sys.path))
     said = subprocess.check_output([sys.executable, "-c", script], env=dict(os.environ, PYTHONPATH=path))
-    return {name[len(HERE) :] for name in json.loads(said.decode())}
+    return set(json.loads(said.decode()))
 
 
-@pytest.mark.parametrize(
-    "module", ["pending_updates_info", "update_stage", "update_install", "update_verify", "update_rollback"]
-)
-def test_an_apt_host_without_declared_software_compiles_neither_rpm_nor_software(module):
-    found = imported(module, manager="apt")
-    assert "module_utils.package_managers.apt_install" in found
-    of_others = ("dnf", "rpm", "zypper")
-    others = {
-        name for name in found if name.startswith(tuple("module_utils.package_managers." + one for one in of_others))
-    }
-    assert others <= {"module_utils.package_managers.zypper_lock"}
-    assert not {name for name in found if name.startswith("module_utils.probes.")}
-    assert "module_utils.third_party.work" not in found
+def below(found, package):
+    return {name[len(package) + 1 :] for name in found if name.startswith(package + ".")}
+
+
+def test_an_apt_host_without_declared_software_compiles_neither_rpm_nor_software():
+    found = imported(UPDATES, name="apt")
+    managers = below(found, "package_managers")
+    assert "apt_install" in managers
+    assert not {name for name in managers if name.startswith(("dnf", "rpm", "zypper"))}
+    assert below(found, "third_party") == {"joined", "parts"}
+    assert not below(found, "probes")
+
+
+def test_a_dnf_host_whose_transaction_names_it_compiles_neither_apt_nor_zypper():
+    managers = below(imported(UPDATES, name="dnf"), "package_managers")
+    assert "dnf_install" in managers
+    assert not managers & {"apt", "apt_install", "zypper", "zypper_install"}
 
 
 def test_a_host_compiles_its_own_snapshot_provider_alone():
-    found = imported("host_snapshot", provider="lvm")
-    assert "module_utils.snapshots.lvm" in found
-    others = ("aws", "btrfs", "container", "hypervisor", "libvirt", "proxmox", "snapper", "vsphere", "preserved")
-    assert not {name for name in found if name.startswith(tuple("module_utils.snapshots." + one for one in others))}
+    found = below(imported(PROVIDER), "snapshots")
+    assert "lvm" in found
+    assert not found & (set(PROVIDERS) - {"lvm"})
+    assert not {name for name in found if name.startswith(("aws", "hypervisor", "vsphere", "btrfs", "libvirt"))}
 
 
 def test_a_probe_of_another_type_is_not_compiled():
-    found = imported("app_health_info")
-    assert "module_utils.probes.registry" in found
-    assert not found & {"module_utils.probes." + one for one in ("dicom", "ldap", "log", "postgresql", "web")}
+    kinds = {PROBES[name].__module__.rpartition(".")[2] for name in PROBES}
+    assert below(imported(PROBE), "probes") & kinds == {"tcp"}
