@@ -8,8 +8,8 @@ that can be refused is refused before either begins; only on the way back does
 an entry that cannot go back keep nothing else, and fails the step at its end.
 
 What works on declared software is imported where there is some: most hosts
-have none, and would compile it at every call. Whoever changes the host has
-imported it before the first change.
+have none, and would compile it at every call. Install and rollback have all
+of it before their first change; verify imports the probes of its entries.
 """
 
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
